@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * libfusd: device drivers as ordinary programs.
+ *
+ * A driver fills in a struct fusd_file_operations, registers it under a name,
+ * and serves its clients from fusd_run() or from a loop of its own around
+ * fusd_dispatch(). Clients open the device like any other file.
+ *
+ * The first part is the interface of FUSD 1.10, unchanged. Programs written
+ * for the later fork, whose fusd_register() takes six arguments, compile with
+ * -DFUSD_KOR_API. The second part, "Additions", is new and opt-in.
+ *
+ * Unless a comment says otherwise, functions return 0 or a positive value on
+ * success and -1 with errno set on failure, and any thread may call them at
+ * any time, also from inside a callback.
+ */
+#ifndef FUSD_H
+#define FUSD_H
+
+#include <string.h>
+#include <sys/select.h>
+#include <sys/types.h>
+
+#include "fusd_msg.h"
+
+/* loff_t is part of the callbacks; strict ISO modes hide it. */
+#if defined(__GLIBC__) && !defined(__USE_MISC)
+typedef __loff_t loff_t;
+#elif !defined(__GLIBC__) && !defined(loff_t)
+#define loff_t off_t
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * One request, as a callback sees it: who asks, on which open file.
+ *
+ * The library allocates it and keeps it valid until the callback returns, or,
+ * when the callback returns -FUSD_NOREPLY, until the driver passes it to
+ * fusd_return() or fusd_destroy(). Two requests on the same open file have
+ * two fusd_file_info; what they share is private_data.
+ */
+struct fusd_file_info {
+	/** As given to fusd_register(); changing it has no effect. */
+	void *device_info;
+	/** The driver's own, one per open file; NULL at open, changes stick. */
+	void *private_data;
+	/** The open file's flags (O_NONBLOCK ...); changes go back to it. */
+	unsigned int flags;
+	/** The calling thread and its user and group. */
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
+	/** The device's descriptor, as fusd_register() returned it. */
+	int fd;
+	/** The request itself; read it through the fusd_get_ functions. */
+	fusd_msg_t *fusd_msg;
+};
+
+/**
+ * A driver's callbacks. All are optional.
+ *
+ * Each answers with a result or a negative errno, which becomes the result of
+ * the client's system call, or with -FUSD_NOREPLY, which keeps the client
+ * blocked until the driver calls fusd_return(). A callback that is NULL
+ * behaves as in a kernel driver without that operation: open and close
+ * succeed, read and write give EINVAL, ioctl ENOTTY, mmap ENODEV, and the
+ * device always polls ready.
+ *
+ * Callbacks run in the thread that called fusd_dispatch() or fusd_run().
+ */
+struct fusd_file_operations {
+	/** A client opens the device. Answer 0, or -errno to refuse. */
+	int (*open)(struct fusd_file_info *file);
+	/**
+	 * The last descriptor of an open file is closed. Called exactly once
+	 * for each successful open. The answer is ignored.
+	 */
+	int (*close)(struct fusd_file_info *file);
+	/**
+	 * Fill buffer with up to length bytes; *offset is the file position,
+	 * and what the callback leaves there is the new position. Answer the
+	 * count of bytes filled, 0 for end of file, or -errno. A count above
+	 * length is cut. length is at most MAX_RW_SIZE. The buffer belongs to
+	 * the request.
+	 */
+	ssize_t (*read)(struct fusd_file_info *file, char *buffer,
+			size_t length, loff_t *offset);
+	/**
+	 * Take up to length bytes from buffer; the byte after them is 0.
+	 * *offset is as for read. Answer the count of bytes taken, or -errno.
+	 */
+	ssize_t (*write)(struct fusd_file_info *file, const char *buffer,
+			 size_t length, loff_t *offset);
+	/**
+	 * The request number's direction and size bits decide what data is.
+	 * With _IOC_READ or _IOC_WRITE, data points at _IOC_SIZE(request)
+	 * bytes, filled by the client if _IOC_WRITE, copied back to it if
+	 * _IOC_READ and the answer is not negative; the byte after them is 0.
+	 * With neither, data is the client's argument itself. A positive
+	 * answer is the client's result.
+	 */
+	int (*ioctl)(struct fusd_file_info *file, int request, void *data);
+	/**
+	 * The client side believes that the device's state is cached_state
+	 * (FUSD_NOTIFY_ bits). Answer the true state if it differs; otherwise
+	 * return -FUSD_NOREPLY and fusd_return() the state when it changes. A
+	 * new call for the same open file replaces one still held: destroy
+	 * the old one. A negative answer means "do not ask again".
+	 */
+	int (*poll_diff)(struct fusd_file_info *file,
+			 unsigned int cached_state);
+	/**
+	 * A client blocked in a call on this open file was interrupted by a
+	 * signal. fusd_get_transaction() tells which of the held requests it
+	 * was. The driver may answer that request now, for example with what
+	 * it has so far; the answer to unblock itself is ignored.
+	 */
+	int (*unblock)(struct fusd_file_info *file);
+	/**
+	 * Set *addr to memory of the driver that was mapped MAP_SHARED and
+	 * *out_length to its size; the client's mapping then shows the same
+	 * memory. Answer 0 or -errno. Private memory is refused. Only the
+	 * kfusd transport can map; clients of others get ENODEV.
+	 */
+	int (*mmap)(struct fusd_file_info *file, int offset, size_t length,
+		    int prot, int flags, void **addr, size_t *out_length);
+};
+
+typedef struct fusd_file_info fusd_file_info_t;
+typedef struct fusd_file_operations fusd_file_operations_t;
+
+/**
+ * Registers a device.
+ *
+ * @name         "echo", "/dev/echo" or "sub/dir/echo", at most
+ *               FUSD_MAX_NAME_LENGTH bytes without "/dev/"
+ * @clazz        (six-argument form) device class in /sys/class, or NULL
+ * @devname      (six-argument form) name inside the class, or NULL for name
+ * @mode         permission bits of the node, such as 0666
+ * @device_info  handed to every callback; the library never looks at it
+ * @fops         the callbacks; copied
+ *
+ * Returns a descriptor that is readable while requests wait; use it with
+ * fusd_dispatch(), poll(2), select(2) or epoll(7), and give it back with
+ * fusd_unregister(). errno is 0 then. The descriptor is closed on exec.
+ *
+ * Errors: EINVAL (name or fops NULL; name empty, too long, with an empty, "."
+ * or ".." part, or with control characters), EEXIST (the name belongs to a
+ * live device, or something else is there), ENOPKG (no transport works on
+ * this machine), EACCES or EPERM (not for this user), ENOMEM, EMFILE, ENFILE.
+ * fusd_error() has the sentence that says what to do.
+ */
+#ifdef FUSD_KOR_API
+#define FUSD_KOR_HACKED_VERSION
+int fusd_register(const char *name, const char *clazz, const char *devname,
+		  mode_t mode, void *device_info,
+		  struct fusd_file_operations *fops)
+	__asm__("fusd_register_kor");
+#else
+int fusd_register(const char *name, mode_t mode, void *device_info,
+		  struct fusd_file_operations *fops);
+#endif
+
+/**
+ * fusd_simple_register(name, mode, device_info, .read = f, .write = g, ...)
+ *
+ * Registers with the callbacks written in place, as designated initialisers.
+ * Returns what fusd_register() returns.
+ */
+#ifdef __cplusplus
+#define FUSD_OPS(...) fusd_ops_copy(fusd_file_operations{ __VA_ARGS__ })
+static inline struct fusd_file_operations *
+fusd_ops_copy(const struct fusd_file_operations &ops)
+{
+	return const_cast<struct fusd_file_operations *>(&ops);
+}
+#else
+#define FUSD_OPS(...) (&(struct fusd_file_operations){ __VA_ARGS__ })
+#endif
+#ifdef FUSD_KOR_API
+#define fusd_simple_register(name, clazz, devname, mode, device_info, ...)  \
+	fusd_register((name), (clazz), (devname), (mode), (device_info), \
+		      FUSD_OPS(__VA_ARGS__))
+#else
+#define fusd_simple_register(name, mode, device_info, ...) \
+	fusd_register((name), (mode), (device_info), FUSD_OPS(__VA_ARGS__))
+#endif
+
+/**
+ * Takes a device away and closes its descriptor.
+ *
+ * The node disappears, the name is free again, and every client blocked in a
+ * call on the device gets EPIPE. Requests the driver still holds stay valid
+ * memory until fusd_return() or fusd_destroy(). If another thread is inside
+ * one of the device's callbacks, the descriptor is closed when that ends.
+ *
+ * Errors: EBADF (fd is no registered device).
+ */
+int fusd_unregister(int fd);
+
+/**
+ * Answers a request that was held with -FUSD_NOREPLY, and frees it.
+ *
+ * retval is what the callback would have answered. For a read, the data must
+ * be in fusd_get_read_buffer() by now; for an ioctl, in
+ * fusd_get_ioctl_buffer(). Inside the callback it is legal too, if the
+ * callback then returns -FUSD_NOREPLY. Whatever the outcome, file must not be
+ * used afterwards.
+ *
+ * Errors: EPIPE (nobody waits for this answer any more: the client was
+ * interrupted or is gone, a newer poll_diff replaced this one, or the device
+ * was unregistered), EINVAL (file is NULL).
+ */
+int fusd_return(struct fusd_file_info *file, ssize_t retval);
+
+/**
+ * Frees a held request without an answer.
+ *
+ * Its client, if there still is one, stays blocked until it is interrupted or
+ * the device goes away. Meant for requests whose client is known to be gone,
+ * and for a poll_diff that a newer one replaced.
+ */
+void fusd_destroy(struct fusd_file_info *file);
+
+/**
+ * Handles requests that wait on a device; never blocks.
+ *
+ * At most 40 requests are handled in one call, so that one busy device does
+ * not starve the others.
+ *
+ * Returns 0 if at least one callback ran. Errors: EAGAIN (nothing waits),
+ * EBADF (fd is no registered device), ENODEV (the device was taken away from
+ * outside, for example by umount(8): unregister it).
+ */
+int fusd_dispatch(int fd);
+
+/**
+ * Serves all registered devices of this process, also ones registered later.
+ *
+ * Returns when no device is left. Signal dispositions are not touched: a
+ * signal that ends the process ends the device with it, and leaves no node
+ * behind. A device that was taken away from outside is unregistered.
+ */
+void fusd_run(void);
+
+/**
+ * Adds the descriptors of all registered devices to *set and raises *max to
+ * the largest of them, if it is larger. Descriptors of FD_SETSIZE and above
+ * do not fit into an fd_set and are left out: use poll(2) or fusd_run().
+ */
+void fusd_fdset_add(fd_set *set, int *max);
+
+/** Calls fusd_dispatch() for each registered device that is in *set. */
+void fusd_dispatch_fdset(fd_set *set);
+
+/**
+ * "RWE" for FUSD_NOTIFY_ bits, with '-' for each that is not set. The string
+ * is static memory, constant for each value of flags.
+ */
+char *fusd_unparse_flags(int flags);
+
+/* What a request asks, from inside its callback or while it is held. */
+
+/** FUSD_OPEN, FUSD_READ ... */
+static inline int fusd_get_call_type(struct fusd_file_info *file)
+{
+	return file->fusd_msg->subcmd;
+}
+
+/** Of a read: where the answer goes; fusd_get_length() bytes. */
+static inline char *fusd_get_read_buffer(struct fusd_file_info *file)
+{
+	return file->fusd_msg->data;
+}
+
+/** Of a write: the client's bytes; fusd_get_length() of them, then a 0. */
+static inline const char *fusd_get_write_buffer(struct fusd_file_info *file)
+{
+	return file->fusd_msg->data;
+}
+
+/** Of a read, write or ioctl: how many bytes its buffer has. */
+static inline size_t fusd_get_length(struct fusd_file_info *file)
+{
+	return file->fusd_msg->parm.fops_msg.length;
+}
+
+/** Of a read or write: the file position, to be read and changed. */
+static inline loff_t *fusd_get_offset(struct fusd_file_info *file)
+{
+	return (loff_t *)(void *)((char *)file->fusd_msg +
+				  offsetof(fusd_msg_t, parm) +
+				  offsetof(fops_msg_t, offset));
+}
+
+/** Of an ioctl: the request number. */
+static inline int fusd_get_ioctl_request(struct fusd_file_info *file)
+{
+	return (int)file->fusd_msg->parm.fops_msg.cmd;
+}
+
+/** Of an ioctl: the raw argument, cut to an int as it was in FUSD 1.10. */
+static inline int fusd_get_ioctl_arg(struct fusd_file_info *file)
+{
+	return (int)file->fusd_msg->parm.fops_msg.arg.arg;
+}
+
+/** Of an ioctl with _IOC_READ or _IOC_WRITE: its data. */
+static inline void *fusd_get_ioctl_buffer(struct fusd_file_info *file)
+{
+	return file->fusd_msg->data;
+}
+
+/** Of a poll_diff: the state the client side believes in. */
+static inline int
+fusd_get_poll_diff_cached_state(struct fusd_file_info *file)
+{
+	return (int)file->fusd_msg->parm.fops_msg.cmd;
+}
+
+/*
+ * Additions: not in FUSD 1.10.
+ */
+
+/** A number that no other pending request of the device has; in an unblock
+ * callback, that of the request whose client was interrupted. */
+static inline long fusd_get_transaction(struct fusd_file_info *file)
+{
+	return file->fusd_msg->parm.fops_msg.transid;
+}
+
+/** What fusd_register_with() takes beyond fusd_register(); zero is default. */
+struct fusd_options {
+	/** sizeof(struct fusd_options); lets the structure grow. */
+	size_t size;
+	/**
+	 * "kfusd", "cuse", "fuse", or NULL or "auto" for the first of these
+	 * that works. NULL asks the environment's FUSD_TRANSPORT first.
+	 */
+	const char *transport;
+	/** Device class in /sys/class and name in it; NULL for a default. */
+	const char *clazz;
+	const char *devname;
+};
+
+/**
+ * Registers as fusd_register() does, with options (NULL: none).
+ *
+ * Errors: those of fusd_register(), and EINVAL for an unknown transport or a
+ * size that is not known.
+ */
+int fusd_register_with(const char *name, mode_t mode, void *device_info,
+		       const struct fusd_file_operations *fops,
+		       const struct fusd_options *options);
+
+/**
+ * The full path at which clients find the device.
+ *
+ * Writes at most size bytes with the terminating 0 to path, and returns the
+ * path's length without it. Errors: EBADF, ERANGE (size is too small).
+ */
+ssize_t fusd_device_path(int fd, char *path, size_t size);
+
+/** The name of a device's transport, static memory; NULL and EBADF. */
+const char *fusd_device_transport(int fd);
+
+/**
+ * Says whether a transport ("kfusd", "cuse", "fuse") works here for this user.
+ *
+ * Returns 0, or -1 with errno, and then a sentence that says why and what to
+ * do about it, cut to size bytes with the terminating 0, in reason.
+ * Errors: EINVAL (unknown transport), ENOPKG, EACCES, ENODEV.
+ */
+int fusd_transport_check(const char *transport, char *reason, size_t size);
+
+/**
+ * One sentence about the last failure in this thread of fusd_register() or a
+ * sibling of it; "" if there was none. Valid until the thread's next failure.
+ */
+const char *fusd_error(void);
+
+/**
+ * Answers a read with length bytes of data instead of the request's buffer.
+ *
+ * Frees file as fusd_return() does. More than was asked for is cut. data must
+ * stay as it is until the call returns, not longer. Legal inside the callback
+ * if it then returns -FUSD_NOREPLY. Errors: as fusd_return(), and EINVAL if
+ * the request is no read (it is then still held).
+ */
+int fusd_return_data(struct fusd_file_info *file, const void *data,
+		     size_t length);
+
+/** The memory of one request: its header and its data. */
+struct fusd_buffer;
+
+/**
+ * Keeps a request's memory beyond its answer.
+ *
+ * The data that fusd_get_read_buffer(), fusd_get_write_buffer() and
+ * fusd_get_ioctl_buffer() point at stays readable and writable, and is used
+ * for no other request, until fusd_buffer_release(). Never fails. file must
+ * not have been answered yet.
+ */
+struct fusd_buffer *fusd_buffer_acquire(struct fusd_file_info *file);
+
+/** Gives back what fusd_buffer_acquire() returned; NULL is ignored. */
+void fusd_buffer_release(struct fusd_buffer *buffer);
+
+/**
+ * Sends the library's messages (syslog(3) priority, one line without a
+ * newline) to log; NULL, the default, drops them. Set it before the first
+ * device is registered. log may be called from any thread that uses libfusd.
+ */
+void fusd_set_log(void (*log)(int priority, const char *message, void *data),
+		  void *data);
+
+/** libfusd's version, "MAJOR.MINOR.PATCH"; static memory. */
+const char *fusd_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* FUSD_H */
