@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Registering a device and taking it away. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "internal.h"
+
+/* A client that calls on and on must not keep unregister from ending. */
+#define MESSAGES_AT_UNREGISTER 10000
+
+/* Finds the name proper and checks it. */
+static int check_name(const char **name)
+{
+	const char *part;
+	size_t length;
+
+	if (!*name)
+		return fusd_fail(EINVAL, "a device needs a name");
+	if (!strncmp(*name, DEFAULT_DEV_ROOT, strlen(DEFAULT_DEV_ROOT)))
+		*name += strlen(DEFAULT_DEV_ROOT);
+	length = strlen(*name);
+	if (length > FUSD_MAX_NAME_LENGTH)
+		return fusd_fail(EINVAL,
+				 "\"%s\" is too long: a device name has at "
+				 "most %d bytes",
+				 *name, FUSD_MAX_NAME_LENGTH);
+	for (size_t i = 0; i < length; i++)
+		if (iscntrl((unsigned char)(*name)[i]))
+			return fusd_fail(EINVAL, "a device name has no "
+						 "control characters");
+	for (part = *name;; part += length + 1) {
+		length = strcspn(part, "/");
+		if (length == 0 || (length <= 2 && !strncmp(part, "..", length)))
+			return fusd_fail(EINVAL,
+					 "\"%s\" is no device name: no part of "
+					 "it may be empty, \".\" or \"..\"",
+					 *name);
+		if (!part[length])
+			return 0;
+	}
+}
+
+static void free_device(struct fusd_device *device)
+{
+	pthread_mutex_destroy(&device->lock);
+	free(device->path);
+	free(device);
+}
+
+void fusd_device_put_reference(struct fusd_device *device)
+{
+	if (--device->references == 0)
+		free_device(device);
+}
+
+void fusd_device_leave(struct fusd_device *device)
+{
+	if (--device->users > 0)
+		return;
+	device->transport->close_device(device);
+	fusd_device_put_reference(device);
+}
+
+static int register_device(const char *name, mode_t mode, void *device_info,
+			   const struct fusd_file_operations *fops,
+			   const struct fusd_options *options)
+{
+	const struct fusd_options defaults = { .size = sizeof(defaults) };
+	const struct fusd_transport *transport;
+	struct fusd_device *device;
+	int error;
+
+	error = check_name(&name);
+	if (error)
+		return error;
+	if (!fops)
+		return fusd_fail(EINVAL, "device \"%s\" has no callbacks",
+				 name);
+	if (!options)
+		options = &defaults;
+	if (options->size != sizeof(*options))
+		return fusd_fail(EINVAL, "fusd_options has %zu bytes, not the "
+					 "%zu given",
+				 sizeof(*options), options->size);
+	transport = fusd_transport_choose(options->transport);
+	if (!transport)
+		return -errno;
+
+	device = calloc(1, sizeof(*device));
+	if (!device)
+		return fusd_fail(ENOMEM, "no memory for device \"%s\"", name);
+	strcpy(device->name, name);
+	device->mode = mode & 0777;
+	device->device_info = device_info;
+	device->ops = *fops;
+	device->transport = transport;
+	device->fd = -1;
+	atomic_init(&device->users, 1);
+	atomic_init(&device->references, 1);
+	pthread_mutex_init(&device->lock, NULL);
+	error = transport->open_device(device, options);
+	if (error) {
+		free_device(device);
+		return error;
+	}
+	error = fusd_registry_add(device);
+	if (error) {
+		fusd_fail(-error, "cannot watch device \"%s\": %s", name,
+			  strerror(-error));
+		transport->remove_node(device);
+		fusd_device_leave(device);
+		return error;
+	}
+	return device->fd;
+}
+
+FUSD_PUBLIC int fusd_register_with(const char *name, mode_t mode,
+				   void *device_info,
+				   const struct fusd_file_operations *fops,
+				   const struct fusd_options *options)
+{
+	int fd = register_device(name, mode, device_info, fops, options);
+
+	if (fd >= 0)
+		errno = 0;
+	return fusd_result(fd);
+}
+
+FUSD_PUBLIC int fusd_register(const char *name, mode_t mode, void *device_info,
+			      struct fusd_file_operations *fops)
+{
+	return fusd_register_with(name, mode, device_info, fops, NULL);
+}
+
+/* What fusd_register() is under FUSD_KOR_API. */
+FUSD_PUBLIC int fusd_register_kor(const char *name, const char *clazz,
+				  const char *devname, mode_t mode,
+				  void *device_info,
+				  struct fusd_file_operations *fops);
+FUSD_PUBLIC int fusd_register_kor(const char *name, const char *clazz,
+				  const char *devname, mode_t mode,
+				  void *device_info,
+				  struct fusd_file_operations *fops)
+{
+	const struct fusd_options options = {
+		.size = sizeof(options),
+		.clazz = clazz,
+		.devname = devname,
+	};
+
+	return fusd_register_with(name, mode, device_info, fops, &options);
+}
+
+FUSD_PUBLIC int fusd_unregister(int fd)
+{
+	struct fusd_device *device = fusd_registry_remove(fd);
+	struct fusd_request *request;
+	int result = 0;
+
+	if (!device)
+		return fusd_result(-EBADF);
+	device->transport->remove_node(device);
+	pthread_mutex_lock(&device->lock);
+	device->gone = true;
+	pthread_mutex_unlock(&device->lock);
+	fusd_request_fail_all(device, EPIPE);
+	/* Clients whose requests still wait in the kernel get EPIPE too. */
+	for (int i = 0; i < MESSAGES_AT_UNREGISTER && result >= 0; i++) {
+		result = device->transport->receive(device, &request);
+		if (result == 0) {
+			fusd_request_fail(request, EPIPE);
+			fusd_request_put(request);
+			fusd_request_put(request);
+		}
+	}
+	fusd_device_leave(device);
+	return 0;
+}
+
+FUSD_PUBLIC ssize_t fusd_device_path(int fd, char *path, size_t size)
+{
+	struct fusd_device *device = fusd_registry_enter(fd);
+	size_t length;
+
+	if (!device)
+		return fusd_result(-EBADF);
+	length = strlen(device->path);
+	if (length < size)
+		strcpy(path, device->path);
+	fusd_device_leave(device);
+	return length < size ? (ssize_t)length : fusd_result(-ERANGE);
+}
+
+FUSD_PUBLIC const char *fusd_device_transport(int fd)
+{
+	struct fusd_device *device = fusd_registry_enter(fd);
+	const char *name;
+
+	if (!device) {
+		errno = EBADF;
+		return NULL;
+	}
+	name = device->transport->name;
+	fusd_device_leave(device);
+	return name;
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* From a request to its callback: one function per operation. */
+#include <errno.h>
+
+#include "internal.h"
+
+/* So that one busy device does not starve the others. */
+#define MESSAGES_PER_DISPATCH 40
+
+static ssize_t dispatch_open(struct fusd_request *request)
+{
+	const struct fusd_file_operations *ops = &request->device->ops;
+
+	return ops->open ? ops->open(&request->file) : 0;
+}
+
+static ssize_t dispatch_close(struct fusd_request *request)
+{
+	const struct fusd_file_operations *ops = &request->device->ops;
+
+	return ops->close ? ops->close(&request->file) : 0;
+}
+
+static ssize_t dispatch_read(struct fusd_request *request)
+{
+	const struct fusd_file_operations *ops = &request->device->ops;
+
+	if (!ops->read)
+		return -EINVAL;
+	return ops->read(&request->file, request->data,
+			 fusd_get_length(&request->file),
+			 fusd_get_offset(&request->file));
+}
+
+static ssize_t dispatch_write(struct fusd_request *request)
+{
+	const struct fusd_file_operations *ops = &request->device->ops;
+
+	if (!ops->write)
+		return -EINVAL;
+	return ops->write(&request->file, request->data,
+			  fusd_get_length(&request->file),
+			  fusd_get_offset(&request->file));
+}
+
+static ssize_t dispatch_ioctl(struct fusd_request *request)
+{
+	const struct fusd_file_operations *ops = &request->device->ops;
+	const fops_msg_t *fops = &request->msg.parm.fops_msg;
+	void *argument = request->data;
+
+	if (!ops->ioctl)
+		return -ENOTTY;
+	if (_IOC_DIR(fops->cmd) == _IOC_NONE)
+		argument = fops->arg.ptr_arg;
+	return ops->ioctl(&request->file, (int)fops->cmd, argument);
+}
+
+static ssize_t dispatch_poll_diff(struct fusd_request *request)
+{
+	const struct fusd_file_operations *ops = &request->device->ops;
+	const unsigned int ready = FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT;
+	unsigned int cached_state = request->msg.parm.fops_msg.cmd;
+
+	if (ops->poll_diff)
+		return ops->poll_diff(&request->file, cached_state);
+	if (cached_state != ready)
+		return ready;
+	/* Known to be ready, and that never changes: nothing to answer. */
+	fusd_destroy(&request->file);
+	return -FUSD_NOREPLY;
+}
+
+static ssize_t dispatch_unblock(struct fusd_request *request)
+{
+	const struct fusd_file_operations *ops = &request->device->ops;
+
+	return ops->unblock ? ops->unblock(&request->file) : 0;
+}
+
+static ssize_t dispatch_mmap(struct fusd_request *request)
+{
+	const struct fusd_file_operations *ops = &request->device->ops;
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+	void *address = NULL;
+	size_t out_length = 0;
+	int result;
+
+	if (!ops->mmap)
+		return -ENODEV;
+	result = ops->mmap(&request->file, (int)fops->mmoffset, fops->length,
+			   (int)fops->mmprot, (int)fops->mmflags, &address,
+			   &out_length);
+	if (result == 0) {
+		fops->arg.ptr_arg = address;
+		fops->length = out_length;
+	}
+	return result;
+}
+
+static ssize_t call(struct fusd_request *request)
+{
+	switch (request->msg.subcmd) {
+	case FUSD_OPEN:
+		return dispatch_open(request);
+	case FUSD_CLOSE:
+		return dispatch_close(request);
+	case FUSD_READ:
+		return dispatch_read(request);
+	case FUSD_WRITE:
+		return dispatch_write(request);
+	case FUSD_IOCTL:
+		return dispatch_ioctl(request);
+	case FUSD_POLL_DIFF:
+		return dispatch_poll_diff(request);
+	case FUSD_UNBLOCK:
+		return dispatch_unblock(request);
+	case FUSD_MMAP:
+		return dispatch_mmap(request);
+	default:
+		return -ENOSYS;
+	}
+}
+
+/* The callback said -FUSD_NOREPLY; the request may be answered by now. */
+static void hold(struct fusd_request *request)
+{
+	struct fusd_device *device = request->device;
+	struct fusd_request *unblock = NULL;
+	bool interrupted = false;
+	bool gone;
+
+	pthread_mutex_lock(&device->lock);
+	gone = device->gone;
+	if (request->state != FUSD_REQUEST_ANSWERED) {
+		request->held = true;
+		interrupted = device->transport->hold(request);
+		if (interrupted)
+			request->references++;
+	}
+	pthread_mutex_unlock(&device->lock);
+	/* It came too late for unregister to see it. */
+	if (gone)
+		fusd_request_fail(request, EPIPE);
+	if (interrupted)
+		unblock = device->transport->unblock(request);
+	if (unblock)
+		fusd_dispatch_request(unblock);
+}
+
+void fusd_dispatch_request(struct fusd_request *request)
+{
+	const fops_msg_t *fops = &request->msg.parm.fops_msg;
+	ssize_t result;
+
+	request->file = (struct fusd_file_info){
+		.device_info = request->device->device_info,
+		.private_data = fops->private_info,
+		.flags = (unsigned int)fops->flags,
+		.pid = fops->pid,
+		.uid = fops->uid,
+		.gid = fops->gid,
+		.fd = request->device->fd,
+		.fusd_msg = &request->msg,
+	};
+	request->msg.data = request->data;
+	result = call(request);
+	if (result == -FUSD_NOREPLY)
+		hold(request);
+	else
+		fusd_request_answer(request, result);
+	fusd_request_put(request);
+}
+
+FUSD_PUBLIC int fusd_dispatch(int fd)
+{
+	struct fusd_device *device = fusd_registry_enter(fd);
+	struct fusd_request *request;
+	int callbacks = 0;
+	int result = 0;
+
+	if (!device)
+		return fusd_result(-EBADF);
+	for (int i = 0; i < MESSAGES_PER_DISPATCH; i++) {
+		result = device->transport->receive(device, &request);
+		if (result < 0)
+			break;
+		if (result == 0) {
+			fusd_dispatch_request(request);
+			callbacks++;
+		}
+	}
+	fusd_device_leave(device);
+	if (callbacks > 0)
+		return 0;
+	return fusd_result(result < 0 ? result : -EAGAIN);
+}

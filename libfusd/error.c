@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What went wrong, in words: the thread's last error and the log hook. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <syslog.h>
+
+#include "internal.h"
+
+#define MESSAGE_SIZE 1024
+
+static _Thread_local char last_error[MESSAGE_SIZE];
+
+static void (*log_hook)(int priority, const char *message, void *data);
+static void *log_data;
+
+int fusd_fail(int error, const char *format, ...)
+{
+	char message[MESSAGE_SIZE];
+	va_list arguments;
+
+	/* The arguments may include the previous message. */
+	va_start(arguments, format);
+	vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	memcpy(last_error, message, sizeof(message));
+	fusd_log(LOG_ERR, "%s", message);
+	return -error;
+}
+
+void fusd_log(int priority, const char *format, ...)
+{
+	char message[MESSAGE_SIZE];
+	va_list arguments;
+
+	if (!log_hook)
+		return;
+	va_start(arguments, format);
+	vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	log_hook(priority, message, log_data);
+}
+
+int fusd_result(int result)
+{
+	if (result >= 0)
+		return result;
+	errno = -result;
+	return -1;
+}
+
+FUSD_PUBLIC const char *fusd_error(void)
+{
+	return last_error;
+}
+
+FUSD_PUBLIC void fusd_set_log(void (*log)(int priority, const char *message,
+					  void *data),
+			      void *data)
+{
+	log_data = data;
+	log_hook = log;
+}
+
+#ifndef FUSD_VERSION
+#error "the build passes -DFUSD_VERSION=\"MAJOR.MINOR.PATCH\""
+#endif
+
+FUSD_PUBLIC const char *fusd_version(void)
+{
+	return FUSD_VERSION;
+}
+
+FUSD_PUBLIC char *fusd_unparse_flags(int flags)
+{
+	static char names[8][4] = {
+		"---", "R--", "-W-", "RW-", "--E", "R-E", "-WE", "RWE",
+	};
+
+	return names[flags & (FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT |
+			      FUSD_NOTIFY_EXCEPT)];
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A FUSE device's node: the file that is mounted over, and what cleans up. */
+#ifndef FUSD_FUSE_NODE_H
+#define FUSD_FUSE_NODE_H
+
+#include <stddef.h>
+
+#include "internal.h"
+
+/* What mount(8) shows as the source of this process's devices. */
+#define FUSD_MOUNT_ID_SIZE 64
+void fusd_mount_id(char id[FUSD_MOUNT_ID_SIZE]);
+
+/*
+ * Writes the directory under which nodes are made, as a path without symbolic
+ * links: FUSD_DEV_ROOT, or /dev where this user may write, or the user's
+ * runtime directory. Makes it if it is not there. 0 or -errno.
+ */
+int fusd_node_root(char *root, size_t size);
+
+/*
+ * Makes the file that will be mounted over, and the directories it needs.
+ * What a dead driver left behind at the same place is cleared away. Returns a
+ * descriptor, to be closed when the mount is there: until then nobody else
+ * takes the same file. -EEXIST if the place is taken.
+ */
+int fusd_node_create(const char *root, const char *path);
+
+/* Unmounts, and removes the file and its directories if they are empty. */
+void fusd_node_remove(const char *root, const char *path);
+
+/*
+ * Makes sure that nodes under root go away when this process dies, however
+ * that happens. 0 or -errno.
+ */
+int fusd_watcher_start(const char *root);
+
+#endif /* FUSD_FUSE_NODE_H */

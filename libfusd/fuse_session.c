@@ -1,0 +1,606 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * FUSE and CUSE requests as FUSD messages, and the answers back.
+ *
+ * A message is read straight into a request's memory block, at such a place
+ * that a write's data begins on a page and is handed to the callback where it
+ * is. libfuse decodes the message and answers it; it never sees the block
+ * again after fuse_session_process_buf().
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "open_file.h"
+
+/*
+ * What the kernel is asked to send at most: one page more than a FUSD transfer
+ * carries. A longer transfer then arrives with more than MAX_RW_SIZE bytes,
+ * wherever in a page the client's buffer begins, is cut, and the client's call
+ * returns short, as it does in FUSD.
+ */
+#define MAX_KERNEL_TRANSFER FUSD_FRAME_DATA
+
+/* FUSE takes no errno from here on: the kernel's own restart codes. */
+#define FUSE_ERRNO_END 512
+
+/* The message this thread is handing to libfuse; NULL outside of that. */
+struct receiving {
+	struct fusd_device *device;
+	struct fusd_request *request; /* NULL once it went to an operation */
+	struct fusd_request *result;
+	struct fusd_request *interrupted; /* a reference */
+};
+static _Thread_local struct receiving *receiving;
+
+static struct fusd_open_file *open_file(const struct fuse_file_info *info)
+{
+	return (struct fusd_open_file *)(uintptr_t)info->fh;
+}
+
+static struct fusd_session *device_session(struct fusd_device *device)
+{
+	return device->transport_data;
+}
+
+void fusd_session_init(struct fuse_conn_info *conn)
+{
+	conn->max_write = MAX_KERNEL_TRANSFER;
+	conn->max_readahead = 0;
+	/* Messages are read and answered without pipes: splice is slower. */
+	conn->want &= ~(unsigned int)(FUSE_CAP_SPLICE_READ |
+				      FUSE_CAP_SPLICE_WRITE |
+				      FUSE_CAP_SPLICE_MOVE);
+}
+
+/* Fills in the request that is being received. */
+static struct fusd_request *begin(fuse_req_t fuse, int subcmd,
+				  struct fusd_open_file *file)
+{
+	const struct fuse_ctx *caller = fuse_req_ctx(fuse);
+	struct fusd_request *request = receiving->request;
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+
+	receiving->request = NULL;
+	receiving->result = request;
+	request->fuse = fuse;
+	request->open_file = file;
+	memset(&request->msg, 0, sizeof(request->msg));
+	request->msg.magic = FUSD_MSG_MAGIC;
+	request->msg.cmd = FUSD_FOPS_CALL;
+	request->msg.subcmd = (short)subcmd;
+	fops->pid = caller->pid;
+	fops->uid = caller->uid;
+	fops->gid = caller->gid;
+	fops->device_info = request->device->device_info;
+	request->data = fusd_request_payload(request);
+	return request;
+}
+
+/* Completes the request and lists it; under the device's lock. */
+static void finish(struct fusd_request *request)
+{
+	struct fusd_open_file *file = request->open_file;
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+
+	fops->flags = request->sent_flags = file->flags;
+	fops->private_info = request->sent_private_info = file->private_info;
+	fusd_request_received(request);
+}
+
+static void lock(struct fusd_request *request)
+{
+	pthread_mutex_lock(&request->device->lock);
+}
+
+static void unlock(struct fusd_request *request)
+{
+	pthread_mutex_unlock(&request->device->lock);
+}
+
+/* Makes the first length bytes of data free of other open files' bytes. */
+static void isolate(struct fusd_request *request, size_t length)
+{
+	char *payload = fusd_request_payload(request);
+	uint64_t id = request->open_file->id;
+	size_t end = length < request->dirty ? length : request->dirty;
+
+	if (request->dirty_file != id)
+		request->clean = 0;
+	if (request->clean < end)
+		memset(payload + request->clean, 0, end - request->clean);
+	request->dirty_file = id;
+	if (request->clean < length)
+		request->clean = length;
+	if (request->dirty < length)
+		request->dirty = length;
+}
+
+/* The first length bytes of data came from the request's own client. */
+static void overwritten(struct fusd_request *request, size_t length)
+{
+	uint64_t id = request->open_file->id;
+
+	if (request->dirty_file != id || request->clean < length)
+		request->clean = length;
+	request->dirty_file = id;
+	if (request->dirty < length)
+		request->dirty = length;
+}
+
+void fusd_session_open(fuse_req_t fuse, struct fuse_file_info *info)
+{
+	struct fusd_session *session = device_session(receiving->device);
+	struct fusd_open_file *file = calloc(1, sizeof(*file));
+	struct fusd_request *request;
+
+	if (!file) {
+		fuse_reply_err(fuse, ENOMEM);
+		return;
+	}
+	file->flags = (unsigned long)info->flags;
+	file->last_sent = -1;
+	request = begin(fuse, FUSD_OPEN, file);
+	lock(request);
+	file->id = ++session->next_file_id;
+	file->next = session->files;
+	file->link = &session->files;
+	if (file->next)
+		file->next->link = &file->next;
+	session->files = file;
+	finish(request);
+	unlock(request);
+}
+
+/* Under the device's lock. */
+static void unlink_file(struct fusd_open_file *file)
+{
+	*file->link = file->next;
+	if (file->next)
+		file->next->link = file->link;
+}
+
+/*
+ * Takes the held poll_diff off its open file, so that its answer changes
+ * nothing. Under the device's lock; the caller gets a reference.
+ */
+static struct fusd_request *detach_poll(struct fusd_open_file *file)
+{
+	struct fusd_request *request = file->poll_request;
+
+	if (request) {
+		request->references++;
+		request->open_file = NULL;
+		file->poll_request = NULL;
+	}
+	return request;
+}
+
+static void end_poll(struct fusd_request *request)
+{
+	if (request) {
+		fusd_request_fail(request, EPIPE);
+		fusd_request_put(request);
+	}
+}
+
+void fusd_session_release(fuse_req_t fuse, struct fuse_file_info *info)
+{
+	struct fusd_open_file *file = open_file(info);
+	struct fusd_request *request = begin(fuse, FUSD_CLOSE, file);
+	struct fusd_request *poll_request;
+	struct fuse_pollhandle *handle;
+
+	lock(request);
+	poll_request = detach_poll(file);
+	handle = file->poll_handle;
+	file->poll_handle = NULL;
+	finish(request);
+	unlock(request);
+	if (handle)
+		fuse_pollhandle_destroy(handle);
+	end_poll(poll_request);
+}
+
+static bool is_append(const struct fusd_request *request)
+{
+	return request->msg.subcmd == FUSD_WRITE &&
+	       (request->sent_flags & O_APPEND);
+}
+
+/* A read or a write. */
+static void finish_transfer(struct fusd_request *request, size_t size,
+			    off_t offset, const struct fuse_file_info *info)
+{
+	struct fusd_open_file *file = request->open_file;
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+
+	fops->length = size;
+	request->kernel_offset = (uint64_t)offset;
+	lock(request);
+	/* The client may have changed them with fcntl(F_SETFL). */
+	file->flags = (unsigned long)info->flags;
+	finish(request);
+	fops->offset = (unsigned long)fusd_position_begin(
+		file, request->kernel_offset, is_append(request));
+	unlock(request);
+}
+
+void fusd_session_read(fuse_req_t fuse, size_t size, off_t offset,
+		       struct fuse_file_info *info)
+{
+	struct fusd_request *request = begin(fuse, FUSD_READ, open_file(info));
+
+	if (size > MAX_RW_SIZE)
+		size = MAX_RW_SIZE;
+	isolate(request, size);
+	finish_transfer(request, size, offset, info);
+}
+
+void fusd_session_write(fuse_req_t fuse, const char *data, size_t size,
+			off_t offset, struct fuse_file_info *info)
+{
+	struct fusd_request *request = begin(fuse, FUSD_WRITE, open_file(info));
+
+	if (data == fusd_request_payload(request))
+		overwritten(request, size);
+	if (size > MAX_RW_SIZE)
+		size = MAX_RW_SIZE;
+	/* In the same block, which goes on for a page after the message. */
+	request->data = (char *)data;
+	request->data[size] = 0;
+	request->msg.datalen = (int)size;
+	finish_transfer(request, size, offset, info);
+}
+
+void fusd_session_ioctl(fuse_req_t fuse, unsigned int number, void *argument,
+			struct fuse_file_info *info, const void *in_data,
+			size_t in_size, size_t out_size)
+{
+	struct fusd_request *request = begin(fuse, FUSD_IOCTL, open_file(info));
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+	size_t size = in_size > out_size ? in_size : out_size;
+
+	/* The data begins before the payload: the header is shorter. */
+	overwritten(request, in_size);
+	if (in_size > 0) {
+		request->data = (char *)in_data;
+		request->msg.datalen = (int)in_size;
+	} else {
+		memset(request->data, 0, out_size);
+		overwritten(request, out_size);
+	}
+	request->data[size] = 0;
+	fops->cmd = number;
+	fops->arg.ptr_arg = argument;
+	fops->length = size;
+	request->ioctl_out_size = out_size;
+	lock(request);
+	finish(request);
+	unlock(request);
+}
+
+static unsigned int poll_events(unsigned int state)
+{
+	unsigned int events = 0;
+
+	if (state & FUSD_NOTIFY_INPUT)
+		events |= POLLIN | POLLRDNORM;
+	if (state & FUSD_NOTIFY_OUTPUT)
+		events |= POLLOUT | POLLWRNORM;
+	if (state & FUSD_NOTIFY_EXCEPT)
+		events |= POLLPRI;
+	return events;
+}
+
+void fusd_session_poll(fuse_req_t fuse, struct fuse_file_info *info,
+		       struct fuse_pollhandle *handle)
+{
+	struct fusd_device *device = receiving->device;
+	struct fusd_open_file *file = open_file(info);
+	struct fusd_request *request, *older = NULL;
+	unsigned int state;
+	bool ask;
+
+	pthread_mutex_lock(&device->lock);
+	state = file->cached_state;
+	ask = !file->never_ask && file->last_sent != (int)state;
+	if (ask) {
+		older = detach_poll(file);
+		file->last_sent = (int)state;
+	}
+	if (handle) {
+		struct fuse_pollhandle *replaced = file->poll_handle;
+
+		file->poll_handle = handle;
+		handle = replaced;
+	}
+	pthread_mutex_unlock(&device->lock);
+	if (handle)
+		fuse_pollhandle_destroy(handle);
+	end_poll(older);
+	if (!ask) {
+		fuse_reply_poll(fuse, poll_events(state));
+		return;
+	}
+	request = begin(fuse, FUSD_POLL_DIFF, file);
+	request->msg.cmd = FUSD_FOPS_NONBLOCK;
+	request->msg.parm.fops_msg.cmd = state;
+	lock(request);
+	finish(request);
+	unlock(request);
+}
+
+/* Called by libfuse, with its lock of the request held. */
+static void on_interrupt(fuse_req_t fuse, void *data)
+{
+	struct fusd_request *request = data;
+
+	(void)fuse;
+	request->interrupted = true;
+	if (receiving) {
+		request->references++;
+		receiving->interrupted = request;
+	}
+}
+
+bool fusd_session_hold(struct fusd_request *request)
+{
+	struct fusd_open_file *file = request->open_file;
+
+	if (request->msg.subcmd == FUSD_POLL_DIFF) {
+		/* The client's poll never waits for a change itself. */
+		if (file) {
+			fuse_reply_poll(request->fuse,
+					poll_events(file->cached_state));
+			/* Of another thread's poll at the same time. */
+			if (file->poll_request)
+				file->poll_request->open_file = NULL;
+			file->poll_request = request;
+		}
+		request->fuse = NULL;
+		return false;
+	}
+	if (request->fuse)
+		fuse_req_interrupt_func(request->fuse, on_interrupt, request);
+	return request->interrupted;
+}
+
+static struct fusd_request *
+make_unblock(struct fusd_request *request, struct fusd_request *interrupted)
+{
+	bool pending;
+
+	request->open_file = NULL;
+	lock(request);
+	pending = interrupted->state != FUSD_REQUEST_ANSWERED;
+	if (pending) {
+		request->msg = interrupted->msg;
+		request->msg.cmd = FUSD_FOPS_CALL;
+		request->msg.subcmd = FUSD_UNBLOCK;
+		request->msg.datalen = 0;
+		request->data = fusd_request_payload(request);
+		request->interrupts = interrupted;
+		request->sent_private_info = interrupted->sent_private_info;
+		request->msg.parm.fops_msg.private_info =
+			interrupted->open_file->private_info;
+		fusd_request_received(request);
+		request->msg.parm.fops_msg.transid =
+			interrupted->msg.parm.fops_msg.transid;
+	}
+	unlock(request);
+	return pending ? request : NULL;
+}
+
+struct fusd_request *fusd_session_unblock(struct fusd_request *interrupted)
+{
+	struct fusd_request *request = fusd_request_new(interrupted->device);
+	struct fusd_request *unblock = NULL;
+
+	if (request)
+		unblock = make_unblock(request, interrupted);
+	if (unblock)
+		return unblock;
+	if (request) {
+		fusd_request_put(request);
+		fusd_request_put(request);
+	} else {
+		fusd_request_fail(interrupted, EINTR);
+	}
+	fusd_request_put(interrupted);
+	return NULL;
+}
+
+int fusd_session_receive(struct fusd_device *device,
+			 struct fusd_request **request)
+{
+	struct receiving context = { .device = device };
+	struct fuse_buf message = { 0 };
+	ssize_t size;
+	int error;
+
+	context.request = fusd_request_new(device);
+	if (!context.request)
+		return -ENOMEM;
+	message.mem = fusd_request_frame(context.request);
+	size = read(device->fd, message.mem, FUSD_FRAME_SIZE);
+	if (size > 0) {
+		message.size = (size_t)size;
+		receiving = &context;
+		fuse_session_process_buf(device_session(device)->fuse,
+					 &message);
+		receiving = NULL;
+	}
+	error = size < 0 ? errno : 0;
+	if (context.request) {
+		fusd_request_put(context.request);
+		fusd_request_put(context.request);
+	}
+	if (context.interrupted)
+		context.result = fusd_session_unblock(context.interrupted);
+	if (context.result) {
+		*request = context.result;
+		return 0;
+	}
+	/* ENOENT: the request's client left before it was read. */
+	if (error == 0 || error == ENOENT || error == EINTR)
+		return 1;
+	return error == EAGAIN ? -EAGAIN : -ENODEV;
+}
+
+static int reply_open(struct fusd_request *request, fuse_req_t fuse,
+		      ssize_t retval)
+{
+	struct fusd_open_file *file = request->open_file;
+	struct fuse_file_info info = {
+		.flags = (int)file->flags,
+		.fh = (uint64_t)(uintptr_t)file,
+		.direct_io = 1,
+	};
+
+	if (retval >= 0)
+		return fuse_reply_open(fuse, &info);
+	lock(request);
+	unlink_file(file);
+	unlock(request);
+	free(file);
+	/* ENOSYS would tell the kernel to never ask again, and succeed. */
+	return fuse_reply_err(fuse, retval == -ENOSYS ? EOPNOTSUPP :
+							(int)-retval);
+}
+
+static int reply_close(struct fusd_request *request, fuse_req_t fuse)
+{
+	lock(request);
+	unlink_file(request->open_file);
+	unlock(request);
+	free(request->open_file);
+	return fuse_reply_err(fuse, 0);
+}
+
+static int reply_ioctl(struct fusd_request *request, fuse_req_t fuse,
+		       ssize_t retval)
+{
+	size_t size = retval < 0 ? 0 : request->ioctl_out_size;
+
+	/* Errors too are sent as results: the kernel reads ENOSYS as ours. */
+	return fuse_reply_ioctl(fuse, (int)retval, size ? request->data : NULL,
+				size);
+}
+
+static int reply_poll(struct fusd_request *request, ssize_t retval)
+{
+	struct fuse_pollhandle *handle = NULL;
+	struct fusd_open_file *file;
+	fuse_req_t fuse;
+	unsigned int state = 0;
+	int error = 0;
+
+	lock(request);
+	fuse = request->fuse;
+	file = request->open_file;
+	if (file) {
+		if (retval < 0)
+			file->never_ask = true;
+		else
+			file->cached_state = (unsigned int)retval;
+		state = file->cached_state;
+		file->last_sent = -1;
+		file->poll_request = NULL;
+		if (!fuse) {
+			handle = file->poll_handle;
+			file->poll_handle = NULL;
+		}
+	}
+	unlock(request);
+	if (fuse)
+		error = fuse_reply_poll(fuse, poll_events(state));
+	if (handle) {
+		fuse_lowlevel_notify_poll(handle);
+		fuse_pollhandle_destroy(handle);
+	}
+	return error;
+}
+
+/* Takes over what the callback changed in the open file. */
+static void update_file(struct fusd_request *request)
+{
+	const fops_msg_t *fops = &request->msg.parm.fops_msg;
+	struct fusd_open_file *file = request->open_file;
+
+	lock(request);
+	if (fops->private_info != request->sent_private_info)
+		file->private_info = fops->private_info;
+	if (fops->flags != request->sent_flags)
+		file->flags = fops->flags;
+	if (request->msg.subcmd == FUSD_READ)
+		file->cached_state &= ~(unsigned int)FUSD_NOTIFY_INPUT;
+	if (request->msg.subcmd == FUSD_WRITE)
+		file->cached_state &= ~(unsigned int)FUSD_NOTIFY_OUTPUT;
+	if (fops->retval >= 0 && (request->msg.subcmd == FUSD_READ ||
+				  request->msg.subcmd == FUSD_WRITE))
+		fusd_position_end(file, request->kernel_offset,
+				  (size_t)fops->retval, (loff_t)fops->offset,
+				  is_append(request));
+	unlock(request);
+}
+
+static int send_reply(struct fusd_request *request, const void *data,
+		      size_t length)
+{
+	ssize_t retval = request->msg.parm.fops_msg.retval;
+	fuse_req_t fuse = request->fuse;
+
+	if (retval <= -FUSE_ERRNO_END)
+		retval = -EIO;
+	switch (request->msg.subcmd) {
+	case FUSD_OPEN:
+		return reply_open(request, fuse, retval);
+	case FUSD_CLOSE:
+		return reply_close(request, fuse);
+	case FUSD_IOCTL:
+		return reply_ioctl(request, fuse, retval);
+	default:
+		break;
+	}
+	if (retval < 0)
+		return fuse_reply_err(fuse, (int)-retval);
+	if (request->msg.subcmd == FUSD_READ)
+		return fuse_reply_buf(fuse, data, length);
+	return fuse_reply_write(fuse, (size_t)retval);
+}
+
+int fusd_session_reply(struct fusd_request *request, const void *data,
+		       size_t length)
+{
+	struct fusd_request *interrupted = request->interrupts;
+
+	if (request->msg.subcmd == FUSD_POLL_DIFF)
+		return reply_poll(request, request->msg.parm.fops_msg.retval);
+	if (request->msg.subcmd == FUSD_UNBLOCK) {
+		/* The driver had its chance to answer; FUSE cannot restart. */
+		fusd_request_fail(interrupted, EINTR);
+		fusd_request_put(interrupted);
+		return 0;
+	}
+	/* No interrupt may look at a request that is about to be freed. */
+	if (request->held)
+		fuse_req_interrupt_func(request->fuse, NULL, NULL);
+	update_file(request);
+	return send_reply(request, data, length) ? -EPIPE : 0;
+}
+
+void fusd_session_close(struct fusd_device *device)
+{
+	struct fusd_session *session = device_session(device);
+	struct fusd_open_file *file, *next;
+
+	for (file = session->files; file; file = next) {
+		next = file->next;
+		if (file->poll_handle)
+			fuse_pollhandle_destroy(file->poll_handle);
+		free(file);
+	}
+	fuse_session_destroy(session->fuse);
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What libfusd's files share.
+ *
+ * Data flows one way: a transport receives a request (fusd_msg_t and data),
+ * dispatch.c calls the callback, request.c gives the answer back to the
+ * transport. Inside the library functions return 0 or a positive value, or
+ * -errno; only the public functions turn that into -1 and errno.
+ *
+ * Locks, in the order in which they may be taken:
+ *   the registry's lock -> a device's lock -> libfuse's own locks.
+ * No lock is held while a callback runs.
+ */
+#ifndef FUSD_INTERNAL_H
+#define FUSD_INTERNAL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <pthread.h>
+
+#undef FUSD_KOR_API
+#include "fusd.h"
+
+#define FUSD_PUBLIC __attribute__((visibility("default")))
+
+struct fusd_device;
+struct fusd_open_file;
+struct fusd_transport;
+struct fuse_req;
+
+/*
+ * A device's life: register makes it with one user and one reference, the
+ * registry's. unregister drops both. While users > 0 the transport is open;
+ * the last user closes it. While references > 0 the structure exists: held
+ * requests outlive the transport.
+ */
+struct fusd_device {
+	char name[FUSD_MAX_NAME_LENGTH + 1];
+	mode_t mode;
+	void *device_info;
+	struct fusd_file_operations ops;
+
+	/* Set by the transport's open_device, constant afterwards. */
+	const struct fusd_transport *transport;
+	void *transport_data;
+	char *path; /* malloc'ed */
+	int fd;
+
+	/* The registration, running dispatches, answers being sent. */
+	atomic_int users;
+	/* The registration, and every request not yet freed. */
+	atomic_int references;
+
+	pthread_mutex_t lock;
+	bool gone;			/* lock; unregister has begun */
+	long next_transid;		/* lock */
+	struct fusd_request *requests;	/* lock; received, not answered */
+};
+
+enum fusd_request_state {
+	FUSD_REQUEST_NEW,	/* not yet received */
+	FUSD_REQUEST_PENDING,	/* on the device's list */
+	FUSD_REQUEST_ABANDONED,	/* on the list; the driver destroyed it */
+	FUSD_REQUEST_ANSWERED,	/* off the list; further answers are EPIPE */
+};
+
+/*
+ * One request with its memory, a struct fusd_buffer to the outside.
+ *
+ * It begins with two references: one belongs to whoever may answer it (the
+ * driver while it is held), one to the dispatch that runs the callback. Who
+ * moves the state to ANSWERED, under the device's lock, sends the answer.
+ */
+struct fusd_request {
+	struct fusd_file_info file; /* first: its address is the handle */
+	_Alignas(8) fusd_msg_t msg;
+	char *data; /* what the callback sees as its buffer */
+	struct fusd_device *device;
+	atomic_int references;
+
+	enum fusd_request_state state;			/* device->lock */
+	struct fusd_request *next, **link;		/* device->lock */
+
+	/*
+	 * So that no reply shows one open file's bytes to another: the payload
+	 * up to clean is zero or dirty_file's own, from there to dirty it may
+	 * be anybody's, and from dirty on it is zero.
+	 */
+	size_t clean;
+	size_t dirty;
+	uint64_t dirty_file;
+
+	/* As the callback got them: only what it changes goes back. */
+	void *sent_private_info;
+	unsigned long sent_flags;
+
+	/* The FUSE and CUSE transports' part. */
+	struct fuse_req *fuse;		 /* NULL once answered, or none */
+	struct fusd_open_file *open_file;
+	uint64_t kernel_offset;		 /* what the kernel passed */
+	size_t ioctl_out_size;		 /* bytes the client takes back */
+	bool held;			 /* device->lock */
+	atomic_bool interrupted;
+	struct fusd_request *interrupts; /* of an unblock: a reference */
+};
+
+/*
+ * A request's memory block: the structure, then room for a transport's own
+ * header so that data it is followed by begins on a page, then the data, then
+ * at least one byte for the 0 that ends it.
+ */
+#define FUSD_PAGE_SIZE 4096
+#define FUSD_FRAME_HEADER 80
+/* One page more than MAX_RW_SIZE: see fuse_session.c. */
+#define FUSD_FRAME_DATA (MAX_RW_SIZE + FUSD_PAGE_SIZE)
+#define FUSD_FRAME_SIZE (FUSD_FRAME_HEADER + FUSD_FRAME_DATA)
+
+static inline char *fusd_request_payload(struct fusd_request *request)
+{
+	return (char *)request + FUSD_PAGE_SIZE;
+}
+
+static inline char *fusd_request_frame(struct fusd_request *request)
+{
+	return fusd_request_payload(request) - FUSD_FRAME_HEADER;
+}
+
+/* The seam between the library and the ways to reach a kernel. */
+struct fusd_transport {
+	const char *name;
+
+	/* 0 if it works here for this user, or -errno and fusd_error(). */
+	int (*check)(void);
+
+	/* Makes the node; sets fd, path and transport_data. 0 or -errno. */
+	int (*open_device)(struct fusd_device *device,
+			   const struct fusd_options *options);
+
+	/*
+	 * Takes one message without blocking. 0: a request for a callback is
+	 * in *request, received. 1: a message the transport handled itself.
+	 * -EAGAIN: none waits. -ENODEV: the device was taken away.
+	 */
+	int (*receive)(struct fusd_device *device,
+		       struct fusd_request **request);
+
+	/*
+	 * The callback left the request pending. Called under the device's
+	 * lock. Returns true if its client has been interrupted by now.
+	 */
+	bool (*hold)(struct fusd_request *request);
+
+	/*
+	 * Makes the unblock request for an interrupted one and takes over the
+	 * caller's reference to that; NULL if it found another end.
+	 */
+	struct fusd_request *(*unblock)(struct fusd_request *interrupted);
+
+	/*
+	 * Sends the answer in msg (retval, offset, flags, private_info), with
+	 * length bytes at data for a read. 0, or -EPIPE if nobody waits.
+	 */
+	int (*reply)(struct fusd_request *request, const void *data,
+		     size_t length);
+
+	/* Takes the node away, so that the name is free. */
+	void (*remove_node)(struct fusd_device *device);
+
+	/* Closes fd and frees transport_data. The last user is gone. */
+	void (*close_device)(struct fusd_device *device);
+};
+
+extern const struct fusd_transport fusd_transport_fuse;
+
+/* transport.c */
+const struct fusd_transport *fusd_transport_choose(const char *name);
+
+/* device.c */
+void fusd_device_put_reference(struct fusd_device *device);
+void fusd_device_leave(struct fusd_device *device);
+
+/* registry.c: descriptor -> device */
+int fusd_registry_add(struct fusd_device *device);
+struct fusd_device *fusd_registry_remove(int fd);
+/* The device with one more user, to be given back by fusd_device_leave(). */
+struct fusd_device *fusd_registry_enter(int fd);
+bool fusd_registry_has_path(const char *path);
+/* An epoll descriptor: readable if a device has a request, or none is left. */
+int fusd_registry_epoll(void);
+/* Calls visit for each registered descriptor, under the registry's lock. */
+void fusd_registry_for_each(void (*visit)(int fd, void *data), void *data);
+size_t fusd_registry_count(void);
+
+/* request.c */
+struct fusd_request *fusd_request_new(struct fusd_device *device);
+void fusd_request_put(struct fusd_request *request);
+/* Puts a received request on its device's list; under the device's lock. */
+void fusd_request_received(struct fusd_request *request);
+/* True for exactly one caller: the one who may, and must, answer. */
+bool fusd_request_claim(struct fusd_request *request);
+/* Answers and gives up the answerer's reference. 0 or -errno. */
+int fusd_request_answer(struct fusd_request *request, ssize_t retval);
+/* Answers a request that its driver may still hold, and leaves it that. */
+void fusd_request_fail(struct fusd_request *request, int error);
+void fusd_request_fail_all(struct fusd_device *device, int error);
+
+/* dispatch.c */
+void fusd_dispatch_request(struct fusd_request *request);
+
+/* error.c */
+/* Sets fusd_error() and returns -error. */
+int fusd_fail(int error, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void fusd_log(int priority, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Turns a result of the library's inside into a public function's. */
+int fusd_result(int result);
+
+#endif /* FUSD_INTERNAL_H */

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* File positions of an open file on libfuse. */
+#include "open_file.h"
+
+loff_t fusd_position_begin(const struct fusd_open_file *file, uint64_t offset,
+			   bool append)
+{
+	/* For O_APPEND the kernel passes the file's size: it means nothing. */
+	if (append)
+		return file->positions[0].driver;
+	for (int i = 0; i < 2; i++)
+		if (file->positions[i].kernel == offset)
+			return file->positions[i].driver;
+	return (loff_t)offset;
+}
+
+void fusd_position_end(struct fusd_open_file *file, uint64_t offset,
+		       size_t count, loff_t position, bool append)
+{
+	const struct fusd_position now = { offset + count, position };
+	struct fusd_position *positions = file->positions;
+
+	if (!append && positions[0].kernel != offset) {
+		/*
+		 * A pread, or the first call after an lseek: the kernel holds
+		 * either the old position or the new one. Where both sides
+		 * agree there is nothing to remember.
+		 */
+		if (positions[1].kernel != offset &&
+		    now.kernel == (uint64_t)now.driver)
+			return;
+		positions[1] = positions[0];
+	}
+	positions[0] = now;
+}

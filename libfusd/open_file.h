@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One open file of a device on libfuse: what a kernel module would keep in its
+ * struct file. All fields are guarded by the device's lock.
+ */
+#ifndef FUSD_OPEN_FILE_H
+#define FUSD_OPEN_FILE_H
+
+#include "fuse_session.h"
+
+/* A file position as the kernel holds it, and as the driver left it. */
+struct fusd_position {
+	uint64_t kernel;
+	loff_t driver;
+};
+
+struct fusd_open_file {
+	struct fusd_open_file *next, **link; /* the session's files */
+	uint64_t id;			     /* never used twice, never 0 */
+	void *private_info;
+	unsigned long flags;
+
+	struct fusd_position positions[2]; /* the latest first */
+
+	/* The poll_diff exchange. */
+	unsigned int cached_state;
+	int last_sent; /* state the outstanding poll_diff carried, or -1 */
+	bool never_ask;
+	struct fusd_request *poll_request;     /* the held poll_diff */
+	struct fuse_pollhandle *poll_handle;   /* to wake the client's poll */
+};
+
+/*
+ * The position a driver sees for a call at the kernel's offset.
+ *
+ * FUSE passes the kernel's file position, or pread's offset, and cannot set
+ * the former; a driver may leave any position behind. So an offset that the
+ * kernel is known to hold stands for the position that the driver left there,
+ * and any other is an lseek or a pread and is passed on as it is.
+ */
+loff_t fusd_position_begin(const struct fusd_open_file *file, uint64_t offset,
+			   bool append);
+
+/* Notes that a call at offset moved count bytes and left position behind. */
+void fusd_position_end(struct fusd_open_file *file, uint64_t offset,
+		       size_t count, loff_t position, bool append);
+
+#endif /* FUSD_OPEN_FILE_H */

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * A request's life: its pooled memory, who may answer it, and the driver's
+ * side of a held one (fusd_return and its siblings).
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "internal.h"
+
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#else
+#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
+#define ASAN_UNPOISON_MEMORY_REGION(address, size) \
+	((void)(address), (void)(size))
+#endif
+
+/* The structure, the frame, the 0 behind it; a multiple of the alignment. */
+#define BLOCK_SIZE (FUSD_PAGE_SIZE + FUSD_FRAME_DATA + FUSD_PAGE_SIZE)
+
+_Static_assert(sizeof(struct fusd_request) + FUSD_FRAME_HEADER <=
+		       FUSD_PAGE_SIZE,
+	       "a transport's header must not overlap the request");
+
+/* Linux has no errno above this. */
+#define MAX_ERRNO 4095
+
+/* Blocks kept for the next request; more than these go back to malloc. */
+#define POOL_SIZE 16
+
+static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct fusd_request *pool[POOL_SIZE]; /* pool_lock */
+static int pool_count;			     /* pool_lock */
+
+static struct fusd_request *block_take(void)
+{
+	struct fusd_request *request = NULL;
+
+	pthread_mutex_lock(&pool_lock);
+	if (pool_count > 0)
+		request = pool[--pool_count];
+	pthread_mutex_unlock(&pool_lock);
+	if (request) {
+		ASAN_UNPOISON_MEMORY_REGION(request, BLOCK_SIZE);
+		return request;
+	}
+	request = aligned_alloc(FUSD_PAGE_SIZE, BLOCK_SIZE);
+	if (request) {
+		/* Memory from malloc may be anybody's. */
+		request->clean = 0;
+		request->dirty = FUSD_FRAME_DATA;
+		request->dirty_file = 0;
+	}
+	return request;
+}
+
+static void block_give(struct fusd_request *request)
+{
+	ASAN_POISON_MEMORY_REGION(request, BLOCK_SIZE);
+	pthread_mutex_lock(&pool_lock);
+	if (pool_count < POOL_SIZE) {
+		pool[pool_count++] = request;
+		request = NULL;
+	}
+	pthread_mutex_unlock(&pool_lock);
+	if (request) {
+		ASAN_UNPOISON_MEMORY_REGION(request, BLOCK_SIZE);
+		free(request);
+	}
+}
+
+struct fusd_request *fusd_request_new(struct fusd_device *device)
+{
+	struct fusd_request *request = block_take();
+
+	if (!request)
+		return NULL;
+	atomic_init(&request->references, 2);
+	request->device = device;
+	request->state = FUSD_REQUEST_NEW;
+	request->held = false;
+	atomic_init(&request->interrupted, false);
+	request->fuse = NULL;
+	request->open_file = NULL;
+	request->interrupts = NULL;
+	device->references++;
+	return request;
+}
+
+void fusd_request_put(struct fusd_request *request)
+{
+	struct fusd_device *device = request->device;
+
+	if (--request->references > 0)
+		return;
+	block_give(request);
+	fusd_device_put_reference(device);
+}
+
+void fusd_request_received(struct fusd_request *request)
+{
+	struct fusd_device *device = request->device;
+
+	request->state = FUSD_REQUEST_PENDING;
+	request->msg.parm.fops_msg.transid = ++device->next_transid;
+	request->next = device->requests;
+	request->link = &device->requests;
+	if (request->next)
+		request->next->link = &request->next;
+	device->requests = request;
+}
+
+/* Under the device's lock. */
+static void answered(struct fusd_request *request)
+{
+	request->state = FUSD_REQUEST_ANSWERED;
+	*request->link = request->next;
+	if (request->next)
+		request->next->link = request->link;
+	/* Keeps the transport open while the answer is sent. */
+	request->device->users++;
+}
+
+bool fusd_request_claim(struct fusd_request *request)
+{
+	struct fusd_device *device = request->device;
+	bool claimed;
+
+	pthread_mutex_lock(&device->lock);
+	claimed = request->state == FUSD_REQUEST_PENDING;
+	if (claimed)
+		answered(request);
+	pthread_mutex_unlock(&device->lock);
+	return claimed;
+}
+
+/* A driver's answer, held to what its operation can mean. */
+static ssize_t bounded(const struct fusd_request *request, ssize_t retval)
+{
+	const fops_msg_t *fops = &request->msg.parm.fops_msg;
+
+	/* -FUSD_NOREPLY among them: an answer cannot ask for another one. */
+	if (retval < -MAX_ERRNO)
+		return -EIO;
+	if (retval < 0)
+		return retval;
+	switch (request->msg.subcmd) {
+	case FUSD_READ:
+	case FUSD_WRITE:
+		return (size_t)retval < fops->length ? retval :
+						       (ssize_t)fops->length;
+	case FUSD_IOCTL:
+		return retval > INT_MAX ? -EIO : retval;
+	case FUSD_POLL_DIFF:
+		return retval & (FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT |
+				 FUSD_NOTIFY_EXCEPT);
+	default:
+		return 0;
+	}
+}
+
+/* Sends the answer of a claimed request. */
+static int send(struct fusd_request *request, ssize_t retval, const void *data,
+		size_t length)
+{
+	struct fusd_device *device = request->device;
+	int error;
+
+	request->msg.cmd++;
+	request->msg.parm.fops_msg.retval = retval;
+	error = device->transport->reply(request, data, length);
+	fusd_device_leave(device);
+	return error;
+}
+
+int fusd_request_answer(struct fusd_request *request, ssize_t retval)
+{
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+	int error = -EPIPE;
+
+	if (fusd_request_claim(request)) {
+		fops->private_info = request->file.private_data;
+		fops->flags = request->file.flags;
+		retval = bounded(request, retval);
+		error = send(request, retval, request->data,
+			     retval > 0 ? (size_t)retval : 0);
+	}
+	fusd_request_put(request);
+	return error;
+}
+
+void fusd_request_fail(struct fusd_request *request, int error)
+{
+	struct fusd_device *device = request->device;
+	bool abandoned, claimed;
+
+	pthread_mutex_lock(&device->lock);
+	abandoned = request->state == FUSD_REQUEST_ABANDONED;
+	claimed = abandoned || request->state == FUSD_REQUEST_PENDING;
+	if (claimed)
+		answered(request);
+	pthread_mutex_unlock(&device->lock);
+	/* The driver's file_info is not touched: it may be writing to it. */
+	if (claimed)
+		send(request, -error, NULL, 0);
+	if (abandoned)
+		fusd_request_put(request);
+}
+
+void fusd_request_fail_all(struct fusd_device *device, int error)
+{
+	struct fusd_request *request;
+
+	for (;;) {
+		pthread_mutex_lock(&device->lock);
+		request = device->requests;
+		if (request)
+			request->references++;
+		pthread_mutex_unlock(&device->lock);
+		if (!request)
+			return;
+		fusd_request_fail(request, error);
+		fusd_request_put(request);
+	}
+}
+
+FUSD_PUBLIC int fusd_return(struct fusd_file_info *file, ssize_t retval)
+{
+	if (!file)
+		return fusd_result(-EINVAL);
+	return fusd_result(
+		fusd_request_answer((struct fusd_request *)file, retval));
+}
+
+FUSD_PUBLIC int fusd_return_data(struct fusd_file_info *file, const void *data,
+				 size_t length)
+{
+	struct fusd_request *request = (struct fusd_request *)file;
+	fops_msg_t *fops;
+	int error = -EPIPE;
+
+	if (!file || request->msg.subcmd != FUSD_READ)
+		return fusd_result(-EINVAL);
+	fops = &request->msg.parm.fops_msg;
+	if (length > fops->length)
+		length = fops->length;
+	if (fusd_request_claim(request)) {
+		fops->private_info = file->private_data;
+		fops->flags = file->flags;
+		error = send(request, (ssize_t)length, data, length);
+	}
+	fusd_request_put(request);
+	return fusd_result(error);
+}
+
+FUSD_PUBLIC void fusd_destroy(struct fusd_file_info *file)
+{
+	struct fusd_request *request = (struct fusd_request *)file;
+	struct fusd_device *device;
+	bool abandoned;
+
+	if (!file)
+		return;
+	device = request->device;
+	pthread_mutex_lock(&device->lock);
+	abandoned = request->state == FUSD_REQUEST_PENDING;
+	if (abandoned)
+		request->state = FUSD_REQUEST_ABANDONED;
+	pthread_mutex_unlock(&device->lock);
+	/* An abandoned request stays listed, with its reference, for whoever
+	 * ends the client's wait. */
+	if (!abandoned)
+		fusd_request_put(request);
+}
+
+FUSD_PUBLIC struct fusd_buffer *
+fusd_buffer_acquire(struct fusd_file_info *file)
+{
+	struct fusd_request *request = (struct fusd_request *)file;
+
+	request->references++;
+	return (struct fusd_buffer *)request;
+}
+
+FUSD_PUBLIC void fusd_buffer_release(struct fusd_buffer *buffer)
+{
+	if (buffer)
+		fusd_request_put((struct fusd_request *)buffer);
+}

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The fuse transport: a device is a FUSE mount over one regular file. Works
+ * on any machine with /dev/fuse, in containers too.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fuse_node.h"
+#include "fuse_session.h"
+
+/* Attributes change only through this session, which tells the kernel. */
+#define ATTRIBUTE_SECONDS 86400.0
+
+/* A device's transport_data. */
+struct fuse_device {
+	struct fusd_session session; /* first */
+	struct stat attributes;	     /* device->lock */
+	char root[PATH_MAX];
+};
+
+static struct fuse_device *fuse_device(struct fusd_device *device)
+{
+	return device->transport_data;
+}
+
+static void on_init(void *userdata, struct fuse_conn_info *conn)
+{
+	(void)userdata;
+	fusd_session_init(conn);
+	/* Else "echo > device" would send a truncation of its own. */
+	conn->want |= conn->capable & FUSE_CAP_ATOMIC_O_TRUNC;
+}
+
+static void reply_attributes(fuse_req_t fuse, struct fusd_device *device)
+{
+	struct stat attributes;
+
+	pthread_mutex_lock(&device->lock);
+	attributes = fuse_device(device)->attributes;
+	pthread_mutex_unlock(&device->lock);
+	fuse_reply_attr(fuse, &attributes, ATTRIBUTE_SECONDS);
+}
+
+static void on_getattr(fuse_req_t fuse, fuse_ino_t inode,
+		       struct fuse_file_info *info)
+{
+	(void)inode;
+	(void)info;
+	reply_attributes(fuse, fuse_req_userdata(fuse));
+}
+
+/* chmod and chown hold; a size, as a device has none, is accepted. */
+static void on_setattr(fuse_req_t fuse, fuse_ino_t inode, struct stat *wanted,
+		       int set, struct fuse_file_info *info)
+{
+	struct fusd_device *device = fuse_req_userdata(fuse);
+	struct stat *attributes = &fuse_device(device)->attributes;
+
+	(void)inode;
+	(void)info;
+	pthread_mutex_lock(&device->lock);
+	if (set & FUSE_SET_ATTR_MODE)
+		attributes->st_mode = S_IFREG | (wanted->st_mode & 07777);
+	if (set & FUSE_SET_ATTR_UID)
+		attributes->st_uid = wanted->st_uid;
+	if (set & FUSE_SET_ATTR_GID)
+		attributes->st_gid = wanted->st_gid;
+	pthread_mutex_unlock(&device->lock);
+	reply_attributes(fuse, device);
+}
+
+static void on_open(fuse_req_t fuse, fuse_ino_t inode,
+		    struct fuse_file_info *info)
+{
+	(void)inode;
+	fusd_session_open(fuse, info);
+}
+
+static void on_release(fuse_req_t fuse, fuse_ino_t inode,
+		       struct fuse_file_info *info)
+{
+	(void)inode;
+	fusd_session_release(fuse, info);
+}
+
+static void on_read(fuse_req_t fuse, fuse_ino_t inode, size_t size,
+		    off_t offset, struct fuse_file_info *info)
+{
+	(void)inode;
+	fusd_session_read(fuse, size, offset, info);
+}
+
+static void on_write(fuse_req_t fuse, fuse_ino_t inode, const char *data,
+		     size_t size, off_t offset, struct fuse_file_info *info)
+{
+	(void)inode;
+	fusd_session_write(fuse, data, size, offset, info);
+}
+
+static void on_ioctl(fuse_req_t fuse, fuse_ino_t inode, unsigned int request,
+		     void *argument, struct fuse_file_info *info,
+		     unsigned int flags, const void *in_data, size_t in_size,
+		     size_t out_size)
+{
+	(void)inode;
+	(void)flags;
+	fusd_session_ioctl(fuse, request, argument, info, in_data, in_size,
+			   out_size);
+}
+
+static void on_poll(fuse_req_t fuse, fuse_ino_t inode,
+		    struct fuse_file_info *info, struct fuse_pollhandle *handle)
+{
+	(void)inode;
+	fusd_session_poll(fuse, info, handle);
+}
+
+static const struct fuse_lowlevel_ops operations = {
+	.init = on_init,
+	.getattr = on_getattr,
+	.setattr = on_setattr,
+	.open = on_open,
+	.release = on_release,
+	.read = on_read,
+	.write = on_write,
+	.ioctl = on_ioctl,
+	.poll = on_poll,
+};
+
+/* libfuse writes to stderr unless told otherwise; a library must not. */
+__attribute__((format(printf, 2, 0))) static void
+log_of_libfuse(enum fuse_log_level level, const char *format,
+	       va_list arguments)
+{
+	char message[512];
+
+	vsnprintf(message, sizeof(message), format, arguments);
+	message[strcspn(message, "\n")] = 0;
+	/* The levels are those of syslog(3). */
+	fusd_log((int)level, "%s", message);
+}
+
+static bool is_in_path(const char *program)
+{
+	const char *path = getenv("PATH");
+	char candidate[PATH_MAX];
+	size_t length;
+
+	if (!path || !*path)
+		path = "/usr/bin:/bin";
+	for (; *path; path += length + (path[length] == ':')) {
+		length = strcspn(path, ":");
+		snprintf(candidate, sizeof(candidate), "%.*s/%s", (int)length,
+			 path, program);
+		if (access(candidate, X_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int fuse_check(void)
+{
+	int fd;
+
+	if (access("/dev/fuse", F_OK) < 0)
+		return fusd_fail(ENODEV, "there is no /dev/fuse: run \"modprobe "
+					 "fuse\" as root, or start the "
+					 "container with --device /dev/fuse");
+	if (geteuid() != 0)
+		return is_in_path("fusermount3") ?
+			       0 :
+			       fusd_fail(EPERM,
+					 "only root may mount without "
+					 "fusermount3: install the package "
+					 "fuse3, or run the driver as root");
+	fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return fusd_fail(errno,
+				 "/dev/fuse does not open (%s): start the "
+				 "container with --device /dev/fuse",
+				 strerror(errno));
+	close(fd);
+	return 0;
+}
+
+/* fuse.conf(5): others may use a user's mount only if root says so. */
+static bool may_allow_others(void)
+{
+	char line[128], word[32];
+	bool allowed = false;
+	FILE *configuration;
+
+	if (geteuid() == 0)
+		return true;
+	configuration = fopen("/etc/fuse.conf", "re");
+	if (!configuration)
+		return false;
+	while (!allowed && fgets(line, sizeof(line), configuration))
+		allowed = sscanf(line, " %31s", word) == 1 &&
+			  !strcmp(word, "user_allow_other");
+	fclose(configuration);
+	return allowed;
+}
+
+static struct fuse_session *new_session(struct fusd_device *device)
+{
+	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
+	struct fuse_session *session = NULL;
+	char id[FUSD_MOUNT_ID_SIZE];
+	char options[256];
+
+	fusd_mount_id(id);
+	snprintf(options, sizeof(options),
+		 "-osubtype=fusd,fsname=%s,default_permissions%s", id,
+		 may_allow_others() ? ",allow_other" : "");
+	fuse_set_log_func(log_of_libfuse);
+	if (!fuse_opt_add_arg(&arguments, "fusd") &&
+	    !fuse_opt_add_arg(&arguments, options))
+		session = fuse_session_new(&arguments, &operations,
+					   sizeof(operations), device);
+	fuse_opt_free_args(&arguments);
+	return session;
+}
+
+static int mount_node(struct fusd_device *device)
+{
+	struct fuse_session *session = fuse_device(device)->session.fuse;
+	struct fusd_request *request;
+	int error;
+
+	errno = 0;
+	if (fuse_session_mount(session, device->path) < 0) {
+		error = errno ? errno : EPERM;
+		return fusd_fail(
+			error,
+			"mounting over %s is not permitted (%s): run as root, "
+			"install fuse3, or start the container with --cap-add "
+			"SYS_ADMIN --device /dev/fuse",
+			device->path, strerror(error));
+	}
+	device->fd = fuse_session_fd(session);
+	/* The kernel's first message waits already: agree on the limits. */
+	if (fusd_session_receive(device, &request) != 1)
+		return fusd_fail(EPROTO, "no agreement with FUSE on %s",
+				 device->path);
+	if (fcntl(device->fd, F_SETFL,
+		  fcntl(device->fd, F_GETFL) | O_NONBLOCK) < 0)
+		return fusd_fail(errno, "fcntl on /dev/fuse: %s",
+				 strerror(errno));
+	return 0;
+}
+
+static int open_node(struct fusd_device *device)
+{
+	const char *root = fuse_device(device)->root;
+	int node, error;
+
+	if (asprintf(&device->path, "%s/%s", root, device->name) < 0) {
+		device->path = NULL;
+		return fusd_fail(ENOMEM, "no memory for a path");
+	}
+	if (fusd_registry_has_path(device->path))
+		return fusd_fail(EEXIST, "%s is a device of this process",
+				 device->path);
+	error = fusd_watcher_start(root);
+	if (error)
+		return fusd_fail(-error, "cannot start /bin/sh to watch over "
+					 "%s: %s",
+				 device->path, strerror(-error));
+	node = fusd_node_create(root, device->path);
+	if (node < 0)
+		return node;
+	error = mount_node(device);
+	if (error)
+		fusd_node_remove(root, device->path);
+	close(node);
+	return error;
+}
+
+static int fuse_open_device(struct fusd_device *device,
+			    const struct fusd_options *options)
+{
+	struct fuse_device *fuse = calloc(1, sizeof(*fuse));
+	struct timespec now;
+	int error;
+
+	(void)options; /* A class means nothing to a file. */
+	if (!fuse)
+		return fusd_fail(ENOMEM, "no memory for a device");
+	device->transport_data = fuse;
+	clock_gettime(CLOCK_REALTIME, &now);
+	fuse->attributes.st_atim = now;
+	fuse->attributes.st_mtim = now;
+	fuse->attributes.st_ctim = now;
+	fuse->attributes.st_ino = FUSE_ROOT_ID;
+	fuse->attributes.st_nlink = 1;
+	fuse->attributes.st_mode = S_IFREG | device->mode;
+	fuse->attributes.st_uid = geteuid();
+	fuse->attributes.st_gid = getegid();
+	error = fusd_node_root(fuse->root, sizeof(fuse->root));
+	if (error)
+		goto free_fuse;
+	fuse->session.fuse = new_session(device);
+	if (!fuse->session.fuse) {
+		error = fusd_fail(ENOMEM, "libfuse makes no session");
+		goto free_fuse;
+	}
+	error = open_node(device);
+	if (!error)
+		return 0;
+	fuse_session_destroy(fuse->session.fuse);
+free_fuse:
+	free(fuse);
+	return error;
+}
+
+static void fuse_remove_node(struct fusd_device *device)
+{
+	fusd_node_remove(fuse_device(device)->root, device->path);
+}
+
+static void fuse_close_device(struct fusd_device *device)
+{
+	fusd_session_close(device);
+	free(fuse_device(device));
+}
+
+const struct fusd_transport fusd_transport_fuse = {
+	.name = "fuse",
+	.check = fuse_check,
+	.open_device = fuse_open_device,
+	.receive = fusd_session_receive,
+	.hold = fusd_session_hold,
+	.unblock = fusd_session_unblock,
+	.reply = fusd_session_reply,
+	.remove_node = fuse_remove_node,
+	.close_device = fuse_close_device,
+};
