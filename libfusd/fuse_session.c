@@ -489,61 +489,64 @@ static int reply_ioctl(struct fusd_request *request, fuse_req_t fuse,
 				size);
 }
 
-static int reply_poll(struct fusd_request *request, ssize_t retval)
+/* The open file's side of an answered poll_diff; under the device's lock. */
+static void commit_poll(struct fusd_request *request, ssize_t retval)
 {
-	struct fuse_pollhandle *handle = NULL;
-	struct fusd_open_file *file;
-	fuse_req_t fuse;
-	unsigned int state = 0;
-	int error = 0;
+	struct fusd_open_file *file = request->open_file;
 
-	lock(request);
-	fuse = request->fuse;
-	file = request->open_file;
-	if (file) {
-		if (retval < 0)
-			file->never_ask = true;
-		else
-			file->cached_state = (unsigned int)retval;
-		state = file->cached_state;
-		file->last_sent = -1;
-		file->poll_request = NULL;
-		if (!fuse) {
-			handle = file->poll_handle;
-			file->poll_handle = NULL;
-		}
+	/* A newer poll_diff, or the close, came first. */
+	if (!file)
+		return;
+	if (retval < 0)
+		file->never_ask = true;
+	else
+		file->cached_state = (unsigned int)retval;
+	file->last_sent = -1;
+	file->poll_request = NULL;
+	request->poll_state = file->cached_state;
+	if (!request->fuse) {
+		request->poll_handle = file->poll_handle;
+		file->poll_handle = NULL;
 	}
-	unlock(request);
-	if (fuse)
-		error = fuse_reply_poll(fuse, poll_events(state));
-	if (handle) {
-		fuse_lowlevel_notify_poll(handle);
-		fuse_pollhandle_destroy(handle);
-	}
-	return error;
 }
 
-/* Takes over what the callback changed in the open file. */
-static void update_file(struct fusd_request *request)
+static int reply_poll(struct fusd_request *request)
+{
+	if (request->fuse)
+		return fuse_reply_poll(request->fuse,
+				       poll_events(request->poll_state));
+	if (request->poll_handle) {
+		fuse_lowlevel_notify_poll(request->poll_handle);
+		fuse_pollhandle_destroy(request->poll_handle);
+	}
+	return 0;
+}
+
+void fusd_session_commit(struct fusd_request *request)
 {
 	const fops_msg_t *fops = &request->msg.parm.fops_msg;
 	struct fusd_open_file *file = request->open_file;
+	short operation = request->msg.subcmd;
 
-	lock(request);
+	if (operation == FUSD_POLL_DIFF) {
+		commit_poll(request, fops->retval);
+		return;
+	}
+	if (operation == FUSD_UNBLOCK)
+		return;
 	if (fops->private_info != request->sent_private_info)
 		file->private_info = fops->private_info;
 	if (fops->flags != request->sent_flags)
 		file->flags = fops->flags;
-	if (request->msg.subcmd == FUSD_READ)
-		file->cached_state &= ~(unsigned int)FUSD_NOTIFY_INPUT;
-	if (request->msg.subcmd == FUSD_WRITE)
-		file->cached_state &= ~(unsigned int)FUSD_NOTIFY_OUTPUT;
-	if (fops->retval >= 0 && (request->msg.subcmd == FUSD_READ ||
-				  request->msg.subcmd == FUSD_WRITE))
+	if (operation != FUSD_READ && operation != FUSD_WRITE)
+		return;
+	file->cached_state &= ~(unsigned int)(operation == FUSD_READ ?
+						      FUSD_NOTIFY_INPUT :
+						      FUSD_NOTIFY_OUTPUT);
+	if (fops->retval >= 0)
 		fusd_position_end(file, request->kernel_offset,
 				  (size_t)fops->retval, (loff_t)fops->offset,
 				  is_append(request));
-	unlock(request);
 }
 
 static int send_reply(struct fusd_request *request, const void *data,
@@ -577,7 +580,7 @@ int fusd_session_reply(struct fusd_request *request, const void *data,
 	struct fusd_request *interrupted = request->interrupts;
 
 	if (request->msg.subcmd == FUSD_POLL_DIFF)
-		return reply_poll(request, request->msg.parm.fops_msg.retval);
+		return reply_poll(request);
 	if (request->msg.subcmd == FUSD_UNBLOCK) {
 		/* The driver had its chance to answer; FUSE cannot restart. */
 		fusd_request_fail(interrupted, EINTR);
@@ -587,7 +590,6 @@ int fusd_session_reply(struct fusd_request *request, const void *data,
 	/* No interrupt may look at a request that is about to be freed. */
 	if (request->held)
 		fuse_req_interrupt_func(request->fuse, NULL, NULL);
-	update_file(request);
 	return send_reply(request, data, length) ? -EPIPE : 0;
 }
 

@@ -39,6 +39,7 @@ int fusd_session_receive(struct fusd_device *device,
 			 struct fusd_request **request);
 bool fusd_session_hold(struct fusd_request *request);
 struct fusd_request *fusd_session_unblock(struct fusd_request *interrupted);
+void fusd_session_commit(struct fusd_request *request);
 int fusd_session_reply(struct fusd_request *request, const void *data,
 		       size_t length);
 

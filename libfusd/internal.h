@@ -27,6 +27,7 @@
 struct fusd_device;
 struct fusd_open_file;
 struct fusd_transport;
+struct fuse_pollhandle;
 struct fuse_req;
 
 /*
@@ -100,6 +101,8 @@ struct fusd_request {
 	struct fusd_open_file *open_file;
 	uint64_t kernel_offset;		 /* what the kernel passed */
 	size_t ioctl_out_size;		 /* bytes the client takes back */
+	unsigned int poll_state;	 /* the answer to the client's poll */
+	struct fuse_pollhandle *poll_handle; /* the client's poll to wake */
 	bool held;			 /* device->lock */
 	atomic_bool interrupted;
 	struct fusd_request *interrupts; /* of an unblock: a reference */
@@ -158,8 +161,14 @@ struct fusd_transport {
 	struct fusd_request *(*unblock)(struct fusd_request *interrupted);
 
 	/*
-	 * Sends the answer in msg (retval, offset, flags, private_info), with
-	 * length bytes at data for a read. 0, or -EPIPE if nobody waits.
+	 * The answer is in msg now (retval, offset, flags, private_info):
+	 * notes what it changes in the open file. Under the device's lock.
+	 */
+	void (*commit)(struct fusd_request *request);
+
+	/*
+	 * Sends the answer that was committed, with length bytes at data for
+	 * a read. 0, or -EPIPE if nobody waits.
 	 */
 	int (*reply)(struct fusd_request *request, const void *data,
 		     size_t length);
@@ -186,20 +195,21 @@ struct fusd_device *fusd_registry_remove(int fd);
 /* The device with one more user, to be given back by fusd_device_leave(). */
 struct fusd_device *fusd_registry_enter(int fd);
 bool fusd_registry_has_path(const char *path);
-/* An epoll descriptor: readable if a device has a request, or none is left. */
-int fusd_registry_epoll(void);
+/*
+ * Waits until devices have requests, and returns how many descriptors it wrote
+ * to ready, possibly none; some may be stale. -ENODEV: no device is left.
+ */
+#define FUSD_WAIT_SIZE 64
+int fusd_registry_wait(int ready[FUSD_WAIT_SIZE]);
 /* Calls visit for each registered descriptor, under the registry's lock. */
 void fusd_registry_for_each(void (*visit)(int fd, void *data), void *data);
-size_t fusd_registry_count(void);
 
 /* request.c */
 struct fusd_request *fusd_request_new(struct fusd_device *device);
 void fusd_request_put(struct fusd_request *request);
 /* Puts a received request on its device's list; under the device's lock. */
 void fusd_request_received(struct fusd_request *request);
-/* True for exactly one caller: the one who may, and must, answer. */
-bool fusd_request_claim(struct fusd_request *request);
-/* Answers and gives up the answerer's reference. 0 or -errno. */
+/* Answers for the driver and gives up its reference. 0 or -errno. */
 int fusd_request_answer(struct fusd_request *request, ssize_t retval);
 /* Answers a request that its driver may still hold, and leaves it that. */
 void fusd_request_fail(struct fusd_request *request, int error);

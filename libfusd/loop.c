@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Waiting for requests: fusd_run(), and the helpers for select(2) loops. */
 #include <errno.h>
-#include <sys/epoll.h>
 #include <syslog.h>
 
 #include "internal.h"
-
-#define EVENTS_AT_ONCE 64
 
 static void serve(int fd)
 {
@@ -20,16 +17,15 @@ static void serve(int fd)
 
 FUSD_PUBLIC void fusd_run(void)
 {
-	struct epoll_event events[EVENTS_AT_ONCE];
-	int epoll = fusd_registry_epoll();
+	int ready[FUSD_WAIT_SIZE];
+	int count;
 
-	if (epoll < 0)
-		return;
-	while (fusd_registry_count() > 0) {
-		int count = epoll_wait(epoll, events, EVENTS_AT_ONCE, -1);
-
+	for (;;) {
+		count = fusd_registry_wait(ready);
+		if (count < 0 && count != -EINTR)
+			return;
 		for (int i = 0; i < count; i++)
-			serve(events[i].data.fd);
+			serve(ready[i]);
 	}
 }
 

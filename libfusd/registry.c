@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The registered devices of this process, found by descriptor.
+ * The registered devices of this process, found by descriptor, and waiting for
+ * any of them.
  *
- * The table grows to the highest descriptor; an epoll descriptor beside it
- * holds the same set, so that waiting costs the same with one device and with
- * thousands.
+ * Waiting costs the same with one device and with thousands, thanks to an
+ * epoll set; but membership in a set costs at each request, so a process that
+ * has only ever registered one device, as most drivers do, has none.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -18,9 +20,14 @@ static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fusd_device **devices; /* registry_lock; by descriptor */
 static size_t devices_size;	     /* registry_lock */
 static size_t devices_count;	     /* registry_lock */
-static int epoll_fd = -1;	     /* registry_lock */
-static int empty_fd = -1;	     /* registry_lock; readable: no device */
-static pid_t epoll_owner;	     /* registry_lock; who made these two */
+
+/* How fusd_registry_wait() waits. All fields: registry_lock. */
+static struct {
+	pid_t owner;  /* who made these; a forked child makes its own */
+	int alone_fd; /* eventfd; readable unless there is just one device */
+	int empty_fd; /* eventfd; readable if there is no device; in epoll_fd */
+	int epoll_fd; /* -1 until a second device is registered */
+} waiting = { .alone_fd = -1, .empty_fd = -1, .epoll_fd = -1 };
 
 static int make_room(int fd)
 {
@@ -52,67 +59,99 @@ static int watch(int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
 
-	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+	return epoll_ctl(waiting.epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ?
+		       -errno :
+		       0;
 }
 
-/*
- * A forked child that goes on as the driver needs an epoll set of its own:
- * what it registers must not wake its parent.
- */
+static void close_all(void)
+{
+	int *const descriptors[] = { &waiting.alone_fd, &waiting.empty_fd,
+				     &waiting.epoll_fd };
+
+	for (size_t i = 0; i < 3; i++) {
+		if (*descriptors[i] >= 0)
+			close(*descriptors[i]);
+		*descriptors[i] = -1;
+	}
+}
+
 static int open_epoll(void)
 {
 	int error;
 
-	if (epoll_fd >= 0 && epoll_owner == getpid())
-		return 0;
-	if (epoll_fd >= 0) {
-		close(epoll_fd);
-		close(empty_fd);
-	}
-	empty_fd = eventfd(devices_count == 0, EFD_CLOEXEC | EFD_NONBLOCK);
-	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	error = epoll_fd < 0 || empty_fd < 0 ? -errno : watch(empty_fd);
+	waiting.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (waiting.epoll_fd < 0)
+		return -errno;
+	error = watch(waiting.empty_fd);
 	for (size_t fd = 0; fd < devices_size && !error; fd++)
 		if (devices[fd])
 			error = watch((int)fd);
 	if (error) {
-		close(epoll_fd);
-		close(empty_fd);
-		epoll_fd = -1;
-		return error;
+		close(waiting.epoll_fd);
+		waiting.epoll_fd = -1;
 	}
-	epoll_owner = getpid();
-	return 0;
+	return error;
 }
 
-int fusd_registry_epoll(void)
+/*
+ * Opens what waiting needs. A forked child that goes on as the driver needs
+ * its own: what it registers must not wake its parent.
+ */
+static int open_all(void)
 {
-	int result;
+	const int flags = EFD_CLOEXEC | EFD_NONBLOCK;
+	bool had_epoll = waiting.epoll_fd >= 0;
+	int error = 0;
 
-	pthread_mutex_lock(&registry_lock);
-	result = open_epoll();
-	if (!result)
-		result = epoll_fd;
-	pthread_mutex_unlock(&registry_lock);
-	return result;
+	if (waiting.owner == getpid())
+		return 0;
+	close_all();
+	waiting.alone_fd = eventfd(devices_count != 1 || had_epoll, flags);
+	waiting.empty_fd = eventfd(devices_count == 0, flags);
+	if (waiting.alone_fd < 0 || waiting.empty_fd < 0)
+		error = -errno;
+	else if (had_epoll)
+		error = open_epoll();
+	if (error)
+		close_all();
+	else
+		waiting.owner = getpid();
+	return error;
+}
+
+static int add(struct fusd_device *device)
+{
+	static bool had_device; /* registry_lock */
+	eventfd_t ignored;
+	int error;
+
+	error = open_all();
+	if (!error)
+		error = make_room(device->fd);
+	if (!error && had_device && waiting.epoll_fd < 0)
+		error = open_epoll();
+	if (!error && waiting.epoll_fd >= 0)
+		error = watch(device->fd);
+	if (error)
+		return error;
+	devices[device->fd] = device;
+	devices_count++;
+	eventfd_read(waiting.empty_fd, &ignored);
+	if (had_device)
+		eventfd_write(waiting.alone_fd, 1);
+	else
+		eventfd_read(waiting.alone_fd, &ignored);
+	had_device = true;
+	return 0;
 }
 
 int fusd_registry_add(struct fusd_device *device)
 {
-	eventfd_t ignored;
 	int error;
 
 	pthread_mutex_lock(&registry_lock);
-	error = open_epoll();
-	if (!error)
-		error = make_room(device->fd);
-	if (!error)
-		error = watch(device->fd);
-	if (!error) {
-		devices[device->fd] = device;
-		if (devices_count++ == 0)
-			eventfd_read(empty_fd, &ignored);
-	}
+	error = add(device);
 	pthread_mutex_unlock(&registry_lock);
 	return error;
 }
@@ -124,14 +163,64 @@ struct fusd_device *fusd_registry_remove(int fd)
 	pthread_mutex_lock(&registry_lock);
 	device = find(fd);
 	if (device) {
-		if (epoll_owner == getpid())
-			epoll_ctl(epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+		if (!open_all() && waiting.epoll_fd >= 0)
+			epoll_ctl(waiting.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 		devices[fd] = NULL;
-		if (--devices_count == 0)
-			eventfd_write(empty_fd, 1);
+		if (--devices_count == 0) {
+			eventfd_write(waiting.empty_fd, 1);
+			eventfd_write(waiting.alone_fd, 1);
+		}
 	}
 	pthread_mutex_unlock(&registry_lock);
 	return device;
+}
+
+static int wait_for_one(int fd, int alone_fd, int *ready)
+{
+	struct pollfd polled[] = {
+		{ .fd = fd, .events = POLLIN },
+		{ .fd = alone_fd, .events = POLLIN },
+	};
+
+	if (poll(polled, 2, -1) < 0)
+		return -errno;
+	*ready = fd;
+	return polled[0].revents != 0;
+}
+
+static int wait_for_any(int epoll_fd, int *ready, int size)
+{
+	struct epoll_event events[FUSD_WAIT_SIZE];
+	int count = epoll_wait(epoll_fd, events, size, -1);
+
+	if (count < 0)
+		return -errno;
+	for (int i = 0; i < count; i++)
+		ready[i] = events[i].data.fd;
+	return count;
+}
+
+int fusd_registry_wait(int ready[FUSD_WAIT_SIZE])
+{
+	int alone_fd, epoll_fd, error;
+	size_t count, fd = 0;
+
+	pthread_mutex_lock(&registry_lock);
+	error = open_all();
+	alone_fd = waiting.alone_fd;
+	epoll_fd = waiting.epoll_fd;
+	count = devices_count;
+	if (epoll_fd < 0 && count == 1)
+		while (!devices[fd])
+			fd++;
+	pthread_mutex_unlock(&registry_lock);
+	if (error)
+		return error;
+	if (count == 0)
+		return -ENODEV;
+	if (epoll_fd < 0)
+		return wait_for_one((int)fd, alone_fd, ready);
+	return wait_for_any(epoll_fd, ready, FUSD_WAIT_SIZE);
 }
 
 struct fusd_device *fusd_registry_enter(int fd)
@@ -164,14 +253,4 @@ void fusd_registry_for_each(void (*visit)(int fd, void *data), void *data)
 		if (devices[fd])
 			visit((int)fd, data);
 	pthread_mutex_unlock(&registry_lock);
-}
-
-size_t fusd_registry_count(void)
-{
-	size_t count;
-
-	pthread_mutex_lock(&registry_lock);
-	count = devices_count;
-	pthread_mutex_unlock(&registry_lock);
-	return count;
 }

@@ -30,18 +30,23 @@ _Static_assert(sizeof(struct fusd_request) + FUSD_FRAME_HEADER <=
 /* Blocks kept for the next request; more than these go back to malloc. */
 #define POOL_SIZE 16
 
+/* The block most recently given back: one driver thread needs no lock. */
+static _Atomic(struct fusd_request *) spare;
+
 static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fusd_request *pool[POOL_SIZE]; /* pool_lock */
 static int pool_count;			     /* pool_lock */
 
 static struct fusd_request *block_take(void)
 {
-	struct fusd_request *request = NULL;
+	struct fusd_request *request = atomic_exchange(&spare, NULL);
 
-	pthread_mutex_lock(&pool_lock);
-	if (pool_count > 0)
-		request = pool[--pool_count];
-	pthread_mutex_unlock(&pool_lock);
+	if (!request) {
+		pthread_mutex_lock(&pool_lock);
+		if (pool_count > 0)
+			request = pool[--pool_count];
+		pthread_mutex_unlock(&pool_lock);
+	}
 	if (request) {
 		ASAN_UNPOISON_MEMORY_REGION(request, BLOCK_SIZE);
 		return request;
@@ -59,6 +64,9 @@ static struct fusd_request *block_take(void)
 static void block_give(struct fusd_request *request)
 {
 	ASAN_POISON_MEMORY_REGION(request, BLOCK_SIZE);
+	request = atomic_exchange(&spare, request);
+	if (!request)
+		return;
 	pthread_mutex_lock(&pool_lock);
 	if (pool_count < POOL_SIZE) {
 		pool[pool_count++] = request;
@@ -85,6 +93,8 @@ struct fusd_request *fusd_request_new(struct fusd_device *device)
 	request->fuse = NULL;
 	request->open_file = NULL;
 	request->interrupts = NULL;
+	request->poll_handle = NULL;
+	request->poll_state = 0;
 	device->references++;
 	return request;
 }
@@ -112,30 +122,6 @@ void fusd_request_received(struct fusd_request *request)
 	device->requests = request;
 }
 
-/* Under the device's lock. */
-static void answered(struct fusd_request *request)
-{
-	request->state = FUSD_REQUEST_ANSWERED;
-	*request->link = request->next;
-	if (request->next)
-		request->next->link = request->link;
-	/* Keeps the transport open while the answer is sent. */
-	request->device->users++;
-}
-
-bool fusd_request_claim(struct fusd_request *request)
-{
-	struct fusd_device *device = request->device;
-	bool claimed;
-
-	pthread_mutex_lock(&device->lock);
-	claimed = request->state == FUSD_REQUEST_PENDING;
-	if (claimed)
-		answered(request);
-	pthread_mutex_unlock(&device->lock);
-	return claimed;
-}
-
 /* A driver's answer, held to what its operation can mean. */
 static ssize_t bounded(const struct fusd_request *request, ssize_t retval)
 {
@@ -161,34 +147,67 @@ static ssize_t bounded(const struct fusd_request *request, ssize_t retval)
 	}
 }
 
-/* Sends the answer of a claimed request. */
-static int send(struct fusd_request *request, ssize_t retval, const void *data,
-		size_t length)
+/*
+ * Makes the caller the one who answers, with retval; under the device's lock.
+ * The transport stays open until fusd_device_leave().
+ */
+static void claim(struct fusd_request *request, ssize_t retval)
 {
-	struct fusd_device *device = request->device;
-	int error;
-
+	request->state = FUSD_REQUEST_ANSWERED;
+	*request->link = request->next;
+	if (request->next)
+		request->next->link = request->link;
+	request->device->users++;
 	request->msg.cmd++;
 	request->msg.parm.fops_msg.retval = retval;
-	error = device->transport->reply(request, data, length);
+	request->device->transport->commit(request);
+}
+
+/* Claims the request for its driver, who had it until now. */
+static bool claim_for_driver(struct fusd_request *request, ssize_t retval)
+{
+	struct fusd_device *device = request->device;
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+	bool claimed;
+
+	pthread_mutex_lock(&device->lock);
+	claimed = request->state == FUSD_REQUEST_PENDING;
+	if (claimed) {
+		fops->private_info = request->file.private_data;
+		fops->flags = request->file.flags;
+		claim(request, retval);
+	}
+	pthread_mutex_unlock(&device->lock);
+	return claimed;
+}
+
+/* Sends the answer of a claimed request. */
+static int send(struct fusd_request *request, const void *data)
+{
+	struct fusd_device *device = request->device;
+	ssize_t retval = request->msg.parm.fops_msg.retval;
+	int error = device->transport->reply(request, data,
+					     retval > 0 ? (size_t)retval : 0);
+
 	fusd_device_leave(device);
+	return error;
+}
+
+/* Answers for the driver, and gives up its reference. */
+static int answer(struct fusd_request *request, ssize_t retval,
+		  const void *data)
+{
+	int error = -EPIPE;
+
+	if (claim_for_driver(request, bounded(request, retval)))
+		error = send(request, data);
+	fusd_request_put(request);
 	return error;
 }
 
 int fusd_request_answer(struct fusd_request *request, ssize_t retval)
 {
-	fops_msg_t *fops = &request->msg.parm.fops_msg;
-	int error = -EPIPE;
-
-	if (fusd_request_claim(request)) {
-		fops->private_info = request->file.private_data;
-		fops->flags = request->file.flags;
-		retval = bounded(request, retval);
-		error = send(request, retval, request->data,
-			     retval > 0 ? (size_t)retval : 0);
-	}
-	fusd_request_put(request);
-	return error;
+	return answer(request, retval, request->data);
 }
 
 void fusd_request_fail(struct fusd_request *request, int error)
@@ -199,12 +218,12 @@ void fusd_request_fail(struct fusd_request *request, int error)
 	pthread_mutex_lock(&device->lock);
 	abandoned = request->state == FUSD_REQUEST_ABANDONED;
 	claimed = abandoned || request->state == FUSD_REQUEST_PENDING;
+	/* The driver's file_info is not read: it may be writing to it. */
 	if (claimed)
-		answered(request);
+		claim(request, -error);
 	pthread_mutex_unlock(&device->lock);
-	/* The driver's file_info is not touched: it may be writing to it. */
 	if (claimed)
-		send(request, -error, NULL, 0);
+		send(request, NULL);
 	if (abandoned)
 		fusd_request_put(request);
 }
@@ -238,21 +257,12 @@ FUSD_PUBLIC int fusd_return_data(struct fusd_file_info *file, const void *data,
 				 size_t length)
 {
 	struct fusd_request *request = (struct fusd_request *)file;
-	fops_msg_t *fops;
-	int error = -EPIPE;
 
 	if (!file || request->msg.subcmd != FUSD_READ)
 		return fusd_result(-EINVAL);
-	fops = &request->msg.parm.fops_msg;
-	if (length > fops->length)
-		length = fops->length;
-	if (fusd_request_claim(request)) {
-		fops->private_info = file->private_data;
-		fops->flags = file->flags;
-		error = send(request, (ssize_t)length, data, length);
-	}
-	fusd_request_put(request);
-	return fusd_result(error);
+	return fusd_result(answer(
+		request, (ssize_t)(length < SSIZE_MAX ? length : SSIZE_MAX),
+		data));
 }
 
 FUSD_PUBLIC void fusd_destroy(struct fusd_file_info *file)

@@ -340,6 +340,7 @@ const struct fusd_transport fusd_transport_fuse = {
 	.receive = fusd_session_receive,
 	.hold = fusd_session_hold,
 	.unblock = fusd_session_unblock,
+	.commit = fusd_session_commit,
 	.reply = fusd_session_reply,
 	.remove_node = fuse_remove_node,
 	.close_device = fuse_close_device,
