@@ -402,7 +402,7 @@ struct fusd_buffer;
  * The data that fusd_get_read_buffer(), fusd_get_write_buffer() and
  * fusd_get_ioctl_buffer() point at stays readable and writable, and is used
  * for no other request, until fusd_buffer_release(). Never fails. file must
- * not have been answered yet.
+ * not have been answered yet, unless its callback is still running.
  */
 struct fusd_buffer *fusd_buffer_acquire(struct fusd_file_info *file);
 

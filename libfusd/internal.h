@@ -22,7 +22,10 @@
 #undef FUSD_KOR_API
 #include "fusd.h"
 
+/* Whoever carries the library inside himself may define it as nothing. */
+#ifndef FUSD_PUBLIC
 #define FUSD_PUBLIC __attribute__((visibility("default")))
+#endif
 
 struct fusd_device;
 struct fusd_open_file;

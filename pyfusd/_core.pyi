@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The extension's types and documentation."""
+
+from collections.abc import Callable
+from typing import Any, final
+
+from typing_extensions import Buffer
+
+#: What a callback returns, besides the Request itself, after file.hold().
+NOREPLY: int
+#: The bits that poll() answers with: POLLIN, POLLOUT and POLLPRI to a client.
+NOTIFY_INPUT: int
+NOTIFY_OUTPUT: int
+NOTIFY_EXCEPT: int
+
+@final
+class File:
+    """One open file of a device: from open(2) to the last close(2).
+
+    Callbacks for the same open file get the same object. A driver may set any
+    attribute of its own on it. Its methods may be called from any thread.
+    """
+
+    @property
+    def device(self) -> Any:
+        """The Device."""
+    @property
+    def pid(self) -> int:
+        """In a callback, the calling thread's id; else who opened the file."""
+    @property
+    def uid(self) -> int:
+        """As pid, the user's id."""
+    @property
+    def gid(self) -> int:
+        """As pid, the group's id."""
+    @property
+    def flags(self) -> int:
+        """The open file's flags (os.O_NONBLOCK ...); callbacks may change them."""
+    @flags.setter
+    def flags(self, flags: int) -> None: ...
+    @property
+    def offset(self) -> int:
+        """In a read or write callback, the file position.
+
+        What the callback sets here is the new position; otherwise it moves by
+        the count of bytes. RuntimeError elsewhere.
+        """
+    @offset.setter
+    def offset(self, offset: int) -> None: ...
+    def hold(self) -> Request:
+        """Keeps the client of the running callback blocked.
+
+        Return the Request, or NOREPLY, from the callback, and answer it later,
+        or already inside the callback. Returning a result or raising instead
+        answers it after all. RuntimeError outside an open, read, write or
+        ioctl callback.
+        """
+    def poll_changed(self) -> None:
+        """Asks poll() again, and wakes clients if its state is another one."""
+    def __getattr__(self, name: str) -> Any: ...
+    def __setattr__(self, name: str, value: Any) -> None: ...
+
+@final
+class Request:
+    """A client's call that File.hold() keeps blocked, until it is answered.
+
+    One that is dropped without an answer gives EIO to its client, and a
+    ResourceWarning. Any thread may call its methods.
+    """
+
+    @property
+    def file(self) -> File:
+        """The open file."""
+    @property
+    def operation(self) -> str:
+        """ "open", "read", "write" or "ioctl"."""
+    @property
+    def buffer(self) -> memoryview | None:
+        """The callback's view of the data, valid as long as it is kept."""
+    @property
+    def pid(self) -> int: ...
+    @property
+    def uid(self) -> int: ...
+    @property
+    def gid(self) -> int: ...
+    @property
+    def interrupted(self) -> bool:
+        """True once a signal hit the waiting client."""
+    @property
+    def done(self) -> bool:
+        """True once it was answered by reply() or fail()."""
+    @property
+    def offset(self) -> int:
+        """Of a read or write, as File.offset."""
+    @offset.setter
+    def offset(self, offset: int) -> None: ...
+    def reply(self, result: int | Buffer | None = None) -> None:
+        """Answers with what the callback could have returned.
+
+        Raises BrokenPipeError if nobody waits for it any more: the client was
+        interrupted or killed, or the device unregistered. RuntimeError if it
+        was answered before; TypeError or OverflowError for a result that the
+        operation cannot have, and the request stays held.
+        """
+    def fail(self, error: int) -> None:
+        """Answers with an errno; raises as reply() does."""
+
+class DeviceCore:
+    """A device's registration; pyfusd.Device is what drivers derive from."""
+
+    name: str
+    mode: int
+    @property
+    def path(self) -> str:
+        """Where clients find the device, once it was registered."""
+    @property
+    def transport(self) -> str:
+        """ "kfusd", "cuse" or "fuse", once it was registered."""
+    @property
+    def registered(self) -> bool: ...
+    def fileno(self) -> int:
+        """A descriptor that is readable while requests wait for dispatch().
+
+        ValueError if the device is not registered.
+        """
+    def dispatch(self) -> bool:
+        """Runs the callbacks of waiting requests, 40 at most; never blocks.
+
+        Returns True if at least one ran. Raises OSError: EBADF (not
+        registered), ENODEV (the device was taken away from outside, for
+        example by umount(8): unregister it); and KeyboardInterrupt or
+        SystemExit if a callback did.
+        """
+    def poll_changed(self) -> None:
+        """Calls File.poll_changed() for each open file."""
+    def unregister(self) -> None: ...
+    def _register(
+        self,
+        name: str,
+        mode: int,
+        ioctl_handlers: dict[int, Callable[[Any, Any], Any]],
+        transport: str | None,
+        clazz: str | None,
+        devname: str | None,
+    ) -> None: ...
+
+def registered_devices() -> list[DeviceCore]:
+    """The devices of this process that are registered now."""
+
+def transport_problem(transport: str) -> str | None:
+    """Why "kfusd", "cuse" or "fuse" does not work here for this user.
+
+    None if it does work; otherwise a sentence that says what to do.
+    """
+
+def library_version() -> str:
+    """The version of libfusd that the extension carries."""

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Device, the class that drivers derive from."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TypeVar
+
+from pyfusd import loop
+from pyfusd._core import DeviceCore
+from pyfusd.ioctl import handlers_of
+
+Self = TypeVar("Self", bound="Device")
+
+
+class Device(DeviceCore):
+    """A device whose callbacks are methods of a derived class.
+
+    Any of these methods may be defined; a device without one behaves as a
+    kernel driver without that operation (open and close succeed, read and
+    write give EINVAL, ioctl ENOTTY, poll is always ready):
+
+    - ``open(self, file)``: return None, or raise OSError to refuse.
+    - ``close(self, file)``: the open file's last descriptor is gone.
+    - ``read(self, file, buf, offset)``: fill *buf*, a writable memoryview of
+      the reply itself, and return the count of bytes; 0 is end of file. Or
+      return a bytes-like object, which is sent without a copy in between.
+      More than ``len(buf)`` is cut.
+    - ``write(self, file, buf, offset)``: take bytes from *buf*, a read-only
+      memoryview of the client's bytes, and return their count.
+    - ``ioctl(self, file, request, data)``: *data* is a writable memoryview of
+      as many bytes as *request* codes for, or the client's argument, an int,
+      if it codes for none. Return None or an int of 0 or more. See also
+      pyfusd.ioctl().
+    - ``poll(self, file)``: return the NOTIFY_ bits that hold now. Call
+      poll_changed() when that changes.
+    - ``unblock(self, file, request)``: the client of *request*, which was
+      held, was interrupted by a signal. The driver may answer *request* now;
+      if it does not, the client's call ends or restarts as the transport
+      does it.
+
+    Every callback may raise OSError, or return a negative errno, which is
+    faster; its client gets that. Any other exception is logged to the logger
+    "pyfusd" and gives EIO. ``return file.hold()`` keeps the client blocked.
+
+    *buf* and *data* belong to their callback. A view that is kept longer, or
+    an array made of one, stays valid memory that no other request uses.
+
+    The file position moves by the count that read() or write() returned,
+    unless the callback sets ``file.offset``.
+
+    *name* is "echo", "/dev/echo" or "sub/dir/echo", with at most 47 bytes
+    without "/dev/"; *mode* the permission bits of the node; *transport*
+    "kfusd", "cuse", "fuse", or None for the environment's FUSD_TRANSPORT or
+    else the first that works; *clazz* and *devname* name the device in
+    /sys/class where the transport can.
+
+    Callbacks run in the thread that calls dispatch() or run(). The methods of
+    a Device may be called from any thread, also inside callbacks.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        mode: int = 0o600,
+        *,
+        transport: str | None = None,
+        clazz: str | None = None,
+        devname: str | None = None,
+    ) -> None:
+        self.name = name
+        self.mode = mode
+        self._transport = transport
+        self._class = clazz
+        self._devname = devname
+
+    def register(self: Self) -> Self:
+        """Makes the device appear, and returns it.
+
+        Its node is at ``path`` then. A device that is registered in a callback
+        of a running run() is served by that loop.
+
+        Raises OSError: EINVAL (name), EEXIST (the name is taken), ENOPKG (no
+        transport works on this machine), EACCES or EPERM (not for this user),
+        ENOMEM, EMFILE, ENFILE; its text says what to do. RuntimeError if the
+        device is registered.
+        """
+        self._register(
+            self.name,
+            self.mode,
+            handlers_of(self),
+            self._transport,
+            self._class,
+            self._devname,
+        )
+        loop.added(self)
+        return self
+
+    def unregister(self) -> None:
+        """Takes the device away; nothing happens if it is not registered.
+
+        The node disappears, its name is free, and clients that are blocked in
+        a call on the device get EPIPE.
+        """
+        with loop.removing(self):
+            super().unregister()
+
+    def __enter__(self: Self) -> Self:
+        return self.register()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.unregister()
+
+    def __repr__(self) -> str:
+        where = f"at {self.path}" if self.registered else "not registered"
+        return f"<{type(self).__name__} {self.name!r}, {where}>"

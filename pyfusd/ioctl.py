@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""ioctl request numbers, and methods that serve them with typed arguments.
+
+The numbers are those of <asm-generic/ioctl.h>: 8 bits of number, 8 of group,
+14 of size, 2 of direction, from the lowest bit on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from collections.abc import Callable
+from typing import Any, TypeVar, Union
+
+_SIZE_BITS = 14
+_MAX_SIZE = (1 << _SIZE_BITS) - 1
+_NONE, _WRITE, _READ = 0, 1, 2
+
+#: A ctypes type, a struct format, or a size in bytes.
+ArgumentType = Union[type[Any], str, int]
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class IoctlNumber(int):
+    """An ioctl request number that knows its argument's type.
+
+    It equals the plain int that a client passes to ioctl(2). Any 32-bit number
+    can be decoded: ``IoctlNumber(0x80045430).size``.
+    """
+
+    #: What IOR() and its siblings were given; None for a plain number.
+    type: ArgumentType | None
+
+    def __new__(cls, value: int, type: ArgumentType | None = None) -> IoctlNumber:
+        if not 0 <= value < 1 << 32:
+            raise ValueError(f"{value} is no 32-bit ioctl request number")
+        self = super().__new__(cls, value)
+        self.type = type
+        return self
+
+    @property
+    def number(self) -> int:
+        """The number inside the group, 0 to 255."""
+        return self & 0xFF
+
+    @property
+    def group(self) -> int:
+        """The group ("magic") byte, 0 to 255; chr() of it is how C writes it."""
+        return self >> 8 & 0xFF
+
+    @property
+    def size(self) -> int:
+        """The size of the argument in bytes, 0 to 16383."""
+        return self >> 16 & _MAX_SIZE
+
+    @property
+    def readable(self) -> bool:
+        """True if the client reads: data goes from the driver to the client."""
+        return bool(self >> 30 & _READ)
+
+    @property
+    def writable(self) -> bool:
+        """True if the client writes: data goes from the client to the driver."""
+        return bool(self >> 30 & _WRITE)
+
+    def __repr__(self) -> str:
+        group = chr(self.group)
+        group = repr(group) if group.isprintable() and self.group < 128 else (
+            f"{self.group:#x}"
+        )
+        macro = ("IO", "IOW", "IOR", "IOWR")[self >> 30]
+        size = f", {self.size}" if self.size or macro != "IO" else ""
+        return f"<{macro}({group}, {self.number}{size}) = {int(self):#010x}>"
+
+
+def _size_of(type: ArgumentType) -> int:
+    if isinstance(type, int):
+        size = type
+    elif isinstance(type, str):
+        size = struct.calcsize(type)
+    else:
+        size = ctypes.sizeof(type)
+    if not 0 <= size <= _MAX_SIZE:
+        raise ValueError(f"an ioctl argument has 0 to {_MAX_SIZE} bytes, not {size}")
+    return size
+
+
+def _encode(
+    direction: int, group: str | int, number: int, type: ArgumentType | None
+) -> IoctlNumber:
+    code = ord(group) if isinstance(group, str) else group
+    if not 0 <= code <= 0xFF:
+        raise ValueError(f"an ioctl group is one byte, not {group!r}")
+    if not 0 <= number <= 0xFF:
+        raise ValueError(f"an ioctl number is 0 to 255, not {number}")
+    size = 0 if type is None else _size_of(type)
+    return IoctlNumber(direction << 30 | size << 16 | code << 8 | number, type)
+
+
+def IO(group: str | int, number: int) -> IoctlNumber:
+    """_IO(group, number): no data; the method gets the client's argument, an int."""
+    return _encode(_NONE, group, number, None)
+
+
+def IOR(group: str | int, number: int, type: ArgumentType) -> IoctlNumber:
+    """_IOR(group, number, type): data goes from the driver to the client."""
+    return _encode(_READ, group, number, type)
+
+
+def IOW(group: str | int, number: int, type: ArgumentType) -> IoctlNumber:
+    """_IOW(group, number, type): data goes from the client to the driver."""
+    return _encode(_WRITE, group, number, type)
+
+
+def IOWR(group: str | int, number: int, type: ArgumentType) -> IoctlNumber:
+    """_IOWR(group, number, type): data goes both ways."""
+    return _encode(_READ | _WRITE, group, number, type)
+
+
+def ioctl(request: int) -> Callable[[Method], Method]:
+    """Makes a method of a Device serve one ioctl request number.
+
+    The method is called with the open file and the argument, in a form that
+    follows from the type given to IOR(), IOW() or IOWR():
+
+    - a ctypes type: an instance of it that *is* the request's memory, no copy.
+      With IOR and IOWR its changes reach the client.
+    - a struct format: a tuple of the unpacked values (IOW and IOWR), empty for
+      IOR. With IOR and IOWR the method returns the values for the client, a
+      tuple, or a single one if the format has one.
+    - a size, or a plain request number: a writable memoryview.
+    - IO: the argument itself, an int.
+
+    Except with struct formats, the method returns what ioctl() of the device
+    would: None or an int of 0 or more as the client's result, a negative
+    errno, or ``file.hold()``. A client whose request has no method and no
+    ioctl() of the device gets ENOTTY.
+    """
+    number = request if isinstance(request, IoctlNumber) else IoctlNumber(request)
+
+    def decorate(method: Method) -> Method:
+        served = [*getattr(method, "_pyfusd_ioctls", ()), number]
+        method._pyfusd_ioctls = served  # type: ignore[attr-defined]
+        return method
+
+    return decorate
+
+
+def _with_structure(method: Method, type: Any) -> Callable[[Any, memoryview], Any]:
+    def handler(file: Any, data: memoryview) -> Any:
+        return method(file, type.from_buffer(data))
+
+    return handler
+
+
+def _with_format(
+    method: Method, number: IoctlNumber, format: str
+) -> Callable[[Any, memoryview], Any]:
+    layout = struct.Struct(format)
+
+    def handler(file: Any, data: memoryview) -> Any:
+        result = method(file, layout.unpack(data) if number.writable else ())
+        if not number.readable:
+            return result
+        layout.pack_into(data, 0, *(result if isinstance(result, tuple) else (result,)))
+        return 0
+
+    return handler
+
+
+def _handler(method: Any, number: IoctlNumber) -> Callable[[Any, Any], Any]:
+    if number.type is None or isinstance(number.type, int):
+        return method  # type: ignore[no-any-return]
+    if isinstance(number.type, str):
+        return _with_format(method, number, number.type)
+    return _with_structure(method, number.type)
+
+
+def handlers_of(device: object) -> dict[int, Callable[[Any, Any], Any]]:
+    """The handlers of a device's decorated methods, by request number."""
+    handlers: dict[int, Callable[[Any, Any], Any]] = {}
+    owners: dict[int, str] = {}
+    for name in dir(type(device)):
+        served = getattr(getattr(type(device), name), "_pyfusd_ioctls", ())
+        for number in served:
+            if number in handlers:
+                raise TypeError(
+                    f"{owners[number]}() and {name}() both serve {number!r}"
+                )
+            handlers[int(number)] = _handler(getattr(device, name), number)
+            owners[int(number)] = name
+    return handlers

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# cython: language_level=3
+"""What pyfusd uses of libfusd: declarations only; include/fusd.h explains."""
+
+from posix.types cimport gid_t, mode_t, off_t, pid_t, uid_t
+
+
+cdef extern from "fusd.h" nogil:
+    enum:
+        FUSD_NOREPLY
+        FUSD_NOTIFY_INPUT
+        FUSD_NOTIFY_OUTPUT
+        FUSD_NOTIFY_EXCEPT
+        FUSD_MAX_NAME_LENGTH
+        MAX_RW_SIZE
+
+    ctypedef long long loff_t
+
+    struct fusd_file_info:
+        void *device_info
+        void *private_data
+        unsigned int flags
+        pid_t pid
+        uid_t uid
+        gid_t gid
+        int fd
+
+    struct fusd_file_operations:
+        int (*open)(fusd_file_info *) noexcept
+        int (*close)(fusd_file_info *) noexcept
+        ssize_t (*read)(fusd_file_info *, char *, size_t, loff_t *) noexcept
+        ssize_t (*write)(fusd_file_info *, const char *, size_t, loff_t *) noexcept
+        int (*ioctl)(fusd_file_info *, int, void *) noexcept
+        int (*poll_diff)(fusd_file_info *, unsigned int) noexcept
+        int (*unblock)(fusd_file_info *) noexcept
+
+    struct fusd_options:
+        size_t size
+        const char *transport
+        const char *clazz
+        const char *devname
+
+    struct fusd_buffer:
+        pass
+
+    int fusd_register_with(const char *name, mode_t mode, void *device_info,
+                           const fusd_file_operations *fops,
+                           const fusd_options *options)
+    int fusd_unregister(int fd)
+    int fusd_dispatch(int fd)
+    int fusd_return(fusd_file_info *file, ssize_t retval)
+    int fusd_return_data(fusd_file_info *file, const void *data, size_t length)
+    void fusd_destroy(fusd_file_info *file)
+    size_t fusd_get_length(fusd_file_info *file)
+    loff_t *fusd_get_offset(fusd_file_info *file)
+    long fusd_get_transaction(fusd_file_info *file)
+    fusd_buffer *fusd_buffer_acquire(fusd_file_info *file)
+    void fusd_buffer_release(fusd_buffer *buffer)
+    ssize_t fusd_device_path(int fd, char *path, size_t size)
+    const char *fusd_device_transport(int fd)
+    int fusd_transport_check(const char *transport, char *reason, size_t size)
+    const char *fusd_error()
+    void fusd_set_log(void (*log)(int, const char *, void *) noexcept, void *data)
+    const char *fusd_version()

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""run(): a loop that serves devices until a signal ends it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from pyfusd._core import DeviceCore, registered_devices
+from pyfusd.errors import logger
+
+# Membership in an epoll set costs a device 2 % at each request, polling costs
+# all devices at each wait: with these many poll(2) is the better one.
+_FEW = 8
+
+
+class _Loop:
+    """What one run() serves; only its own thread touches the selector."""
+
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+        self.devices: dict[int, DeviceCore] = {}
+        self.selector: selectors.BaseSelector = selectors.PollSelector()
+        self.wake_receiver, self.wake_sender = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self.selector.register(self.wake_receiver, selectors.EVENT_READ)
+
+    def close(self) -> None:
+        self.selector.close()
+        os.close(self.wake_receiver)
+        os.close(self.wake_sender)
+
+    def wake(self) -> None:
+        try:
+            os.write(self.wake_sender, b"\0")
+        except BlockingIOError:
+            pass  # It is going to wake up already.
+
+    def add(self, device: DeviceCore) -> None:
+        if len(self.devices) == _FEW:
+            self._use_epoll()
+        descriptor = device.fileno()
+        if descriptor in self.devices:
+            # Another thread unregistered that device, and its number is new.
+            self.remove(descriptor)
+        self.devices[descriptor] = device
+        self.selector.register(descriptor, selectors.EVENT_READ)
+
+    def remove(self, descriptor: int) -> None:
+        del self.devices[descriptor]
+        self.selector.unregister(descriptor)
+
+    def _use_epoll(self) -> None:
+        if isinstance(self.selector, selectors.EpollSelector):
+            return
+        selector = selectors.EpollSelector()
+        for descriptor in self.selector.get_map():
+            selector.register(descriptor, selectors.EVENT_READ)
+        self.selector.close()
+        self.selector = selector
+
+    def _drop_stale(self) -> None:
+        """Forgets what other threads unregistered."""
+        for descriptor, device in list(self.devices.items()):
+            if not device.registered:
+                self.remove(descriptor)
+
+    def _serve(self, descriptor: int) -> None:
+        device = self.devices.get(descriptor)
+        if device is None:
+            return  # A callback of this round unregistered it.
+        if not device.registered:
+            self.remove(descriptor)
+            return
+        try:
+            device.dispatch()
+        except OSError as error:
+            if error.errno != errno.ENODEV:
+                raise
+            logger.warning("%s was taken away from outside", device.path)
+            device.unregister()
+
+    def run(self) -> None:
+        while self.devices:
+            for key, _ in self.selector.select():
+                if key.fd == self.wake_receiver:
+                    os.read(self.wake_receiver, 4096)
+                    self._drop_stale()
+                else:
+                    self._serve(key.fd)
+
+
+# The running loops. Only changed under the lock.
+_loops: list[_Loop] = []
+_lock = threading.Lock()
+
+
+def _own_loop() -> _Loop | None:
+    thread = threading.get_ident()
+    for loop in reversed(_loops):
+        if loop.thread == thread:
+            return loop
+    return None
+
+
+def added(device: DeviceCore) -> None:
+    """A device was registered: a loop serves what its callbacks register."""
+    loop = _own_loop()
+    if loop:
+        loop.add(device)
+
+
+@contextmanager
+def removing(device: DeviceCore) -> Iterator[None]:
+    """A device is unregistered inside: no loop may go on watching it."""
+    thread = threading.get_ident()
+    others = []
+    if device.registered:
+        descriptor = device.fileno()
+        with _lock:
+            serving = [x for x in _loops if x.devices.get(descriptor) is device]
+        for loop in serving:
+            if loop.thread == thread:
+                loop.remove(descriptor)
+            else:
+                others.append(loop)
+    yield
+    with _lock:
+        for loop in others:
+            if loop in _loops:
+                loop.wake()
+
+
+@contextmanager
+def _running(loop: _Loop) -> Iterator[None]:
+    with _lock:
+        _loops.append(loop)
+    try:
+        yield
+    finally:
+        with _lock:
+            _loops.remove(loop)
+        loop.close()
+
+
+@contextmanager
+def _signals_end(loop: _Loop) -> Iterator[None]:
+    """SIGTERM as SIGINT, and neither gets lost just before the loop waits."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    default = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if default:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    previous = signal.set_wakeup_fd(loop.wake_sender, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(previous)
+        if default:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def run(*devices: Any) -> None:
+    """Serves devices until SIGINT or SIGTERM, or until none is left.
+
+    Registers those that are not registered, and unregisters them at its end,
+    whatever that is. Without arguments it serves the devices that are
+    registered. A device that is registered in a callback is served too.
+
+    Ctrl-C and, unless the program handles it, SIGTERM end the loop: run()
+    returns then, so that the program ends as it wants to. In another thread
+    than the main one, where Python handles no signals, unregister() is what
+    ends it. Several threads may each run their own devices.
+
+    Raises OSError for what register() raises, and SystemExit if a callback
+    did.
+    """
+    loop = _Loop()
+    with ExitStack() as stack:
+        stack.enter_context(_running(loop))
+        stack.enter_context(_signals_end(loop))
+        try:
+            for device in devices or registered_devices():
+                if device.registered:
+                    loop.add(device)
+                else:
+                    device.register()
+                    stack.callback(device.unregister)
+            loop.run()
+        except KeyboardInterrupt:
+            pass
