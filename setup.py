@@ -59,7 +59,11 @@ core = Extension(
         *sanitize,
     ],
     extra_link_args=["-pthread", *pkg_config("--libs"), *sanitize],
-    depends=[*glob("libfusd/*.h"), *glob("include/*.h"), "pyfusd/libfusd.pxd"],
+    depends=[
+        *glob("libfusd/*.h"),
+        *glob("include/*.h"),
+        *glob("pyfusd/*.px[di]"),
+    ],
 )
 
 setup(

@@ -144,7 +144,7 @@ class DeviceCore:
         devname: str | None,
     ) -> None: ...
 
-def registered_devices() -> list[DeviceCore]:
+def registered_devices() -> list[Any]:
     """The devices of this process that are registered now."""
 
 def transport_problem(transport: str) -> str | None:

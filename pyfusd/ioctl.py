@@ -65,10 +65,9 @@ class IoctlNumber(int):
         return bool(self >> 30 & _WRITE)
 
     def __repr__(self) -> str:
-        group = chr(self.group)
-        group = repr(group) if group.isprintable() and self.group < 128 else (
-            f"{self.group:#x}"
-        )
+        group = f"{self.group:#x}"
+        if 32 <= self.group < 127:
+            group = repr(chr(self.group))
         macro = ("IO", "IOW", "IOR", "IOWR")[self >> 30]
         size = f", {self.size}" if self.size or macro != "IO" else ""
         return f"<{macro}({group}, {self.number}{size}) = {int(self):#010x}>"

@@ -9,7 +9,7 @@ import selectors
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from pyfusd._core import DeviceCore, registered_devices
@@ -36,10 +36,9 @@ class _Loop:
         os.close(self.wake_sender)
 
     def wake(self) -> None:
-        try:
+        # A full pipe: it is going to wake up already.
+        with suppress(BlockingIOError):
             os.write(self.wake_sender, b"\0")
-        except BlockingIOError:
-            pass  # It is going to wake up already.
 
     def add(self, device: DeviceCore) -> None:
         if len(self.devices) == _FEW:

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From libfusd's callbacks to Python's, and from what those answer back."""
+
+cdef ssize_t result_of(int operation, object result) except? -1:
+    """What a callback's result means in C, data of a read left aside."""
+    cdef ssize_t retval
+    if result is None and operation != READ and operation != WRITE:
+        return 0
+    try:
+        retval = PyNumber_Index(result)
+    except TypeError:
+        raise TypeError(
+            f"{OPERATION_NAMES[operation]}() must return "
+            + ("a count or bytes" if operation == READ else "an int")
+            + f", not {type(result).__name__}"
+        ) from None
+    if retval < -PYFUSD_MAX_ERRNO:
+        raise OverflowError(f"{retval} is neither a result nor a negative errno")
+    if operation == IOCTL and retval > INT_MAX:
+        raise OverflowError(f"{retval} does not fit into an ioctl's result")
+    return retval
+
+
+cdef unsigned int poll_state(object state) except? 0:
+    return PyNumber_Index(state)
+
+
+cdef ssize_t answer(Call *call, object result) except? -1:
+    """Turns a callback's result into the trampoline's."""
+    cdef Py_buffer data
+    cdef ssize_t retval
+    cdef loff_t *offset
+    if call.request is not NULL:
+        request = <Request>call.request
+        if not (result is request or result is NOREPLY or result == NOREPLY):
+            if not request.done:
+                request.reply(result)
+        return -FUSD_NOREPLY
+    if call.operation == READ and not isinstance(result, int) \
+            and PyObject_CheckBuffer(result):
+        PyObject_GetBuffer(result, &data, PyBUF_SIMPLE)
+        offset = fusd_get_offset(call.info)
+        if not call.offset_is_set:
+            advance(offset, data.len, fusd_get_length(call.info))
+        # A client that is gone meanwhile is none of the driver's business.
+        fusd_return_data(call.info, data.buf, data.len)
+        PyBuffer_Release(&data)
+        return -FUSD_NOREPLY
+    if isinstance(result, Request) or (isinstance(result, int) and result == NOREPLY):
+        raise RuntimeError("a callback that does not answer has to call file.hold()")
+    retval = result_of(call.operation, result)
+    if (call.operation == READ or call.operation == WRITE) and not call.offset_is_set:
+        advance(fusd_get_offset(call.info), retval, fusd_get_length(call.info))
+    return retval
+
+
+cdef ssize_t failure(Call *call, object error):
+    """The answer for a callback that raised."""
+    global pyfusd_ending
+    cdef int number = EIO
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        number = EPIPE
+        if pyfusd_ending is NULL:
+            Py_INCREF(error)
+            pyfusd_ending = <void *><PyObject *>error
+    elif isinstance(error, OSError) and isinstance(error.errno, int) \
+            and 0 < error.errno <= PYFUSD_MAX_ERRNO:
+        number = error.errno
+    else:
+        log_callback_failure(
+            (<File>call.file).device, OPERATION_NAMES[call.operation], error
+        )
+    if call.request is NULL:
+        return -number
+    request = <Request>call.request
+    if not request.done:
+        request.fail(number)
+    return -FUSD_NOREPLY
+
+
+cdef ssize_t failed(Call *call, object error) noexcept:
+    try:
+        return failure(call, error)
+    except OSError:
+        return -FUSD_NOREPLY  # The held request's client is gone.
+
+
+cdef inline void begin(Call *call, fusd_file_info *info, File file, int operation):
+    global pyfusd_call
+    call.info = info
+    call.file = <PyObject *>file
+    call.view = call.buffer = call.request = NULL
+    call.operation = operation
+    call.offset_is_set = False
+    call.outer = <Call *>pyfusd_call
+    pyfusd_call = call
+
+
+cdef inline void end(Call *call):
+    global pyfusd_call
+    pyfusd_call = call.outer
+    Py_XDECREF(call.request)
+
+
+cdef inline object lend(
+    Call *call, Buffer buffer, const void *data, size_t length, bint readonly
+):
+    """A memoryview of the request's data, for the callback."""
+    buffer.data = <char *>data
+    buffer.length = length
+    buffer.readonly = readonly
+    buffer.armed = True
+    view = PyMemoryView_FromObject(buffer)
+    buffer.armed = False
+    call.view = <PyObject *>view
+    call.buffer = <PyObject *>buffer
+    return view
+
+
+cdef inline File file_of(fusd_file_info *info):
+    """The request's open file; None if its device was unregistered meanwhile."""
+    cdef DeviceCore device = <DeviceCore>info.device_info
+    if device.fd != info.fd or info.private_data is NULL:
+        return None
+    return <File>info.private_data
+
+
+cdef int on_open(fusd_file_info *info) noexcept:
+    cdef Call call
+    cdef ssize_t retval
+    cdef DeviceCore device = <DeviceCore>info.device_info
+    cdef File file
+    if device.fd != info.fd:
+        return -EPIPE
+    file = File.__new__(File)
+    file.device = device
+    file.opener_pid = info.pid
+    file.opener_uid = info.uid
+    file.opener_gid = info.gid
+    file.last_flags = info.flags
+    device.files.add(file)
+    info.private_data = <void *>file
+    if device.open_callback is None:
+        return 0
+    begin(&call, info, file, OPEN)
+    try:
+        retval = answer(&call, device.open_callback(file))
+    except BaseException as error:
+        retval = failed(&call, error)
+    end(&call)
+    if retval < 0 and retval != -FUSD_NOREPLY:
+        device.files.discard(file)
+    return <int>retval
+
+
+cdef int on_close(fusd_file_info *info) noexcept:
+    cdef Call call
+    cdef File file = file_of(info)
+    cdef DeviceCore device
+    if file is None:
+        return -EPIPE
+    device = file.device
+    file.drop_poll()
+    if device.close_callback is not None:
+        begin(&call, info, file, CLOSE)
+        try:
+            device.close_callback(file)
+        except BaseException as error:
+            failed(&call, error)
+        end(&call)
+    device.files.discard(file)
+    return 0
+
+
+cdef ssize_t on_read(
+    fusd_file_info *info, char *data, size_t length, loff_t *offset
+) noexcept:
+    cdef Call call
+    cdef ssize_t retval
+    cdef Buffer buffer
+    cdef File file = file_of(info)
+    if file is None:
+        return -EPIPE
+    begin(&call, info, file, READ)
+    buffer = view = None
+    try:
+        buffer = Buffer.__new__(Buffer)
+        view = lend(&call, buffer, data, length, False)
+        retval = answer(&call, file.device.read_callback(file, view, offset[0]))
+    except BaseException as error:
+        retval = failed(&call, error)
+    view = None
+    if buffer is not None and buffer.exports:
+        buffer.detach(info)
+    end(&call)
+    return retval
+
+
+cdef ssize_t on_write(
+    fusd_file_info *info, const char *data, size_t length, loff_t *offset
+) noexcept:
+    cdef Call call
+    cdef ssize_t retval
+    cdef Buffer buffer
+    cdef File file = file_of(info)
+    if file is None:
+        return -EPIPE
+    begin(&call, info, file, WRITE)
+    buffer = view = None
+    try:
+        buffer = Buffer.__new__(Buffer)
+        view = lend(&call, buffer, data, length, True)
+        retval = answer(&call, file.device.write_callback(file, view, offset[0]))
+    except BaseException as error:
+        retval = failed(&call, error)
+    view = None
+    if buffer is not None and buffer.exports:
+        buffer.detach(info)
+    end(&call)
+    return retval
+
+
+cdef object call_ioctl(DeviceCore device, File file, object number, object argument):
+    handler = device.ioctl_handlers.get(number)
+    if handler is not None:
+        return handler(file, argument)
+    if device.ioctl_callback is not None:
+        return device.ioctl_callback(file, number, argument)
+    return -ENOTTY
+
+
+cdef int on_ioctl(fusd_file_info *info, int request, void *data) noexcept:
+    cdef Call call
+    cdef ssize_t retval
+    cdef Buffer buffer
+    cdef unsigned int number = <unsigned int>request
+    cdef File file = file_of(info)
+    if file is None:
+        return -EPIPE
+    begin(&call, info, file, IOCTL)
+    buffer = argument = None
+    try:
+        buffer = Buffer.__new__(Buffer)
+        if _IOC_DIR(number):
+            argument = lend(&call, buffer, data, fusd_get_length(info), False)
+        else:
+            argument = <size_t>data
+        retval = answer(&call, call_ioctl(file.device, file, number, argument))
+    except BaseException as error:
+        retval = failed(&call, error)
+    argument = None
+    if buffer is not None and buffer.exports:
+        buffer.detach(info)
+    end(&call)
+    return <int>retval
+
+
+cdef int on_poll_diff(fusd_file_info *info, unsigned int cached) noexcept:
+    cdef Call call
+    cdef unsigned int state
+    cdef unsigned long changes
+    cdef File file = file_of(info)
+    if file is None:
+        return -EPIPE
+    begin(&call, info, file, POLL)
+    while True:
+        changes = file.poll_changes
+        try:
+            state = poll_state(file.device.poll_callback(file))
+        except BaseException as error:
+            failed(&call, error)
+            # Its client shall not wait for ever because of this.
+            state = FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT | FUSD_NOTIFY_EXCEPT
+        if state != cached or changes == file.poll_changes:
+            break
+    end(&call)
+    file.drop_poll()
+    if state != cached:
+        return <int>state
+    if file.device.fd != info.fd:
+        return -EPIPE
+    file.poll_info = info
+    file.poll_cached = cached
+    return -FUSD_NOREPLY
+
+
+cdef int on_unblock(fusd_file_info *info) noexcept:
+    cdef Call call
+    cdef Request request
+    cdef File file = file_of(info)
+    if file is None:
+        return 0
+    begin(&call, info, file, UNBLOCK)
+    try:
+        request = file.device.held.get(fusd_get_transaction(info))
+        if request is not None and request.file is file and not request.done:
+            request.interrupted = True
+            if file.device.unblock_callback is not None:
+                file.device.unblock_callback(file, request)
+    except BaseException as error:
+        failed(&call, error)
+    end(&call)
+    return 0

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Open files, the callbacks that run for them, and their held requests."""
+
+cdef struct Call:
+    fusd_file_info *info
+    PyObject *file     # borrowed: the trampoline holds it
+    PyObject *view     # borrowed, or NULL
+    PyObject *buffer   # borrowed, or NULL
+    PyObject *request  # owned, or NULL: what hold() made
+    int operation
+    bint offset_is_set
+    Call *outer
+
+
+cdef inline Call *call_of(object file):
+    """This thread's running callback, if it is one of this open file."""
+    cdef Call *call = <Call *>pyfusd_call
+    if call is not NULL and call.file is <PyObject *>file:
+        return call
+    return NULL
+
+
+cdef class File:
+    # Documented in _core.pyi.
+    cdef readonly DeviceCore device
+    cdef dict __dict__
+    cdef pid_t opener_pid
+    cdef uid_t opener_uid
+    cdef gid_t opener_gid
+    cdef unsigned int last_flags
+    # The held poll_diff, the driver's; NULL if there is none.
+    cdef fusd_file_info *poll_info
+    cdef unsigned int poll_cached
+    # Counts poll_changed(), to see those that come while poll() runs.
+    cdef unsigned long poll_changes
+
+    def __init__(self):
+        raise TypeError("a File is made by an open, not by a call")
+
+    @property
+    def pid(self):
+        cdef Call *call = call_of(self)
+        return self.opener_pid if call is NULL else call.info.pid
+
+    @property
+    def uid(self):
+        cdef Call *call = call_of(self)
+        return self.opener_uid if call is NULL else call.info.uid
+
+    @property
+    def gid(self):
+        cdef Call *call = call_of(self)
+        return self.opener_gid if call is NULL else call.info.gid
+
+    @property
+    def flags(self):
+        cdef Call *call = call_of(self)
+        return self.last_flags if call is NULL else call.info.flags
+
+    @flags.setter
+    def flags(self, unsigned int flags):
+        cdef Call *call = call_of(self)
+        if call is NULL:
+            raise RuntimeError("flags can be changed only inside a callback")
+        call.info.flags = self.last_flags = flags
+
+    @property
+    def offset(self):
+        return fusd_get_offset(transfer_of(self).info)[0]
+
+    @offset.setter
+    def offset(self, loff_t offset):
+        cdef Call *call = transfer_of(self)
+        fusd_get_offset(call.info)[0] = offset
+        call.offset_is_set = True
+
+    def hold(self):
+        cdef Call *call = call_of(self)
+        if call is NULL or call.operation in (POLL, UNBLOCK, CLOSE):
+            raise RuntimeError(
+                "hold() belongs inside an open, read, write or ioctl callback"
+            )
+        if call.request is NULL:
+            request = make_request(call)
+            Py_INCREF(request)
+            call.request = <PyObject *>request
+        return <Request>call.request
+
+    def poll_changed(self):
+        cdef fusd_file_info *info = self.poll_info
+        cdef unsigned int state
+        self.poll_changes += 1
+        if info is NULL:
+            return
+        state = poll_state(self.device.poll_callback(self))
+        # poll() may have let another thread or a newer poll_diff in.
+        if self.poll_info is info and state != self.poll_cached:
+            self.poll_info = NULL
+            # EPIPE: its client is gone, or has asked again.
+            fusd_return(info, state)
+
+    cdef void drop_poll(self):
+        cdef fusd_file_info *info = self.poll_info
+        self.poll_info = NULL
+        fusd_destroy(info)
+
+    def __repr__(self):
+        return f"<pyfusd.File of {self.device.name!r}, pid {self.pid}>"
+
+
+cdef Call *transfer_of(object file) except NULL:
+    cdef Call *call = call_of(file)
+    if call is NULL or call.operation not in (READ, WRITE):
+        raise RuntimeError("offset belongs to a read or write callback")
+    return call
+
+
+@cython.final
+cdef class Request:
+    # Documented in _core.pyi.
+    cdef readonly File file
+    cdef readonly object buffer
+    cdef readonly bint interrupted
+    cdef readonly pid_t pid
+    cdef readonly uid_t uid
+    cdef readonly gid_t gid
+    cdef fusd_file_info *info  # NULL once answered
+    cdef int kind
+    cdef size_t length
+    cdef loff_t position
+    cdef bint offset_is_set
+    cdef long transaction
+    cdef object __weakref__
+
+    def __init__(self):
+        raise TypeError("a Request is made by File.hold(), not by a call")
+
+    @property
+    def operation(self):
+        return OPERATION_NAMES[self.kind]
+
+    @property
+    def done(self):
+        return self.info is NULL
+
+    @property
+    def offset(self):
+        return self.position
+
+    @offset.setter
+    def offset(self, loff_t offset):
+        if self.kind != READ and self.kind != WRITE:
+            raise RuntimeError("offset belongs to a read or write")
+        self.position = offset
+        self.offset_is_set = True
+
+    def reply(self, result=None):
+        cdef Py_buffer data
+        cdef ssize_t retval
+        self.check_pending()
+        if self.kind == READ and not isinstance(result, int) \
+                and PyObject_CheckBuffer(result):
+            PyObject_GetBuffer(result, &data, PyBUF_SIMPLE)
+            try:
+                # Another thread may have been first while the GIL was gone.
+                self.check_pending()
+                self.send_data(data.buf, data.len)
+            finally:
+                PyBuffer_Release(&data)
+        else:
+            retval = result_of(self.kind, result)
+            self.check_pending()
+            self.send(retval)
+
+    def fail(self, int error):
+        if not 0 < error <= PYFUSD_MAX_ERRNO:
+            raise ValueError(f"{error} is no errno")
+        self.check_pending()
+        self.send(-error)
+
+    def __del__(self):
+        if self.info is NULL:
+            return
+        try:
+            self.send(-EIO)
+        except OSError:
+            return  # Its client did not wait any longer.
+        warnings.warn(
+            f"a held {self.operation} of {self.file!r} was dropped without a "
+            "reply; its client got EIO",
+            ResourceWarning,
+            source=self,
+        )
+
+    def __repr__(self):
+        state = "answered" if self.done else "held"
+        return f"<pyfusd.Request: {self.operation}, pid {self.pid}, {state}>"
+
+    cdef int check_pending(self) except -1:
+        if self.info is NULL:
+            raise RuntimeError(f"{self!r} has been answered already")
+        return 0
+
+    cdef fusd_file_info *take(self, ssize_t retval):
+        """Ends this object's ownership, with the offset of the answer set."""
+        cdef fusd_file_info *info = self.info
+        self.info = NULL
+        if self.kind == READ or self.kind == WRITE:
+            fusd_get_offset(info)[0] = self.position
+            if not self.offset_is_set:
+                advance(fusd_get_offset(info), retval, self.length)
+        return info
+
+    cdef int send(self, ssize_t retval) except -1:
+        cdef int result = fusd_return(self.take(retval), retval)
+        return self.sent(result, retval)
+
+    cdef int send_data(self, const void *data, Py_ssize_t length) except -1:
+        cdef int result = fusd_return_data(self.take(length), data, length)
+        return self.sent(result, length)
+
+    cdef int sent(self, int result, ssize_t retval) except -1:
+        cdef int error = errno
+        if self.kind == OPEN and (result < 0 or retval < 0):
+            self.file.device.files.discard(self.file)
+        if result < 0:
+            raise OSError(error, f"the {self.operation} was not waited for any more")
+        return 0
+
+
+cdef Request make_request(Call *call):
+    """Moves the running callback's request into a Request of its own."""
+    cdef Request request = Request.__new__(Request)
+    cdef fusd_file_info *info = call.info
+    request.file = <File>call.file
+    request.pid = info.pid
+    request.uid = info.uid
+    request.gid = info.gid
+    request.kind = call.operation
+    request.transaction = fusd_get_transaction(info)
+    if call.operation == READ or call.operation == WRITE:
+        request.length = fusd_get_length(info)
+        request.position = fusd_get_offset(info)[0]
+        request.offset_is_set = call.offset_is_set
+    if call.view is not NULL:
+        request.buffer = <object>call.view
+        (<Buffer>call.buffer).detach(info)
+    request.file.device.held[request.transaction] = request
+    # From here on the Request answers, be it by being dropped.
+    request.info = info
+    return request
