@@ -34,6 +34,9 @@ struct receiving {
 };
 static _Thread_local struct receiving *receiving;
 
+/* Devices share the pool of memory blocks, so no two files share an id. */
+static _Atomic uint64_t last_file_id;
+
 static struct fusd_open_file *open_file(const struct fuse_file_info *info)
 {
 	return (struct fusd_open_file *)(uintptr_t)info->fh;
@@ -141,9 +144,9 @@ void fusd_session_open(fuse_req_t fuse, struct fuse_file_info *info)
 	}
 	file->flags = (unsigned long)info->flags;
 	file->last_sent = -1;
+	file->id = ++last_file_id;
 	request = begin(fuse, FUSD_OPEN, file);
 	lock(request);
-	file->id = ++session->next_file_id;
 	file->next = session->files;
 	file->link = &session->files;
 	if (file->next)

@@ -12,7 +12,6 @@
 struct fusd_session {
 	struct fuse_session *fuse;
 	struct fusd_open_file *files; /* device->lock */
-	uint64_t next_file_id;	      /* device->lock */
 };
 
 /* Sets limits and capabilities; to be called from the init operation. */
