@@ -460,6 +460,7 @@ static int reply_open(struct fusd_request *request, fuse_req_t fuse,
 		.flags = (int)file->flags,
 		.fh = (uint64_t)(uintptr_t)file,
 		.direct_io = 1,
+		.noflush = 1,
 	};
 
 	if (retval >= 0)

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a callback may return or raise, and what its client gets."""
+
+import array
+import ctypes
+import errno
+import fcntl
+import logging
+import os
+
+import pytest
+
+import pyfusd
+
+
+class Answering(pyfusd.Device):
+    """Answers each operation with what its test put there."""
+
+    def __init__(self, answer, **options):
+        super().__init__("answering", **options)
+        self.answer = answer
+
+    def _answer(self, *arguments):
+        return self.answer(*arguments) if callable(self.answer) else self.answer
+
+    def read(self, file, buf, offset):
+        return self._answer(file, buf, offset)
+
+    def write(self, file, buf, offset):
+        return self._answer(file, buf, offset)
+
+    def ioctl(self, file, request, data):
+        return self._answer(file, request, data)
+
+
+class Opening(Answering):
+    def open(self, file):
+        return self._answer(file)
+
+
+def read(device, length=100):
+    descriptor = os.open(device.path, os.O_RDONLY)
+    try:
+        return os.read(descriptor, length)
+    finally:
+        os.close(descriptor)
+
+
+def write(device, data):
+    descriptor = os.open(device.path, os.O_WRONLY)
+    try:
+        return os.write(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def ioctl(device, request, argument=0):
+    descriptor = os.open(device.path, os.O_RDWR)
+    try:
+        return fcntl.ioctl(descriptor, request, argument)
+    finally:
+        os.close(descriptor)
+
+
+def fill(file, buf, offset):
+    buf[:5] = b"hello"
+    return 5
+
+
+NUMBERS = array.array("i", range(10))
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (fill, b"hello"),
+        (b"bytes", b"bytes"),
+        (bytearray(b"bytearray"), b"bytearray"),
+        (memoryview(b"a memoryview")[2:], b"memoryview"),
+        (NUMBERS, NUMBERS.tobytes()),
+        ((ctypes.c_char * 4)(*b"abcd"), b"abcd"),
+        (lambda file, buf, offset: buf[:0], b""),
+        (b"", b""),
+        (0, b""),
+        (False, b""),
+        (b"x" * 5000, b"x" * 100),
+    ],
+)
+def test_a_read_answers_with_a_count_or_with_bytes(serve, answer, expected):
+    device = serve(Answering(answer))
+    assert read(device) == expected
+
+
+def test_a_read_that_answers_too_much_is_cut(serve):
+    def too_much(file, buf, offset):
+        buf[:] = b"y" * len(buf)
+        return len(buf) + 1000
+
+    assert read(serve(Answering(too_much))) == b"y" * 100
+
+
+def test_what_a_read_did_not_fill_is_zero(serve):
+    assert read(serve(Answering(100))) == bytes(100)
+
+
+def test_a_read_may_return_a_part_of_its_own_buffer(serve):
+    def part(file, buf, offset):
+        buf[:4] = b"abcd"
+        return buf[1:3]
+
+    assert read(serve(Answering(part))) == b"bc"
+
+
+def test_numpy_arrays_are_bytes_too(serve):
+    numpy = pytest.importorskip("numpy")
+    device = serve(Answering(numpy.arange(4, dtype=numpy.int32)))
+    assert read(device) == device.answer.tobytes()
+    device.answer = numpy.int64(2)
+    assert write(device, b"abc") == 2
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        lambda *_: -errno.ENOSPC,
+        lambda *_: raise_error(OSError(errno.ENOSPC, "full")),
+    ],
+)
+def test_a_negative_errno_and_an_oserror_reach_the_client(serve, raised, caplog):
+    device = serve(Answering(raised))
+    for call in (read, lambda d: write(d, b"x"), lambda d: ioctl(d, 0x1234)):
+        with pytest.raises(OSError) as caught:
+            call(device)
+        assert caught.value.errno == errno.ENOSPC
+    assert not caplog.records
+
+
+def raise_error(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda *_: 1 // 0,
+        lambda *_: raise_error(OSError("without an errno")),
+        lambda *_: raise_error(OSError(5000, "no such errno")),
+        lambda *_: raise_error(StopIteration()),
+        lambda *_: raise_error(GeneratorExit()),
+        "a string",
+        1.5,
+        object(),
+        [1, 2],
+        1 << 70,
+        -(1 << 70),
+        -5000,
+        pyfusd.NOREPLY,
+        memoryview(b"0123456789")[::2],
+    ],
+)
+@pytest.mark.parametrize("operation", ["read", "write", "ioctl", "open"])
+def test_a_wrong_answer_is_eio_and_logged(serve, caplog, operation, answer):
+    device = serve((Opening if operation == "open" else Answering)(answer))
+    call = {
+        "read": read,
+        "write": lambda device: write(device, b"x"),
+        "ioctl": lambda device: ioctl(device, 0x1234),
+        "open": read,
+    }[operation]
+    for _ in range(2):  # The loop goes on.
+        caplog.clear()
+        with pytest.raises(OSError) as caught:
+            call(device)
+        assert caught.value.errno == errno.EIO
+        (record,) = caplog.records
+        assert record.name == "pyfusd"
+        assert record.levelno == logging.ERROR
+        assert f"{operation}()" in record.getMessage()
+        assert record.exc_info
+
+
+@pytest.mark.parametrize("operation", ["read", "write"])
+def test_none_is_no_count(serve, caplog, operation):
+    device = serve(Answering(None))
+    with pytest.raises(OSError) as caught:
+        read(device) if operation == "read" else write(device, b"x")
+    assert caught.value.errno == errno.EIO
+    assert "not NoneType" in caplog.text
+
+
+def test_none_is_success_elsewhere(serve):
+    device = serve(Opening(lambda *arguments: None))
+    assert ioctl(device, 0x1234) == 0
+
+
+def test_a_write_that_takes_more_than_there_is_is_cut(serve):
+    assert write(serve(Answering(1000)), b"abc") == 3
+
+
+def test_a_write_may_take_a_part(serve):
+    assert write(serve(Answering(2)), b"abc") == 2
+
+
+def test_an_ioctl_result_beyond_an_int_is_refused(serve, caplog):
+    device = serve(Answering(1 << 31))
+    with pytest.raises(OSError) as caught:
+        ioctl(device, 0x1234)
+    assert caught.value.errno == errno.EIO
+    assert "does not fit" in caplog.text
+
+
+def test_a_device_without_callbacks_behaves_as_a_bare_kernel_driver(serve):
+    device = serve(pyfusd.Device("bare"))
+    for call, error in (
+        (read, errno.EINVAL),
+        (lambda d: write(d, b"x"), errno.EINVAL),
+        (lambda d: ioctl(d, 0x1234), errno.ENOTTY),
+    ):
+        with pytest.raises(OSError) as caught:
+            call(device)
+        assert caught.value.errno == error
+
+
+def test_a_refused_open_gets_no_close(serve):
+    class Refusing(pyfusd.Device):
+        closed = 0
+
+        def open(self, file):
+            raise PermissionError(errno.EACCES, "not you")
+
+        def close(self, file):
+            self.closed += 1
+
+    device = serve(Refusing("refusing"))
+    with pytest.raises(PermissionError):
+        os.open(device.path, os.O_RDONLY)
+    device.unregister()
+    assert device.closed == 0

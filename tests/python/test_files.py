@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""File: one object for one open file, and what it tells of its callers."""
+
+import errno
+import fcntl
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import wait_until
+
+import pyfusd
+
+
+class Recording(pyfusd.Device):
+    def __init__(self):
+        super().__init__("recording", 0o666)
+        self.calls = []
+
+    def _record(self, name, file, result=None):
+        self.calls.append((name, file, file.pid, file.uid, file.gid, file.flags))
+        return result
+
+    def open(self, file):
+        file.note = "mine"
+        return self._record("open", file)
+
+    def close(self, file):
+        self._record("close", file)
+
+    def read(self, file, buf, offset):
+        return self._record("read", file, 0)
+
+    def write(self, file, buf, offset):
+        return self._record("write", file, len(buf))
+
+    def ioctl(self, file, request, data):
+        return self._record("ioctl", file)
+
+
+def names(device):
+    return [call[0] for call in device.calls]
+
+
+def test_all_callbacks_of_an_open_file_get_the_same_object(serve):
+    device = serve(Recording())
+    descriptor = os.open(device.path, os.O_RDWR)
+    other = os.open(device.path, os.O_RDWR)
+    os.read(descriptor, 1)
+    os.write(os.dup(descriptor), b"x")
+    fcntl.ioctl(descriptor, 0x1234)
+    os.read(other, 1)
+    files = [call[1] for call in device.calls]
+    first, second = files[0], files[1]
+    assert first is not second
+    assert files == [first, second, first, first, first, second]
+    assert first.note == second.note == "mine"
+    assert first.device is device
+    first.note = "changed"
+    assert second.note == "mine"
+
+
+def test_close_comes_once_after_the_last_descriptor(serve):
+    device = serve(Recording())
+    descriptor = os.open(device.path, os.O_RDWR)
+    duplicate = os.dup(descriptor)
+    os.close(descriptor)
+    os.read(duplicate, 1)
+    assert names(device) == ["open", "read"]
+    os.close(duplicate)
+    wait_until(lambda: "close" in names(device), "the close")
+    device.unregister()
+    assert names(device) == ["open", "read", "close"]
+
+
+def test_a_file_tells_who_calls(serve):
+    device = serve(Recording())
+    client = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import os, sys; os.write(os.open(sys.argv[1], os.O_WRONLY), b'x');"
+            "print(os.getpid())",
+            device.path,
+        ],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    pid = int(client.stdout)
+    wait_until(lambda: "close" in names(device), "the close")
+    for name, _, caller, uid, gid, flags in device.calls[:2]:
+        assert (caller, uid, gid) == (pid, os.getuid(), os.getgid()), name
+        assert flags & os.O_ACCMODE == os.O_WRONLY
+    # Outside a callback: who opened it.
+    assert device.calls[0][1].pid == pid
+
+
+def test_o_nonblock_shows_in_flags_when_fcntl_sets_it(serve):
+    device = serve(Recording())
+    descriptor = os.open(device.path, os.O_RDONLY)
+    os.read(descriptor, 1)
+    os.set_blocking(descriptor, False)
+    os.read(descriptor, 1)
+    os.close(descriptor)
+    flags = [call[5] & os.O_NONBLOCK for call in device.calls if call[0] == "read"]
+    assert flags == [0, os.O_NONBLOCK]
+
+
+class Positioned(pyfusd.Device):
+    """Its text; writes of "@N" go to position N."""
+
+    text = b"0123456789"
+
+    def __init__(self):
+        super().__init__("positioned")
+
+    def read(self, file, buf, offset):
+        assert file.offset == offset
+        return self.text[offset : offset + len(buf)]
+
+    def write(self, file, buf, offset):
+        file.offset = int(bytes(buf[1:]))
+        return len(buf)
+
+
+def test_the_position_moves_by_the_count_unless_it_is_set(serve):
+    descriptor = os.open(serve(Positioned()).path, os.O_RDWR)
+    assert os.read(descriptor, 3) == b"012"
+    assert os.read(descriptor, 3) == b"345"
+    assert os.write(descriptor, b"@1") == 2
+    assert os.read(descriptor, 3) == b"123"
+    assert os.pread(descriptor, 2, 8) == b"89"
+    assert os.read(descriptor, 3) == b"456"
+    os.close(descriptor)
+
+
+def test_offset_and_flags_belong_to_callbacks(serve):
+    class Checking(pyfusd.Device):
+        def open(self, file):
+            self.file = file
+            with pytest.raises(RuntimeError, match="read or write"):
+                file.offset = 1
+
+    device = serve(Checking("checking"))
+    descriptor = os.open(device.path, os.O_RDONLY)
+    with pytest.raises(RuntimeError, match="read or write"):
+        _ = device.file.offset
+    with pytest.raises(RuntimeError, match="inside a callback"):
+        device.file.flags = 0
+    assert "checking" in repr(device.file)
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a//b", "../x", "a/..", "x" * 48, "new\nline", "."]
+)
+def test_a_bad_name_is_einval_with_a_sentence(name):
+    with pytest.raises(OSError) as caught:
+        pyfusd.Device(name).register()
+    assert caught.value.errno == errno.EINVAL
+    assert " " in caught.value.strerror
+
+
+def test_a_device_s_life():
+    device = pyfusd.Device("/dev/sub/dir/life", 0o640)
+    assert not device.registered
+    assert "not registered" in repr(device)
+    with pytest.raises(ValueError, match="not registered"):
+        device.fileno()
+    with pytest.raises(OSError) as caught:
+        device.dispatch()
+    assert caught.value.errno == errno.EBADF
+    with device:
+        assert device.registered
+        assert device.path == os.environ["FUSD_DEV_ROOT"] + "/sub/dir/life"
+        assert device.path in repr(device)
+        assert device.fileno() >= 0
+        assert device.dispatch() is False
+        with pytest.raises(RuntimeError, match="registered already"):
+            device.register()
+        with pytest.raises(FileExistsError):
+            pyfusd.Device("sub/dir/life").register()
+    assert not os.path.exists(device.path)
+    device.unregister()
+    with device:
+        pass
+
+
+def test_an_unknown_transport_is_einval():
+    with pytest.raises(OSError, match="unknown transport") as caught:
+        pyfusd.Device("x", transport="pigeon").register()
+    assert caught.value.errno == errno.EINVAL
+    assert "unknown" in pyfusd.transport_problem("pigeon")
+    with pytest.raises(ValueError, match="null"):
+        pyfusd.Device("a\0b").register()
+    with pytest.raises(OSError, match="needs a name"):
+        pyfusd.Device(None).register()
+    with pytest.raises(TypeError):
+        pyfusd.Device(5).register()
+
+
+def test_a_dropped_device_stays_registered_until_it_is_unregistered():
+    root = os.environ["FUSD_DEV_ROOT"]
+    pyfusd.Device("forgotten").register()
+    assert os.listdir(root) == ["forgotten"]
+    (device,) = pyfusd._core.registered_devices()
+    device.unregister()
+    assert os.listdir(root) == []

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""run() and the other ways to serve: signals, threads, many devices, fork."""
+
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from conftest import DEADLINE, serving, wait_until
+
+import pyfusd
+
+
+class Named(pyfusd.Device):
+    """A read gives its name."""
+
+    def read(self, file, buf, offset):
+        return self.name.encode()[offset:]
+
+
+def content(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def cat(device):
+    return subprocess.run(
+        ["cat", device.path], stdout=subprocess.PIPE, timeout=DEADLINE, check=True
+    ).stdout
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 9, 30])
+def test_run_serves_any_number_of_devices(count):
+    devices = [Named(f"dir/number{n}") for n in range(count)]
+    with serving(*devices):
+        for device in devices:
+            assert content(device.path) == device.name.encode()
+
+
+def test_two_threads_run_their_own_devices(serve):
+    threads = {}
+
+    class Threaded(pyfusd.Device):
+        def open(self, file):
+            threads[self.name] = threading.get_ident()
+
+    first, second = serve(Threaded("first")), serve(Threaded("second"))
+    content_of = [os.open(d.path, os.O_RDONLY) for d in (first, second)]
+    for descriptor in content_of:
+        os.close(descriptor)
+    assert len(set(threads.values())) == 2
+
+
+def test_a_callback_may_register_and_unregister_devices(serve):
+    class Parent(Named):
+        children = ()
+
+        def write(self, file, buf, offset):
+            names = bytes(buf).decode().split()
+            for child in self.children:
+                child.unregister()
+            self.children = [Named(name).register() for name in names]
+            return len(buf)
+
+    parent = serve(Parent("parent"))
+    for names in (["a"], ["b", "c"], [f"n{n}" for n in range(20)], []):
+        before = parent.children
+        descriptor = os.open(parent.path, os.O_WRONLY)
+        os.write(descriptor, " ".join(names).encode() + b"\n")
+        os.close(descriptor)
+        for child in before:
+            assert not os.path.exists(child.path)
+        for child in parent.children:
+            assert content(child.path) == child.name.encode()
+    assert content(parent.path) == b"parent"
+
+
+def test_a_callback_may_unregister_its_own_device(serve):
+    class Leaving(Named):
+        def read(self, file, buf, offset):
+            self.unregister()
+            return b"never seen"
+
+    device = serve(Leaving("leaving"))
+    with pytest.raises(BrokenPipeError):
+        content(device.path)
+    assert not os.path.exists(device.path)
+
+
+def test_any_loop_can_drive_a_device(in_thread):
+    with Named("polled") as device:
+        reading = in_thread(content, device.path)
+        while reading.thread.is_alive():
+            select.select([device.fileno()], [], [], 0.05)
+            device.dispatch()
+        assert reading.get() == b"polled"
+
+
+def test_asyncio_can_drive_a_device(in_thread):
+    async def main():
+        loop = asyncio.get_running_loop()
+        with Named("async") as device:
+            loop.add_reader(device.fileno(), device.dispatch)
+            result = await loop.run_in_executor(None, content, device.path)
+            loop.remove_reader(device.fileno())
+            return result
+
+    assert asyncio.run(main()) == b"async"
+
+
+def test_two_threads_may_dispatch_one_device(in_thread):
+    with Named("shared") as device:
+        done = threading.Event()
+
+        def dispatch():
+            while not done.is_set():
+                select.select([device.fileno()], [], [], 0.05)
+                device.dispatch()
+
+        dispatchers = [in_thread(dispatch) for _ in range(3)]
+        clients = [
+            in_thread(lambda: {content(device.path) for _ in range(50)})
+            for _ in range(4)
+        ]
+        assert all(client.get() == {b"shared"} for client in clients)
+        done.set()
+        for dispatcher in dispatchers:
+            dispatcher.get()
+
+
+def test_system_exit_in_a_callback_ends_run(in_thread):
+    class Exiting(pyfusd.Device):
+        def read(self, file, buf, offset):
+            sys.exit(7)
+
+    device = Exiting("exiting").register()
+    device.unregister()
+    running = in_thread(pyfusd.run, device)
+    wait_until(lambda: device.registered, "the registration")
+    with pytest.raises(BrokenPipeError):
+        content(device.path)
+    with pytest.raises(SystemExit):
+        running.get()
+    assert not device.registered
+
+
+DRIVER = """
+import os, sys, time
+import pyfusd
+
+class Driver(pyfusd.Device):
+    def read(self, file, buf, offset):
+        if sys.argv[1] == "busy":
+            os.write(1, b"busy\\n")
+            while True:
+                time.sleep(0.01)
+        return self.name.encode()[offset:]
+
+devices = [Driver(name) for name in ("sub/one", "two")]
+for device in devices:
+    device.register()
+    os.write(1, (device.path + "\\n").encode())
+if sys.argv[1] == "exit":
+    sys.exit(3)
+if sys.argv[1] == "crash":
+    os.kill(os.getpid(), 9)
+pyfusd.run(*devices)
+os.write(1, b"ended\\n")
+"""
+
+
+def start_driver(kind):
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, kind],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    return driver, [driver.stdout.readline().decode().strip() for _ in range(2)]
+
+
+def mounts():
+    with open("/proc/self/mounts", encoding="utf-8") as file:
+        return file.read()
+
+
+def assert_nothing_left(paths):
+    root = os.environ["FUSD_DEV_ROOT"]
+    wait_until(lambda: root not in mounts(), "the end of the mounts")
+    for path in paths:
+        wait_until(lambda path=path: not os.path.lexists(path), f"the end of {path}")
+    wait_until(lambda: not os.path.exists(root + "/sub"), "the end of sub/")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", ["idle", "busy"])
+def test_a_signal_ends_run_and_leaves_nothing(number, kind, in_thread):
+    driver, paths = start_driver(kind)
+    if kind == "busy":
+        reading = in_thread(content, paths[0])
+        assert driver.stdout.readline() == b"busy\n"
+    else:
+        assert content(paths[1]) == b"two"
+    driver.send_signal(number)
+    output, errors = driver.communicate(timeout=DEADLINE)
+    assert (driver.returncode, output, errors) == (0, b"ended\n", b"")
+    assert_nothing_left(paths)
+    if kind == "busy":
+        with pytest.raises(BrokenPipeError):
+            reading.get()
+
+
+@pytest.mark.parametrize(("kind", "status"), [("exit", 3), ("crash", -9)])
+def test_a_driver_that_ends_otherwise_leaves_nothing(kind, status):
+    driver, paths = start_driver(kind)
+    _, errors = driver.communicate(timeout=DEADLINE)
+    assert (driver.returncode, errors) == (status, b"")
+    assert_nothing_left(paths)
+
+
+def test_a_forked_child_does_not_keep_its_parent_s_devices():
+    with Named("parent") as device:
+        descriptor = device.fileno()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.fstat(descriptor)
+                os._exit(1)
+            except OSError:
+                os._exit(1 if device.registered else 0)
+        assert os.waitpid(child, 0)[1] == 0
+        with serving_thread(device):
+            assert cat(device) == b"parent"
+
+
+class serving_thread:
+    """Dispatches a registered device in a thread."""
+
+    def __init__(self, device):
+        self.device = device
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self.serve)
+
+    def serve(self):
+        while not self.done.is_set():
+            select.select([self.device.fileno()], [], [], 0.02)
+            self.device.dispatch()
+
+    def __enter__(self):
+        self.thread.start()
+
+    def __exit__(self, *_):
+        self.done.set()
+        self.thread.join()
+
+
+def test_a_device_taken_away_from_outside_ends_run(caplog, in_thread):
+    if os.getuid() != 0:
+        pytest.skip("umount(8) needs root")
+    device = Named("taken").register()
+    if device.transport != "fuse":
+        device.unregister()
+        pytest.skip("only a mount can be taken away")
+    running = in_thread(pyfusd.run, device)
+    subprocess.run(["umount", device.path], check=True)
+    running.get()
+    assert not device.registered
+    assert "taken away" in caplog.text

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""poll() and poll_changed(), seen by clients in poll(2)."""
+
+import os
+import select
+
+import pytest
+
+import pyfusd
+
+
+class Pollable(pyfusd.Device):
+    def __init__(self, state=0):
+        super().__init__("pollable")
+        self.state = state
+        self.asked = 0
+
+    def poll(self, file):
+        self.asked += 1
+        if isinstance(self.state, BaseException):
+            raise self.state
+        return self.state
+
+    def read(self, file, buf, offset):
+        return 0
+
+
+def events(descriptor, timeout=0):
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN | select.POLLOUT | select.POLLPRI)
+    ready = poller.poll(timeout)
+    return ready[0][1] if ready else 0
+
+
+@pytest.fixture
+def client():
+    descriptors = []
+
+    def open_device(device):
+        descriptors.append(os.open(device.path, os.O_RDWR))
+        return descriptors[-1]
+
+    yield open_device
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (0, 0),
+        (pyfusd.NOTIFY_INPUT, select.POLLIN),
+        (pyfusd.NOTIFY_OUTPUT, select.POLLOUT),
+        (pyfusd.NOTIFY_EXCEPT, select.POLLPRI),
+        (
+            pyfusd.NOTIFY_INPUT | pyfusd.NOTIFY_OUTPUT,
+            select.POLLIN | select.POLLOUT,
+        ),
+    ],
+)
+def test_the_state_shows_as_poll_events(serve, client, state, expected):
+    descriptor = client(serve(Pollable(state)))
+    assert events(descriptor) == expected
+    assert events(descriptor) == expected
+
+
+def test_poll_changed_wakes_a_waiting_client(serve, client, in_thread):
+    device = serve(Pollable())
+    descriptor = client(device)
+    assert events(descriptor) == 0
+    waiting = in_thread(events, descriptor, 20_000)
+    device.state = pyfusd.NOTIFY_INPUT
+    device.poll_changed()
+    assert waiting.get() == select.POLLIN
+    os.read(descriptor, 1)
+    device.state = 0
+    device.poll_changed()
+    assert events(descriptor) == 0
+
+
+def test_every_open_file_may_have_a_state_of_its_own(serve, client):
+    class PerFile(pyfusd.Device):
+        def __init__(self):
+            super().__init__("per-file")
+            self.opened = []
+
+        def open(self, file):
+            file.state = 0
+            self.opened.append(file)
+
+        def poll(self, file):
+            return file.state
+
+    device = serve(PerFile())
+    first, second = client(device), client(device)
+    assert (events(first), events(second)) == (0, 0)
+    device.opened[1].state = pyfusd.NOTIFY_INPUT
+    device.opened[1].poll_changed()
+    assert (events(first), events(second)) == (0, select.POLLIN)
+
+
+def test_a_change_while_poll_runs_is_not_lost(serve, client):
+    class Racing(Pollable):
+        def poll(self, file):
+            state = self.state
+            if not self.asked:
+                self.state = pyfusd.NOTIFY_INPUT
+                file.poll_changed()
+            self.asked += 1
+            return state
+
+    assert events(client(serve(Racing())), 20_000) == select.POLLIN
+
+
+@pytest.mark.parametrize("state", [ValueError("a bug"), "text", None, -1])
+def test_a_failing_poll_lets_its_client_go_on(serve, client, caplog, state):
+    descriptor = client(serve(Pollable(state)))
+    assert events(descriptor, 20_000) & select.POLLIN
+    assert "poll() failed" in caplog.text
+
+
+def test_a_device_without_poll_is_always_ready(serve, client):
+    device = serve(pyfusd.Device("ready"))
+    assert events(client(device)) == select.POLLIN | select.POLLOUT
+
+
+def test_poll_changed_without_a_client_does_nothing(serve, client):
+    device = serve(Pollable())
+    device.poll_changed()
+    client(device)
+    device.poll_changed()
+    assert device.asked == 0
