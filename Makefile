@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The front door: everything is done elsewhere.
+
+.DEFAULT_GOAL := all
+.PHONY: all demo check lint bench install uninstall clean help
+
+all: ## build libfusd (build/lib) and pyfusd (build/venv)
+	@tools/setup demo
+	@$(MAKE) --no-print-directory -C libfusd
+
+demo: ## set up, then show a Python driver answering cat
+	@tools/setup demo
+	@tools/demo
+
+check: ## set up, then run all tests
+	@tools/setup check
+	@$(MAKE) --no-print-directory -C libfusd
+	@$(MAKE) --no-print-directory -C libfusd SANITIZE=1
+	@tools/check
+
+lint: ## formatting, types, and rules of style
+	@tools/setup check
+	@tools/lint
+
+bench: ## measure round trips on the fuse transport
+	@tools/setup demo
+	@$(MAKE) --no-print-directory -C libfusd
+	@$(MAKE) --no-print-directory -C benchmarks bench
+
+install: ## install libfusd and its headers (PREFIX, DESTDIR)
+	@$(MAKE) --no-print-directory -C libfusd install
+
+uninstall: ## remove what install put there
+	@$(MAKE) --no-print-directory -C libfusd uninstall
+
+clean: ## remove everything that was built
+	rm -rf build
+	rm -f pyfusd/*.so
+	rm -rf *.egg-info
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\): ## /  make \1	/p' Makefile | expand -t 20

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Gives back the last thing that was written to it.
+
+Try it:  python echo.py &         (prints where the device is)
+         echo hi > /dev/echo
+         cat /dev/echo
+"""
+
+import sys
+
+import pyfusd
+
+
+class Echo(pyfusd.Device):
+    data = b""
+
+    def read(self, file, buf, offset):
+        chunk = self.data[offset : offset + len(buf)]
+        buf[: len(chunk)] = chunk
+        return len(chunk)
+
+    def write(self, file, buf, offset):
+        self.data = bytes(buf)
+        return len(buf)
+
+
+def main():
+    name = sys.argv[1] if len(sys.argv) > 1 else "echo"
+    try:
+        with Echo(name, mode=0o666) as device:
+            print("echo:", device.path, flush=True)
+            pyfusd.run(device)
+    except OSError as error:
+        sys.exit(f"echo: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()
