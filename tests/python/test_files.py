@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import wait_until
+from waiting import wait_until
 
 import pyfusd
 

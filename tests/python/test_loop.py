@@ -10,7 +10,8 @@ import sys
 import threading
 
 import pytest
-from conftest import DEADLINE, serving, wait_until
+from serving import serving
+from waiting import DEADLINE, wait_until
 
 import pyfusd
 

@@ -10,7 +10,7 @@ import sys
 import threading
 
 import pytest
-from conftest import wait_until
+from waiting import wait_until
 
 import pyfusd
 

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which lines of the contract each transport keeps, and what happens instead.
+
+The contract suite asserts both; docs/capabilities.md is made from this list:
+    python tests/transport/capabilities.py > docs/capabilities.md
+"""
+
+TRANSPORTS = ("fuse",)
+
+# id, what a driver or client relies on, {transport: what happens instead}
+CAPABILITIES = [
+    ("open-close", "exactly one close for each successful open, none for a failed", {}),
+    (
+        "transfer",
+        "reads and writes of any length; beyond 128 KiB they are short",
+        {},
+    ),
+    ("position", "the driver's `*offset` is the file position, as are pread, pwrite", {}),
+    ("ioctl-sized", "`_IOR`, `_IOW` and `_IOWR` requests, up to 16,383 bytes", {}),
+    ("ioctl-value", "`_IO` requests with an argument by value", {}),
+    (
+        "ioctl-legacy",
+        "requests without a size, such as TCGETS, reach the driver with the raw "
+        "argument",
+        {},
+    ),
+    (
+        "ioctl-vfs",
+        "FIONREAD reaches the driver",
+        {"fuse": "the kernel answers FIONREAD itself, as for any regular file"},
+    ),
+    ("poll", "poll, select and epoll, with wake-ups when the state changes", {}),
+    (
+        "poll-never-blocks",
+        "a client's poll never waits for the driver",
+        {"fuse": "the first poll after a change waits until the driver was asked"},
+    ),
+    ("held", "held requests, answered later from any thread", {}),
+    (
+        "restart",
+        "a signal to a blocked client restarts its call with the same request",
+        {
+            "fuse": "the driver's unblock is called; if that does not answer, the "
+            "client gets EINTR"
+        },
+    ),
+    ("death-wakes", "a killed driver's blocked clients wake at once, with an error", {}),
+    (
+        "death-epipe",
+        "that error is EPIPE, and later calls on open files give it too",
+        {
+            "fuse": "ECONNABORTED for calls in flight when the driver was killed, "
+            "ENOTCONN for later calls"
+        },
+    ),
+    (
+        "unregister-epipe",
+        "unregister gives EPIPE to blocked clients",
+        {},
+    ),
+    ("name-free", "a killed driver's name can be registered again at once", {}),
+    (
+        "self-open",
+        "a thread that opens the device it serves gets EDEADLK",
+        {"fuse": "it waits for itself, until it is interrupted"},
+    ),
+    (
+        "character-device",
+        "the node is a character device",
+        {"fuse": "the node is a regular file"},
+    ),
+    (
+        "mmap",
+        "clients map the driver's shared memory",
+        {"fuse": "a shared mapping gives ENODEV"},
+    ),
+    (
+        "close-synchronous",
+        "close(2) returns after the driver's close",
+        {"fuse": "the driver learns of it soon after close(2) returned"},
+    ),
+]
+
+
+def holds(transport, capability):
+    """Whether a transport keeps this line."""
+    for identifier, _, instead in CAPABILITIES:
+        if identifier == capability:
+            return transport not in instead
+    raise KeyError(capability)
+
+
+def document():
+    lines = [
+        "# What each transport can do",
+        "",
+        "Made from `tests/transport/capabilities.py`, which the contract suite runs",
+        "against: a line that is untrue fails a test.",
+        "",
+        "| | " + " | ".join(TRANSPORTS) + " |",
+        "| --- |" + " --- |" * len(TRANSPORTS),
+    ]
+    for _, sentence, instead in CAPABILITIES:
+        cells = [instead.get(transport, "yes") for transport in TRANSPORTS]
+        lines.append(f"| {sentence} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    print(document(), end="")

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A client process: one JSON call a line in, one JSON answer a line out.
+
+{"call": "read", "arguments": [3, 10]} gives {"result": "..."} or
+{"errno": 5}. Bytes travel as Latin-1 strings.
+"""
+
+import ctypes
+import fcntl
+import json
+import mmap
+import os
+import select
+import signal
+import sys
+
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def check(result):
+    if result < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return result
+
+
+def ioctl(descriptor, number, argument):
+    """Returns the result and what the memory holds then, guards included."""
+    libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
+    if isinstance(argument, int):
+        return [check(libc.ioctl(descriptor, number, argument)), None]
+    data = ctypes.create_string_buffer(argument.encode("latin-1") + b"guard")
+    result = libc.ioctl(descriptor, number, ctypes.addressof(data))
+    error = ctypes.get_errno() if result < 0 else 0
+    return [result, data.raw[:-1].decode("latin-1"), error]
+
+
+def poll(descriptor, events, timeout):
+    poller = select.poll()
+    poller.register(descriptor, events)
+    ready = poller.poll(timeout)
+    return ready[0][1] if ready else 0
+
+
+def read_into_pattern(descriptor, size):
+    """A read into memory filled with '?', all of which is returned."""
+    data = ctypes.create_string_buffer(b"?" * (size + 8))
+    result = check(libc.read(descriptor, data, ctypes.c_size_t(size)))
+    return [result, data.raw[: size + 8].decode("latin-1")]
+
+
+def map_shared(descriptor):
+    mmap.mmap(descriptor, 4096).close()
+
+
+def fork_read(descriptor, size):
+    """A forked child reads on the same open file."""
+    receiver, sender = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(sender, os.read(descriptor, size))
+        os._exit(0)
+    os.waitpid(child, 0)
+    return os.read(receiver, size).decode("latin-1")
+
+
+def handle_signal(restart):
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    signal.siginterrupt(signal.SIGUSR1, not restart)
+
+
+def raw_read(descriptor, size):
+    """read(2) without Python's retry after EINTR."""
+    data = ctypes.create_string_buffer(size)
+    result = check(libc.read(descriptor, data, ctypes.c_size_t(size)))
+    return data.raw[:result].decode("latin-1")
+
+
+CALLS = {
+    "open": os.open,
+    "close": os.close,
+    "dup": os.dup,
+    "read": lambda fd, size: os.read(fd, size).decode("latin-1"),
+    "raw_read": raw_read,
+    "pread": lambda fd, size, at: os.pread(fd, size, at).decode("latin-1"),
+    "write": lambda fd, data: os.write(fd, data.encode("latin-1")),
+    "write_size": lambda fd, size: os.write(fd, b"w" * size),
+    "writev": lambda fd, parts: os.writev(fd, [p.encode("latin-1") for p in parts]),
+    "readv": lambda fd, a, b: os.readv(fd, [bytearray(a), bytearray(b)]),
+    "pwrite": lambda fd, data, at: os.pwrite(fd, data.encode("latin-1"), at),
+    "lseek": os.lseek,
+    "ioctl": ioctl,
+    "poll": poll,
+    "read_into_pattern": read_into_pattern,
+    "map_shared": map_shared,
+    "fork_read": fork_read,
+    "handle_signal": handle_signal,
+    "getfl": lambda fd: fcntl.fcntl(fd, fcntl.F_GETFL),
+    "setfl": lambda fd, flags: fcntl.fcntl(fd, fcntl.F_SETFL, flags),
+    "mode": lambda path: os.stat(path).st_mode,
+    "ids": lambda: [os.getpid(), os.getuid(), os.getgid()],
+}
+
+for line in sys.stdin:
+    request = json.loads(line)
+    try:
+        answer = {"result": CALLS[request["call"]](*request["arguments"])}
+    except OSError as error:
+        answer = {"errno": error.errno}
+    print(json.dumps(answer), flush=True)

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The contract suite's driver in Python; driver.c explains it."""
+
+import errno
+import os
+import signal
+import sys
+import threading
+from collections import deque
+
+import pyfusd
+
+MEMORY_SIZE = 4 << 20
+memory = bytearray(MEMORY_SIZE)
+held = deque()
+lock = threading.Lock()
+devices = []
+state = 0
+result = 0
+position = -1
+
+
+def say(*words):
+    os.write(1, (" ".join(str(word) for word in words) + "\n").encode())
+
+
+class Saying(pyfusd.Device):
+    def open(self, file):
+        say("open", file.pid, file.uid, file.gid, f"{file.flags:x}")
+
+    def close(self, file):
+        say("close")
+
+
+class Memory(Saying):
+    def read(self, file, buf, offset):
+        say("read", len(buf), offset, f"{file.flags:x}")
+        chunk = memoryview(memory)[offset : offset + len(buf)]
+        buf[: len(chunk)] = chunk
+        return len(chunk)
+
+    def write(self, file, buf, offset):
+        say("write", len(buf), offset, f"{file.flags:x}", 0)
+        if offset + len(buf) > MEMORY_SIZE:
+            raise OSError(errno.ENOSPC, "full")
+        memory[offset : offset + len(buf)] = buf
+        return len(buf)
+
+    @pyfusd.ioctl(pyfusd.IOWR("T", 1, 8))
+    @pyfusd.ioctl(pyfusd.IOWR("T", 6, 16000))
+    def exchange(self, file, data):
+        data[:] = bytes(byte ^ 0xFF for byte in data)
+
+    @pyfusd.ioctl(pyfusd.IOR("T", 2, 8))
+    def fill(self, file, data):
+        data[:] = b"readdata"
+        return 7
+
+    @pyfusd.ioctl(pyfusd.IOW("T", 3, 8))
+    def take(self, file, data):
+        say("take", bytes(data).decode())
+
+    @pyfusd.ioctl(pyfusd.IO("T", 4))
+    def by_value(self, file, argument):
+        say("value", f"{argument:x}")
+        return argument & 0xFF
+
+    @pyfusd.ioctl(pyfusd.IOR("T", 5, 8))
+    def fail(self, file, data):
+        data[:] = b"readdata"
+        return -errno.ENODATA
+
+    @pyfusd.ioctl(pyfusd.IOR("T", 7, 8))
+    def untouched(self, file, data):
+        return 0
+
+    def ioctl(self, file, request, data):
+        if request != 0x5401:
+            return -errno.ENOTTY
+        say("value", f"{data:x}")
+        return 0
+
+
+class Hold(Saying):
+    def _hold(self, file):
+        request = file.hold()
+        held.append(request)
+        say("hold", request.operation)
+        return request
+
+    def read(self, file, buf, offset):
+        return self._hold(file)
+
+    def write(self, file, buf, offset):
+        return self._hold(file)
+
+    def ioctl(self, file, request, data):
+        return self._hold(file)
+
+    def poll(self, file):
+        return state
+
+    def unblock(self, file, request):
+        say("unblock")
+
+
+class Late(pyfusd.Device):
+    def open(self, file):
+        request = file.hold()
+        held.append(request)
+        say("hold open")
+        return request
+
+    def close(self, file):
+        say("close")
+
+
+class Result(pyfusd.Device):
+    def open(self, file):
+        return min(result, 0)
+
+    def close(self, file):
+        say("close")
+
+    def read(self, file, buf, offset):
+        buf[:] = b"r" * len(buf)
+        if position >= 0:
+            file.offset = position
+        return result
+
+    def write(self, file, buf, offset):
+        if position >= 0:
+            file.offset = position
+        return result
+
+    def ioctl(self, file, request, data):
+        return result
+
+
+class Registrar(pyfusd.Device):
+    made = ()
+
+    def write(self, file, buf, offset):
+        command = bytes(buf).rstrip(b"\0").decode()
+        if command[0] == "!":
+            self.unregister()
+        elif command[0] == "-":
+            for device in self.made:
+                device.unregister()
+            self.made = ()
+        else:
+            self.made = (*self.made, Memory(command[1:], 0o666).register())
+        return len(buf)
+
+
+KINDS = {
+    "memory": Memory,
+    "hold": Hold,
+    "late": Late,
+    "result": Result,
+    "bare": pyfusd.Device,
+    "registrar": Registrar,
+}
+
+
+def answer(number, *data):
+    if not held:
+        say("nothing held")
+        return
+    request = held.popleft()
+    error = 0
+    try:
+        if data and request.operation == "read":
+            request.reply(data[0].encode()[: int(number)])
+        else:
+            request.reply(int(number))
+    except OSError as failure:
+        error = failure.errno
+    say("answered", error)
+
+
+def destroy():
+    held.popleft()
+    say("destroyed")
+
+
+def set_state(number):
+    global state
+    state = int(number)
+    for device in devices:
+        if isinstance(device, Hold):
+            device.poll_changed()
+    say("state", number)
+
+
+def set_result(number):
+    global result
+    result = int(number)
+    say("result")
+
+
+def set_position(number):
+    global position
+    position = int(number)
+    say("position")
+
+
+def unregister(index):
+    devices[int(index)].unregister()
+    say("unregistered")
+
+
+COMMANDS = {
+    "answer": answer,
+    "destroy": destroy,
+    "state": set_state,
+    "result": set_result,
+    "position": set_position,
+    "unregister": unregister,
+}
+
+
+def obey():
+    for line in sys.stdin:
+        command, *arguments = line.split()
+        COMMANDS[command](*arguments)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main():
+    for argument in sys.argv[1:]:
+        kind, _, name = argument.partition(":")
+        device = KINDS[kind](name, 0o666)
+        try:
+            device.register()
+        except OSError as error:
+            say("error", error.errno, error.strerror)
+            sys.exit(2)
+        devices.append(device)
+        say("ready", device.path)
+    threading.Thread(target=obey, daemon=True).start()
+    pyfusd.run(*devices)
+    if not any(device.registered for device in devices):
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Reads, writes and positions."""
+
+import os
+import subprocess
+
+import pytest
+
+MAX_RW_SIZE = 128 << 10
+SIZES = [1, 2, 100, 4095, 4096, 4097, 65536, MAX_RW_SIZE - 1, MAX_RW_SIZE]
+
+
+@pytest.fixture
+def opened(driver, client):
+    served, caller = driver("memory:device"), client()
+    return served, caller, caller("open", served.path, os.O_RDWR)
+
+
+def pattern(size, start=0):
+    return "".join(chr((start + n * 7 + n // 256) % 256) for n in range(size))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_what_was_written_is_read(opened, size):
+    served, caller, descriptor = opened
+    data = pattern(size)
+    assert caller("write", descriptor, data) == size
+    assert served.expect("write").split()[1:3] == [str(size), "0"]
+    assert caller("lseek", descriptor, 0, os.SEEK_SET) == 0
+    assert caller("read", descriptor, size) == data
+    assert served.expect("read").split()[1:3] == [str(size), "0"]
+
+
+@pytest.mark.parametrize("size", [MAX_RW_SIZE + 1, 200_000, 1 << 20])
+def test_a_longer_transfer_is_short(opened, size):
+    served, caller, descriptor = opened
+    assert caller("write_size", descriptor, size) == MAX_RW_SIZE
+    assert served.expect("write").split()[1] == str(MAX_RW_SIZE)
+    caller("lseek", descriptor, 0, os.SEEK_SET)
+    assert caller("read", descriptor, size) == "w" * MAX_RW_SIZE
+    assert caller("lseek", descriptor, 0, os.SEEK_CUR) == MAX_RW_SIZE
+
+
+def test_the_byte_after_a_write_s_data_is_0(opened):
+    served, caller, descriptor = opened
+    caller("write", descriptor, "x" * 5000)
+    for size in (4096, 1, 100, 4095, MAX_RW_SIZE):
+        caller("write_size", descriptor, size)
+    writes = [event for event in served.drain() if event.startswith("write")]
+    assert len(writes) == 6
+    assert all(event.endswith(" 0") for event in writes)
+
+
+def test_the_position_moves_as_the_driver_says(opened):
+    served, caller, descriptor = opened
+    caller("write", descriptor, "0123456789")
+    assert caller("pread", descriptor, 4, 2) == "2345"
+    assert caller("lseek", descriptor, 0, os.SEEK_CUR) == 10
+    assert caller("lseek", descriptor, 3, os.SEEK_SET) == 3
+    assert caller("read", descriptor, 2) == "34"
+    assert caller("pwrite", descriptor, "ab", 0) == 2
+    assert caller("read", descriptor, 2) == "56"
+    assert caller("pread", descriptor, 3, 0) == "ab2"
+    assert caller("readv", descriptor, 1, 1) == 2
+    assert caller("writev", descriptor, ["x", "yz"]) >= 1
+    assert caller("pread", descriptor, 1, 9) == "x"
+
+
+def test_duplicates_and_children_share_a_position(opened):
+    served, caller, descriptor = opened
+    caller("write", descriptor, "0123456789")
+    caller("lseek", descriptor, 0, os.SEEK_SET)
+    copy = caller("dup", descriptor)
+    assert caller("read", descriptor, 2) == "01"
+    assert caller("read", copy, 2) == "23"
+    assert caller("fork_read", descriptor, 2) == "45"
+    assert caller("read", descriptor, 2) == "67"
+
+
+def test_open_files_have_positions_of_their_own(opened, client):
+    served, caller, descriptor = opened
+    caller("write", descriptor, "0123456789")
+    other = client()
+    second = other("open", served.path, os.O_RDONLY)
+    assert other("read", second, 3) == "012"
+    assert other("read", second, 3) == "345"
+    assert caller("lseek", descriptor, 0, os.SEEK_CUR) == 10
+
+
+def test_a_driver_may_leave_the_position_anywhere(driver, client):
+    served, caller = driver("result:result", "memory:memory"), client()
+    descriptor = caller("open", served.path, os.O_RDWR)
+    served.command("result 3", "result")
+    served.command("position 1000", "position")
+    assert caller("read", descriptor, 10) == "rrr"
+    assert caller("read", descriptor, 10) == "rrr"
+    served.command("position 0", "position")
+    assert caller("write", descriptor, "abc") == 3
+
+
+def test_append_writes_at_the_driver_s_position(driver, client):
+    served, caller = driver("memory:device"), client()
+    descriptor = caller("open", served.path, os.O_WRONLY | os.O_APPEND)
+    for _ in range(3):
+        assert caller("write", descriptor, "abc") == 3
+    offsets = [e.split()[2] for e in served.drain() if e.startswith("write")]
+    assert offsets == ["0", "3", "6"]
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [(0, 0), (1, 1), (10, 10), (11, 10), (1000, 10), (1 << 40, 10)],
+)
+def test_an_answer_beyond_what_was_asked_is_cut(driver, client, result, expected):
+    served, caller = driver("result:device"), client()
+    descriptor = caller("open", served.path, os.O_RDWR)
+    served.command(f"result {result}", "result")
+    count, memory = caller("read_into_pattern", descriptor, 10)
+    assert count == expected
+    assert memory == "r" * expected + "?" * (18 - expected)
+    assert caller("write", descriptor, "0123456789") == expected
+
+
+@pytest.mark.parametrize("operation", ["read", "write", "ioctl"])
+@pytest.mark.parametrize(
+    ("result", "name"),
+    [(-5, "EIO"), (-28, "ENOSPC"), (-61, "ENODATA"), (-511, "EIO"), (-513, "EIO")],
+)
+def test_only_errnos_reach_the_client(driver, client, operation, result, name):
+    served, caller = driver("result:device"), client()
+    descriptor = caller("open", served.path, os.O_RDWR)
+    served.command(f"result {result}", "result")
+    arguments = {"read": (10,), "write": ("x",), "ioctl": (0x1234, 0)}[operation]
+    if result == -511:
+        with pytest.raises(OSError) as caught:
+            caller(operation, descriptor, *arguments)
+        assert caught.value.errno in (5, 511)
+    elif operation == "ioctl" and result == -513:
+        with pytest.raises(OSError):
+            caller(operation, descriptor, *arguments)
+    else:
+        assert caller.fails(operation, descriptor, *arguments) == name
+
+
+def test_o_nonblock_shows_in_the_flags(opened):
+    served, caller, descriptor = opened
+    caller("read", descriptor, 1)
+    caller("setfl", descriptor, os.O_NONBLOCK)
+    caller("read", descriptor, 1)
+    flags = [int(e.split()[3], 16) for e in served.drain() if e.startswith("read ")]
+    assert [bool(f & os.O_NONBLOCK) for f in flags] == [False, True]
+
+
+def shell(script, path):
+    return subprocess.run(
+        ["sh", "-ec", script, "sh", path],
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+    ).stdout
+
+
+def test_unmodified_programs_work(driver):
+    path = driver("memory:device").path
+    assert shell('echo hello > "$1"; head -c 6 "$1"', path) == b"hello\n"
+    script = (
+        'head -c 300000 /dev/urandom | tee "$2" | dd of="$1" bs=4096 status=none;'
+        'dd if="$1" bs=5000 count=60 status=none | cmp - "$2" && echo same'
+    )
+    result = subprocess.run(
+        ["sh", "-ec", script, "sh", path, path + ".copy"],
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=60,
+        cwd="/",
+    )
+    os.unlink(path + ".copy")
+    assert result.stdout == b"same\n"
+    assert len(shell('dd if="$1" bs=1M count=8 status=none', path)) >= 8 * MAX_RW_SIZE
+    assert shell('tail -c +7 "$1" | head -c 4 | wc -c', path).strip() == b"4"
+
+
+def test_no_reply_shows_another_open_file_s_bytes(driver, client):
+    """A read answers more than it wrote; the rest must be nobody's."""
+    served, caller, other = driver("hold:device"), client(), client()
+    descriptor = caller("open", served.path, os.O_RDWR)
+    caller.start("write", descriptor, "secret" * 1000)
+    served.expect("hold")
+    served.answer(6000)
+    assert caller.result() == 6000
+    spy = other("open", served.path, os.O_RDONLY)
+    for _ in range(5):
+        other.start("read", spy, 6000)
+        served.expect("hold")
+        served.answer(6000)
+        assert other.result() == "\0" * 6000
