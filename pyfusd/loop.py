@@ -41,12 +41,14 @@ class _Loop:
             os.write(self.wake_sender, b"\0")
 
     def add(self, device: DeviceCore) -> None:
-        if len(self.devices) == _FEW:
-            self._use_epoll()
         descriptor = device.fileno()
+        if self.devices.get(descriptor) is device:
+            return
         if descriptor in self.devices:
             # Another thread unregistered that device, and its number is new.
             self.remove(descriptor)
+        if len(self.devices) == _FEW:
+            self._use_epoll()
         self.devices[descriptor] = device
         self.selector.register(descriptor, selectors.EVENT_READ)
 
@@ -185,12 +187,13 @@ def run(*devices: Any) -> None:
         stack.enter_context(_running(loop))
         stack.enter_context(_signals_end(loop))
         try:
+            for device in devices:
+                if not device.registered:
+                    device.register()  # Which adds it: see added().
+                    stack.callback(device.unregister)
             for device in devices or registered_devices():
                 if device.registered:
                     loop.add(device)
-                else:
-                    device.register()
-                    stack.callback(device.unregister)
             loop.run()
         except KeyboardInterrupt:
             pass

@@ -50,7 +50,9 @@ def read_into_pattern(descriptor, size):
 
 
 def map_shared(descriptor):
-    mmap.mmap(descriptor, 4096).close()
+    libc.mmap.restype = ctypes.c_ssize_t
+    protection = mmap.PROT_READ | mmap.PROT_WRITE
+    check(libc.mmap(None, 4096, protection, mmap.MAP_SHARED, descriptor, 0))
 
 
 def fork_read(descriptor, size):

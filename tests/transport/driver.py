@@ -239,7 +239,7 @@ def main():
         devices.append(device)
         say("ready", device.path)
     threading.Thread(target=obey, daemon=True).start()
-    pyfusd.run(*devices)
+    pyfusd.run()
     if not any(device.registered for device in devices):
         signal.pause()
 

@@ -94,7 +94,8 @@ class Driver:
         self.process.stdin.close()
         self.process.stdout.close()
         self.process.stderr.close()
-        assert status in (0, -signal.SIGTERM, -signal.SIGKILL), errors
+        ends = (0, -signal.SIGINT, -signal.SIGTERM, -signal.SIGKILL)
+        assert status in ends, errors
         assert "Sanitizer" not in errors, errors
         assert "Traceback" not in errors, errors
 

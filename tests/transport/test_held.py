@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Held requests, signals to their clients, and poll."""
+
+import os
+import select
+import signal
+
+import pytest
+from waiting import wait_until
+
+
+@pytest.fixture
+def opened(driver, client):
+    served, caller = driver("hold:device"), client()
+    return served, caller, caller("open", served.path, os.O_RDWR)
+
+
+def test_a_held_read_is_answered_later(opened):
+    served, caller, descriptor = opened
+    caller.start("read", descriptor, 100)
+    served.expect("hold")
+    assert served.answer(5, "later") == 0
+    assert caller.result() == "later"
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments", "result"),
+    [
+        ("read", (10,), -61),
+        ("write", ("hello",), 3),
+        ("write", ("hello",), -28),
+        ("ioctl", (0x1234, 0), 9),
+        ("ioctl", (0x1234, 0), -22),
+    ],
+)
+def test_any_held_operation_is_answered(opened, operation, arguments, result):
+    served, caller, descriptor = opened
+    caller.start(operation, descriptor, *arguments)
+    assert served.expect("hold") == f"hold {operation}"
+    assert served.answer(result) == 0
+    if result < 0:
+        with pytest.raises(OSError) as caught:
+            caller.result()
+        assert caught.value.errno == -result
+    else:
+        answer = caller.result()
+        assert (answer[0] if operation == "ioctl" else answer) == result
+
+
+def test_fifty_clients_are_held_at_once(driver, client):
+    served = driver("hold:device")
+    clients = [client() for _ in range(50)]
+    for caller in clients:
+        descriptor = caller("open", served.path, os.O_RDWR)
+        caller.start("read", descriptor, 10)
+        served.expect("hold")
+    for _ in clients:
+        assert served.answer(3, "yes") == 0
+    assert all(caller.result() == "yes" for caller in clients)
+
+
+def test_a_client_killed_while_held_is_closed_and_leaks_nothing(driver, client):
+    served = driver("hold:device")
+    for round in range(20):
+        caller = client()
+        caller.start("read", caller("open", served.path, os.O_RDWR), 100_000)
+        served.expect("hold")
+        caller.stop()
+        served.expect("close")
+        assert served.answer(3, "abc") in (0, 32)
+        if round == 4:
+            before = served.resident_kilobytes()
+    assert served.resident_kilobytes() - before < 4096
+
+
+def test_a_destroyed_request_s_client_can_still_be_killed(opened, language):
+    served, caller, descriptor = opened
+    caller.start("read", descriptor, 10)
+    served.expect("hold")
+    served.command("destroy", "destroyed")
+    caller.stop()
+    served.expect("close")
+
+
+def signalled(served, caller, descriptor, restart):
+    caller("handle_signal", restart)
+    caller.start("raw_read", descriptor, 10)
+    served.expect("hold")
+    caller.process.send_signal(signal.SIGUSR1)
+
+
+def test_a_signal_without_restart_ends_the_call(opened, holds):
+    served, caller, descriptor = opened
+    signalled(served, caller, descriptor, restart=False)
+    assert caller.failure() == "EINTR"
+    if holds("restart"):
+        served.answer(0)
+    else:
+        served.expect("unblock")
+        assert served.answer(0) == 32
+
+
+def test_a_signal_with_restart_does_what_the_transport_says(opened, holds):
+    served, caller, descriptor = opened
+    signalled(served, caller, descriptor, restart=True)
+    if holds("restart"):
+        assert served.answer(4, "same") == 0
+        assert caller.result() == "same"
+    else:
+        served.expect("unblock")
+        assert caller.failure() == "EINTR"
+        assert served.answer(4, "same") == 32
+
+
+def test_a_device_goes_on_after_interruptions(opened):
+    served, caller, descriptor = opened
+    for _ in range(20):
+        signalled(served, caller, descriptor, restart=False)
+        assert caller.failure() == "EINTR"
+        served.answer(0)
+    caller.start("read", descriptor, 10)
+    served.expect("hold")
+    assert served.answer(2, "ok") == 0
+    assert caller.result() == "ok"
+
+
+INPUT, OUTPUT, EXCEPT = 1, 2, 4
+EVENTS = {INPUT: select.POLLIN, OUTPUT: select.POLLOUT, EXCEPT: select.POLLPRI}
+ALL = select.POLLIN | select.POLLOUT | select.POLLPRI
+
+
+@pytest.mark.parametrize("state", range(8))
+def test_poll_shows_the_driver_s_state(opened, state):
+    served, caller, descriptor = opened
+    served.command(f"state {state}", "state")
+    expected = sum(event for bit, event in EVENTS.items() if state & bit)
+    # The first may still show the state of before; the change wakes the next.
+    if expected:
+        assert caller("poll", descriptor, ALL, 20_000) == expected
+    else:
+        assert caller("poll", descriptor, ALL, 0) == 0
+
+
+def test_a_change_wakes_those_who_poll(driver, client):
+    served = driver("hold:device")
+    clients = [client() for _ in range(8)]
+    for caller in clients:
+        descriptor = caller("open", served.path, os.O_RDWR)
+        assert caller("poll", descriptor, ALL, 0) == 0
+        caller.start("poll", descriptor, ALL, 20_000)
+    served.command(f"state {INPUT}", "state")
+    assert [caller.result() for caller in clients] == [select.POLLIN] * 8
+
+
+def test_poll_goes_back_when_the_state_does(opened):
+    served, caller, descriptor = opened
+    for _ in range(10):
+        served.command(f"state {INPUT}", "state")
+        assert caller("poll", descriptor, ALL, 20_000) == select.POLLIN
+        served.command("state 0", "state")
+        deadline_poll = caller
+        wait_until(
+            lambda: deadline_poll("poll", descriptor, ALL, 0) == 0, "the state 0"
+        )
+
+
+def test_a_read_clears_input_until_the_driver_says_it_again(opened):
+    served, caller, descriptor = opened
+    served.command(f"state {INPUT}", "state")
+    assert caller("poll", descriptor, ALL, 20_000) == select.POLLIN
+    caller.start("read", descriptor, 1)
+    served.expect("hold")
+    served.answer(1, "x")
+    caller.result()
+    assert caller("poll", descriptor, ALL, 20_000) == select.POLLIN
