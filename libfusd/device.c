@@ -168,11 +168,8 @@ FUSD_PUBLIC int fusd_unregister(int fd)
 	/* Clients whose requests still wait in the kernel get EPIPE too. */
 	for (int i = 0; i < MESSAGES_AT_UNREGISTER && result >= 0; i++) {
 		result = device->transport->receive(device, &request);
-		if (result == 0) {
-			fusd_request_fail(request, EPIPE);
-			fusd_request_put(request);
-			fusd_request_put(request);
-		}
+		if (result == 0)
+			fusd_request_refuse(request);
 	}
 	fusd_device_leave(device);
 	return 0;

@@ -181,14 +181,19 @@ FUSD_PUBLIC int fusd_dispatch(int fd)
 
 	if (!device)
 		return fusd_result(-EBADF);
-	for (int i = 0; i < MESSAGES_PER_DISPATCH; i++) {
+	for (int i = 0; i < MESSAGES_PER_DISPATCH && !device->gone; i++) {
 		result = device->transport->receive(device, &request);
 		if (result < 0)
 			break;
-		if (result == 0) {
-			fusd_dispatch_request(request);
-			callbacks++;
+		if (result > 0)
+			continue;
+		/* Another thread may unregister at any moment. */
+		if (device->gone) {
+			fusd_request_refuse(request);
+			break;
 		}
+		fusd_dispatch_request(request);
+		callbacks++;
 	}
 	fusd_device_leave(device);
 	if (callbacks > 0)

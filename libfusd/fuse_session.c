@@ -600,6 +600,7 @@ int fusd_session_reply(struct fusd_request *request, const void *data,
 void fusd_session_close(struct fusd_device *device)
 {
 	struct fusd_session *session = device_session(device);
+	struct pollfd connection = { .fd = device->fd };
 	struct fusd_open_file *file, *next;
 
 	for (file = session->files; file; file = next) {
@@ -608,5 +609,12 @@ void fusd_session_close(struct fusd_device *device)
 			fuse_pollhandle_destroy(file->poll_handle);
 		free(file);
 	}
+	/*
+	 * libfuse forgets its copy of the path only when it unmounts that, which
+	 * may be another driver's device by now. It sees that there is nothing
+	 * to unmount if the connection is gone; else those bytes are lost.
+	 */
+	if (poll(&connection, 1, 0) == 1 && (connection.revents & POLLERR))
+		fuse_session_unmount(session->fuse);
 	fuse_session_destroy(session->fuse);
 }

@@ -57,7 +57,7 @@ struct fusd_device {
 	atomic_int references;
 
 	pthread_mutex_t lock;
-	bool gone;			/* lock; unregister has begun */
+	atomic_bool gone;		/* set under lock; unregister has begun */
 	long next_transid;		/* lock */
 	struct fusd_request *requests;	/* lock; received, not answered */
 };
@@ -216,6 +216,8 @@ void fusd_request_received(struct fusd_request *request);
 int fusd_request_answer(struct fusd_request *request, ssize_t retval);
 /* Answers a request that its driver may still hold, and leaves it that. */
 void fusd_request_fail(struct fusd_request *request, int error);
+/* Answers a request that no callback is to see, and gives up both references. */
+void fusd_request_refuse(struct fusd_request *request);
 void fusd_request_fail_all(struct fusd_device *device, int error);
 
 /* dispatch.c */

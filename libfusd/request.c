@@ -228,6 +228,13 @@ void fusd_request_fail(struct fusd_request *request, int error)
 		fusd_request_put(request);
 }
 
+void fusd_request_refuse(struct fusd_request *request)
+{
+	fusd_request_fail(request, EPIPE);
+	fusd_request_put(request);
+	fusd_request_put(request);
+}
+
 void fusd_request_fail_all(struct fusd_device *device, int error)
 {
 	struct fusd_request *request;

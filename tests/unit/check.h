@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Assertions for the unit tests, and a client in a process of its own. */
+#ifndef CHECK_H
+#define CHECK_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fusd.h>
+
+#define DEADLINE_MS 20000
+
+#define CHECK(condition)                                                  \
+	do {                                                              \
+		if (!(condition)) {                                       \
+			fprintf(stderr, "%s:%d: %s: failed: %s (%s)\n",   \
+				__FILE__, __LINE__, __func__, #condition, \
+				strerror(errno));                         \
+			exit(1);                                          \
+		}                                                         \
+	} while (0)
+
+#define CHECK_FAILS(call, number)                                        \
+	do {                                                             \
+		errno = 0;                                               \
+		CHECK((call) < 0);                                       \
+		CHECK(errno == (number));                                \
+	} while (0)
+
+struct test {
+	const char *name;
+	void (*run)(void);
+};
+
+/* Each test runs in a process of its own, with devices in a directory. */
+static inline int run_tests(const struct test *tests)
+{
+	char root[] = "/tmp/fusd-unit-XXXXXX";
+	int failures = 0;
+
+	if (!mkdtemp(root) || setenv("FUSD_DEV_ROOT", root, 1) ||
+	    setenv("FUSD_TRANSPORT", "fuse", 1))
+		return 2;
+	for (; tests->name; tests++) {
+		int status = -1;
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			alarm(60);
+			tests->run();
+			exit(0);
+		}
+		waitpid(pid, &status, 0);
+		printf("%s %s\n", status ? "FAILED" : "ok", tests->name);
+		fflush(stdout);
+		failures += status != 0;
+	}
+	if (rmdir(root) < 0) {
+		printf("FAILED nothing is left in %s\n", root);
+		failures++;
+	}
+	return failures ? 1 : 0;
+}
+
+/* Handles requests until one callback ran. */
+static inline void dispatch_one(int fd)
+{
+	struct pollfd polled = { .fd = fd, .events = POLLIN };
+
+	do {
+		CHECK(poll(&polled, 1, DEADLINE_MS) == 1);
+	} while (fusd_dispatch(fd) < 0 && errno == EAGAIN);
+}
+
+/* Handles requests until the client process has ended well. */
+static inline void dispatch_until_end(int fd, pid_t client)
+{
+	struct pollfd polled = { .fd = fd, .events = POLLIN };
+	int status;
+	pid_t ended;
+
+	while ((ended = waitpid(client, &status, WNOHANG)) == 0) {
+		poll(&polled, 1, 10);
+		fusd_dispatch(fd);
+	}
+	CHECK(ended == client);
+	CHECK(status == 0);
+}
+
+#endif /* CHECK_H */

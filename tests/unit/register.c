@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* Registering, its errors, and the small helpers of the interface. */
+#include <stdbool.h>
+
+#include "check.h"
+
+static struct fusd_file_operations none;
+
+/* The six-argument form, in a file of its own. */
+int register_kor(const char *name);
+
+static void names_are_checked(void)
+{
+	static const char *const wrong[] = {
+		"", "/dev/", "/", ".", "..", "a//b", "a/", "a/../b", "a\nb",
+		"123456789012345678901234567890123456789012345678",
+	};
+	int fd;
+
+	CHECK_FAILS(fusd_register(NULL, 0600, NULL, &none), EINVAL);
+	CHECK_FAILS(fusd_register("name", 0600, NULL, NULL), EINVAL);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		CHECK_FAILS(fusd_register(wrong[i], 0600, NULL, &none), EINVAL);
+		CHECK(strlen(fusd_error()) > 10);
+	}
+	fd = fusd_register("/dev/12345678901234567890123456789012345678901234567",
+			   0600, NULL, &none);
+	CHECK(fd >= 0);
+	CHECK(errno == 0);
+	CHECK(fusd_unregister(fd) == 0);
+}
+
+static void a_name_belongs_to_one_device(void)
+{
+	int fd = fusd_register("one", 0600, NULL, &none);
+
+	CHECK(fd >= 0);
+	CHECK_FAILS(fusd_register("/dev/one", 0600, NULL, &none), EEXIST);
+	for (int i = 0; i < 20; i++) {
+		CHECK(fusd_unregister(fd) == 0);
+		CHECK_FAILS(fusd_unregister(fd), EBADF);
+		fd = fusd_register("one", 0600, NULL, &none);
+		CHECK(fd >= 0);
+	}
+	CHECK(fusd_unregister(fd) == 0);
+	CHECK_FAILS(fusd_unregister(-1), EBADF);
+	CHECK_FAILS(fusd_unregister(0), EBADF);
+	CHECK_FAILS(fusd_unregister(1 << 30), EBADF);
+}
+
+static void the_fork_s_form_registers(void)
+{
+	int fd = register_kor("kor");
+
+	CHECK(fd >= 0);
+	CHECK(fusd_unregister(fd) == 0);
+}
+
+static void options_are_checked(void)
+{
+	struct fusd_options options = { .size = sizeof(options) };
+	int fd;
+
+	options.transport = "pigeon";
+	CHECK_FAILS(fusd_register_with("o", 0600, NULL, &none, &options),
+		    EINVAL);
+	CHECK(strstr(fusd_error(), "pigeon"));
+	options.transport = "fuse";
+	options.size++;
+	CHECK_FAILS(fusd_register_with("o", 0600, NULL, &none, &options),
+		    EINVAL);
+	options.size--;
+	fd = fusd_register_with("o", 0600, NULL, &none, &options);
+	CHECK(fd >= 0);
+	CHECK(!strcmp(fusd_device_transport(fd), "fuse"));
+	CHECK(fusd_unregister(fd) == 0);
+	CHECK(!fusd_device_transport(fd) && errno == EBADF);
+}
+
+static void a_device_tells_its_path(void)
+{
+	char path[4096], expected[4096];
+	int fd = fusd_register("sub/path", 0600, NULL, &none);
+	ssize_t length;
+
+	CHECK(fd >= 0);
+	length = fusd_device_path(fd, path, sizeof(path));
+	snprintf(expected, sizeof(expected), "%s/sub/path",
+		 getenv("FUSD_DEV_ROOT"));
+	CHECK(!strcmp(path, expected));
+	CHECK(length == (ssize_t)strlen(expected));
+	CHECK_FAILS(fusd_device_path(fd, path, (size_t)length), ERANGE);
+	CHECK(fusd_device_path(fd, path, (size_t)length + 1) == length);
+	CHECK(fusd_unregister(fd) == 0);
+	CHECK_FAILS(fusd_device_path(fd, path, sizeof(path)), EBADF);
+}
+
+static void a_transport_says_why_it_does_not_work(void)
+{
+	char reason[200] = "?";
+
+	CHECK(fusd_transport_check("fuse", reason, sizeof(reason)) == 0);
+	CHECK(!reason[0]);
+	CHECK_FAILS(fusd_transport_check("pigeon", reason, sizeof(reason)),
+		    EINVAL);
+	CHECK(strstr(reason, "pigeon"));
+	CHECK_FAILS(fusd_transport_check("pigeon", reason, 4), EINVAL);
+	CHECK(strlen(reason) == 3);
+	CHECK_FAILS(fusd_transport_check(NULL, reason, 0), EINVAL);
+}
+
+static void dispatch_never_blocks(void)
+{
+	int fd = fusd_register("quiet", 0600, NULL, &none);
+
+	CHECK(fd >= 0);
+	for (int i = 0; i < 3; i++)
+		CHECK_FAILS(fusd_dispatch(fd), EAGAIN);
+	CHECK_FAILS(fusd_dispatch(-1), EBADF);
+	CHECK_FAILS(fusd_dispatch(2), EBADF);
+	CHECK(fusd_unregister(fd) == 0);
+	CHECK_FAILS(fusd_dispatch(fd), EBADF);
+	/* Without devices it returns. */
+	fusd_run();
+}
+
+static void descriptors_go_into_sets(void)
+{
+	int first = fusd_register("first", 0600, NULL, &none);
+	int second = fusd_register("second", 0600, NULL, &none);
+	int max = 0;
+	fd_set set;
+
+	CHECK(first >= 0 && second > first);
+	FD_ZERO(&set);
+	fusd_fdset_add(&set, &max);
+	CHECK(FD_ISSET(first, &set) && FD_ISSET(second, &set));
+	CHECK(max == second);
+	max = 1000;
+	fusd_fdset_add(&set, &max);
+	CHECK(max == 1000);
+	fusd_dispatch_fdset(&set);
+	CHECK(fusd_unregister(first) == 0);
+	FD_ZERO(&set);
+	fusd_fdset_add(&set, &max);
+	CHECK(!FD_ISSET(first, &set) && FD_ISSET(second, &set));
+	CHECK(fusd_unregister(second) == 0);
+}
+
+static void flags_read_as_text(void)
+{
+	static const char *const expected[] = { "---", "R--", "-W-", "RW-",
+						"--E", "R-E", "-WE", "RWE" };
+
+	for (int flags = 0; flags < 8; flags++)
+		CHECK(!strcmp(fusd_unparse_flags(flags), expected[flags]));
+}
+
+static char logged[1024];
+
+static void keep(int priority, const char *message, void *data)
+{
+	CHECK(data == logged && priority >= 0 && priority < 8);
+	snprintf(logged, sizeof(logged), "%s", message);
+}
+
+static void errors_reach_the_log_hook(void)
+{
+	fusd_set_log(keep, logged);
+	CHECK_FAILS(fusd_register("", 0600, NULL, &none), EINVAL);
+	CHECK(!strcmp(logged, fusd_error()));
+	CHECK(!strchr(logged, '\n'));
+	fusd_set_log(NULL, NULL);
+	logged[0] = 0;
+	CHECK_FAILS(fusd_register("", 0600, NULL, &none), EINVAL);
+	CHECK(!logged[0]);
+	CHECK(strchr(fusd_version(), '.'));
+}
+
+static void nothing_stays_open_across_exec(void)
+{
+	bool was_open[200];
+	int fd;
+
+	for (int i = 0; i < 200; i++)
+		was_open[i] = fcntl(i, F_GETFD) >= 0;
+	fd = fusd_register("exec", 0600, NULL, &none);
+	CHECK(fd >= 0);
+	for (int i = 0; i < 200; i++) {
+		int flags = fcntl(i, F_GETFD);
+
+		CHECK(was_open[i] || flags < 0 || (flags & FD_CLOEXEC));
+	}
+	CHECK(fusd_unregister(fd) == 0);
+}
+
+int main(void)
+{
+	static const struct test tests[] = {
+#define TEST(name) { #name, name }
+		TEST(names_are_checked),
+		TEST(a_name_belongs_to_one_device),
+		TEST(the_fork_s_form_registers),
+		TEST(options_are_checked),
+		TEST(a_device_tells_its_path),
+		TEST(a_transport_says_why_it_does_not_work),
+		TEST(dispatch_never_blocks),
+		TEST(descriptors_go_into_sets),
+		TEST(flags_read_as_text),
+		TEST(errors_reach_the_log_hook),
+		TEST(nothing_stays_open_across_exec),
+		{ NULL, NULL },
+	};
+
+	return run_tests(tests);
+}
