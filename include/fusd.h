@@ -155,10 +155,12 @@ typedef struct fusd_file_operations fusd_file_operations_t;
  */
 #ifdef FUSD_KOR_API
 #define FUSD_KOR_HACKED_VERSION
+/* clang-format off */
 int fusd_register(const char *name, const char *clazz, const char *devname,
 		  mode_t mode, void *device_info,
 		  struct fusd_file_operations *fops)
 	__asm__("fusd_register_kor");
+/* clang-format on */
 #else
 int fusd_register(const char *name, mode_t mode, void *device_info,
 		  struct fusd_file_operations *fops);
@@ -181,8 +183,8 @@ fusd_ops_copy(const struct fusd_file_operations &ops)
 #define FUSD_OPS(...) (&(struct fusd_file_operations){ __VA_ARGS__ })
 #endif
 #ifdef FUSD_KOR_API
-#define fusd_simple_register(name, clazz, devname, mode, device_info, ...)  \
-	fusd_register((name), (clazz), (devname), (mode), (device_info), \
+#define fusd_simple_register(name, clazz, devname, mode, device_info, ...) \
+	fusd_register((name), (clazz), (devname), (mode), (device_info),   \
 		      FUSD_OPS(__VA_ARGS__))
 #else
 #define fusd_simple_register(name, mode, device_info, ...) \
@@ -315,8 +317,7 @@ static inline void *fusd_get_ioctl_buffer(struct fusd_file_info *file)
 }
 
 /** Of a poll_diff: the state the client side believes in. */
-static inline int
-fusd_get_poll_diff_cached_state(struct fusd_file_info *file)
+static inline int fusd_get_poll_diff_cached_state(struct fusd_file_info *file)
 {
 	return (int)file->fusd_msg->parm.fops_msg.cmd;
 }

@@ -95,8 +95,8 @@ typedef struct {
 		void *ptr_arg;
 	} arg;
 	void *fusd_file; /* cookie */
-	long transid;    /* cookie */
-	int hint;        /* cookie */
+	long transid;	 /* cookie */
+	int hint;	 /* cookie */
 } fops_msg_t;
 
 typedef struct {

@@ -31,7 +31,8 @@ static int check_name(const char **name)
 						 "control characters");
 	for (part = *name;; part += length + 1) {
 		length = strcspn(part, "/");
-		if (length == 0 || (length <= 2 && !strncmp(part, "..", length)))
+		if (length == 0 ||
+		    (length <= 2 && !strncmp(part, "..", length)))
 			return fusd_fail(EINVAL,
 					 "\"%s\" is no device name: no part of "
 					 "it may be empty, \".\" or \"..\"",
@@ -80,8 +81,9 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 	if (!options)
 		options = &defaults;
 	if (options->size != sizeof(*options))
-		return fusd_fail(EINVAL, "fusd_options has %zu bytes, not the "
-					 "%zu given",
+		return fusd_fail(EINVAL,
+				 "fusd_options has %zu bytes, not the "
+				 "%zu given",
 				 sizeof(*options), options->size);
 	transport = fusd_transport_choose(options->transport);
 	if (!transport)

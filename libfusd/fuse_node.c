@@ -101,8 +101,8 @@ static int find_mount(const char *path, char id[FUSD_MOUNT_ID_SIZE])
 			unescape(point);
 			type = strstr(line, " - ");
 			if (!strcmp(point, path) && type)
-				found = sscanf(type, " - fuse.fusd %63s",
-					       id) == 1 ?
+				found = sscanf(type, " - fuse.fusd %63s", id) ==
+							1 ?
 						1 :
 						2;
 		}
@@ -174,8 +174,7 @@ static int clear_mount(const char *path)
 	 * A driver that forked after it registered lives on under another
 	 * process id: then the connection answers, or is in use.
 	 */
-	if (is_owner_alive(id) || stat(path, &status) == 0 ||
-	    errno != ENOTCONN)
+	if (is_owner_alive(id) || stat(path, &status) == 0 || errno != ENOTCONN)
 		return fusd_fail(EEXIST, "%s is served by another driver (%s)",
 				 path, id);
 	wait_for_watcher(path, id);
@@ -233,8 +232,9 @@ static int open_leftover(const char *path)
 
 static int open_node(const char *path)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		      NODE_MODE);
+	int fd =
+		open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+		     NODE_MODE);
 	int error;
 
 	if (fd >= 0) {
@@ -252,8 +252,9 @@ static int open_node(const char *path)
 		return error;
 	fd = open_leftover(path);
 	if (fd == -EEXIST)
-		fusd_fail(EEXIST, "%s is there already and is no device of "
-				  "ours: choose another name or remove it",
+		fusd_fail(EEXIST,
+			  "%s is there already and is no device of "
+			  "ours: choose another name or remove it",
 			  path);
 	return fd;
 }

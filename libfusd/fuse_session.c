@@ -52,9 +52,9 @@ void fusd_session_init(struct fuse_conn_info *conn)
 	conn->max_write = MAX_KERNEL_TRANSFER;
 	conn->max_readahead = 0;
 	/* Messages are read and answered without pipes: splice is slower. */
-	conn->want &= ~(unsigned int)(FUSE_CAP_SPLICE_READ |
-				      FUSE_CAP_SPLICE_WRITE |
-				      FUSE_CAP_SPLICE_MOVE);
+	conn->want &=
+		~(unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+				FUSE_CAP_SPLICE_MOVE);
 }
 
 /* Fills in the request that is being received. */
@@ -370,8 +370,8 @@ bool fusd_session_hold(struct fusd_request *request)
 	return request->interrupted;
 }
 
-static struct fusd_request *
-make_unblock(struct fusd_request *request, struct fusd_request *interrupted)
+static struct fusd_request *make_unblock(struct fusd_request *request,
+					 struct fusd_request *interrupted)
 {
 	bool pending;
 
@@ -470,8 +470,8 @@ static int reply_open(struct fusd_request *request, fuse_req_t fuse,
 	unlock(request);
 	free(file);
 	/* ENOSYS would tell the kernel to never ask again, and succeed. */
-	return fuse_reply_err(fuse, retval == -ENOSYS ? EOPNOTSUPP :
-							(int)-retval);
+	return fuse_reply_err(fuse,
+			      retval == -ENOSYS ? EOPNOTSUPP : (int)-retval);
 }
 
 static int reply_close(struct fusd_request *request, fuse_req_t fuse)
@@ -544,9 +544,9 @@ void fusd_session_commit(struct fusd_request *request)
 		file->flags = fops->flags;
 	if (operation != FUSD_READ && operation != FUSD_WRITE)
 		return;
-	file->cached_state &= ~(unsigned int)(operation == FUSD_READ ?
-						      FUSD_NOTIFY_INPUT :
-						      FUSD_NOTIFY_OUTPUT);
+	file->cached_state &=
+		~(unsigned int)(operation == FUSD_READ ? FUSD_NOTIFY_INPUT :
+							 FUSD_NOTIFY_OUTPUT);
 	if (fops->retval >= 0)
 		fusd_position_end(file, request->kernel_offset,
 				  (size_t)fops->retval, (loff_t)fops->offset,
@@ -610,9 +610,10 @@ void fusd_session_close(struct fusd_device *device)
 		free(file);
 	}
 	/*
-	 * libfuse forgets its copy of the path only when it unmounts that, which
-	 * may be another driver's device by now. It sees that there is nothing
-	 * to unmount if the connection is gone; else those bytes are lost.
+	 * libfuse forgets its copy of the path only when it unmounts that,
+	 * which may be another driver's device by now. It sees that there is
+	 * nothing to unmount if the connection is gone; else those bytes are
+	 * lost.
 	 */
 	if (poll(&connection, 1, 0) == 1 && (connection.revents & POLLERR))
 		fuse_session_unmount(session->fuse);

@@ -54,8 +54,8 @@ static struct watcher *watchers; /* watchers_lock */
 static int spawn_shell(int script_end, int end, const char *root)
 {
 	char id[FUSD_MOUNT_ID_SIZE];
-	const char *arguments[] = { "sh", "-s", "--",
-				    "fusd-watcher", id, root, NULL };
+	const char *arguments[] = { "sh", "-s", "--", "fusd-watcher",
+				    id,	  root, NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	pid_t pid;
@@ -157,8 +157,7 @@ int fusd_watcher_start(const char *root)
 
 	pthread_mutex_lock(&watchers_lock);
 	for (watcher = watchers; watcher; watcher = watcher->next)
-		if (watcher->driver == getpid() &&
-		    !strcmp(watcher->root, root))
+		if (watcher->driver == getpid() && !strcmp(watcher->root, root))
 			break;
 	if (!watcher)
 		error = start(root);

@@ -57,15 +57,15 @@ struct fusd_device {
 	atomic_int references;
 
 	pthread_mutex_t lock;
-	atomic_bool gone;		/* set under lock; unregister has begun */
-	long next_transid;		/* lock */
-	struct fusd_request *requests;	/* lock; received, not answered */
+	atomic_bool gone;  /* set under lock; unregister has begun */
+	long next_transid; /* lock */
+	struct fusd_request *requests; /* lock; received, not answered */
 };
 
 enum fusd_request_state {
 	FUSD_REQUEST_NEW,	/* not yet received */
 	FUSD_REQUEST_PENDING,	/* on the device's list */
-	FUSD_REQUEST_ABANDONED,	/* on the list; the driver destroyed it */
+	FUSD_REQUEST_ABANDONED, /* on the list; the driver destroyed it */
 	FUSD_REQUEST_ANSWERED,	/* off the list; further answers are EPIPE */
 };
 
@@ -83,8 +83,8 @@ struct fusd_request {
 	struct fusd_device *device;
 	atomic_int references;
 
-	enum fusd_request_state state;			/* device->lock */
-	struct fusd_request *next, **link;		/* device->lock */
+	enum fusd_request_state state;	   /* device->lock */
+	struct fusd_request *next, **link; /* device->lock */
 
 	/*
 	 * So that no reply shows one open file's bytes to another: the payload
@@ -100,13 +100,13 @@ struct fusd_request {
 	unsigned long sent_flags;
 
 	/* The FUSE and CUSE transports' part. */
-	struct fuse_req *fuse;		 /* NULL once answered, or none */
+	struct fuse_req *fuse; /* NULL once answered, or none */
 	struct fusd_open_file *open_file;
-	uint64_t kernel_offset;		 /* what the kernel passed */
-	size_t ioctl_out_size;		 /* bytes the client takes back */
-	unsigned int poll_state;	 /* the answer to the client's poll */
+	uint64_t kernel_offset;	 /* what the kernel passed */
+	size_t ioctl_out_size;	 /* bytes the client takes back */
+	unsigned int poll_state; /* the answer to the client's poll */
 	struct fuse_pollhandle *poll_handle; /* the client's poll to wake */
-	bool held;			 /* device->lock */
+	bool held;			     /* device->lock */
 	atomic_bool interrupted;
 	struct fusd_request *interrupts; /* of an unblock: a reference */
 };
@@ -216,7 +216,8 @@ void fusd_request_received(struct fusd_request *request);
 int fusd_request_answer(struct fusd_request *request, ssize_t retval);
 /* Answers a request that its driver may still hold, and leaves it that. */
 void fusd_request_fail(struct fusd_request *request, int error);
-/* Answers a request that no callback is to see, and gives up both references. */
+/* Answers a request that no callback is to see, and gives up both references.
+ */
 void fusd_request_refuse(struct fusd_request *request);
 void fusd_request_fail_all(struct fusd_device *device, int error);
 

@@ -26,8 +26,8 @@ struct fusd_open_file {
 	unsigned int cached_state;
 	int last_sent; /* state the outstanding poll_diff carried, or -1 */
 	bool never_ask;
-	struct fusd_request *poll_request;     /* the held poll_diff */
-	struct fuse_pollhandle *poll_handle;   /* to wake the client's poll */
+	struct fusd_request *poll_request;   /* the held poll_diff */
+	struct fuse_pollhandle *poll_handle; /* to wake the client's poll */
 };
 
 /*

@@ -292,8 +292,7 @@ FUSD_PUBLIC void fusd_destroy(struct fusd_file_info *file)
 		fusd_request_put(request);
 }
 
-FUSD_PUBLIC struct fusd_buffer *
-fusd_buffer_acquire(struct fusd_file_info *file)
+FUSD_PUBLIC struct fusd_buffer *fusd_buffer_acquire(struct fusd_file_info *file)
 {
 	struct fusd_request *request = (struct fusd_request *)file;
 

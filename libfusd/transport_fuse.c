@@ -137,8 +137,7 @@ static const struct fuse_lowlevel_ops operations = {
 
 /* libfuse writes to stderr unless told otherwise; a library must not. */
 __attribute__((format(printf, 2, 0))) static void
-log_of_libfuse(enum fuse_log_level level, const char *format,
-	       va_list arguments)
+log_of_libfuse(enum fuse_log_level level, const char *format, va_list arguments)
 {
 	char message[512];
 
@@ -171,9 +170,10 @@ static int fuse_check(void)
 	int fd;
 
 	if (access("/dev/fuse", F_OK) < 0)
-		return fusd_fail(ENODEV, "there is no /dev/fuse: run \"modprobe "
-					 "fuse\" as root, or start the "
-					 "container with --device /dev/fuse");
+		return fusd_fail(ENODEV,
+				 "there is no /dev/fuse: run \"modprobe "
+				 "fuse\" as root, or start the "
+				 "container with --device /dev/fuse");
 	if (geteuid() != 0)
 		return is_in_path("fusermount3") ?
 			       0 :
@@ -272,8 +272,9 @@ static int open_node(struct fusd_device *device)
 				 device->path);
 	error = fusd_watcher_start(root);
 	if (error)
-		return fusd_fail(-error, "cannot start /bin/sh to watch over "
-					 "%s: %s",
+		return fusd_fail(-error,
+				 "cannot start /bin/sh to watch over "
+				 "%s: %s",
 				 device->path, strerror(-error));
 	node = fusd_node_create(root, device->path);
 	if (node < 0)

@@ -18,8 +18,8 @@ static size_t data_size;
 static ssize_t echo_read(struct fusd_file_info *file, char *buffer,
 			 size_t length, loff_t *offset)
 {
-	size_t start = (size_t)*offset < data_size ? (size_t)*offset :
-						     data_size;
+	size_t start =
+		(size_t)*offset < data_size ? (size_t)*offset : data_size;
 	size_t count = length < data_size - start ? length : data_size - start;
 
 	(void)file;

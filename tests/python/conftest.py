@@ -4,7 +4,9 @@
 from contextlib import ExitStack
 
 import pytest
+
 from serving import background, serving
+
 
 @pytest.fixture(autouse=True)
 def device_root(tmp_path, monkeypatch):

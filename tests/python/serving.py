@@ -4,9 +4,9 @@
 import threading
 from contextlib import contextmanager
 
-from waiting import DEADLINE
-
 import pyfusd
+
+from waiting import DEADLINE
 
 
 @contextmanager

@@ -8,9 +8,10 @@ import subprocess
 import sys
 
 import pytest
-from waiting import wait_until
 
 import pyfusd
+
+from waiting import wait_until
 
 
 class Recording(pyfusd.Device):

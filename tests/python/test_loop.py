@@ -10,10 +10,11 @@ import sys
 import threading
 
 import pytest
-from serving import serving
-from waiting import DEADLINE, wait_until
 
 import pyfusd
+
+from serving import serving
+from waiting import DEADLINE, wait_until
 
 
 class Named(pyfusd.Device):

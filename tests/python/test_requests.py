@@ -10,9 +10,10 @@ import sys
 import threading
 
 import pytest
-from waiting import wait_until
 
 import pyfusd
+
+from waiting import wait_until
 
 ECHO_IOCTL = pyfusd.IOWR("T", 1, 8)
 

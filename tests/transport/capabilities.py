@@ -15,7 +15,11 @@ CAPABILITIES = [
         "reads and writes of any length; beyond 128 KiB they are short",
         {},
     ),
-    ("position", "the driver's `*offset` is the file position, as are pread, pwrite", {}),
+    (
+        "position",
+        "the driver's `*offset` is the file position, as are pread, pwrite",
+        {},
+    ),
     ("ioctl-sized", "`_IOR`, `_IOW` and `_IOWR` requests, up to 16,383 bytes", {}),
     ("ioctl-value", "`_IO` requests with an argument by value", {}),
     (
@@ -44,7 +48,11 @@ CAPABILITIES = [
             "client gets EINTR"
         },
     ),
-    ("death-wakes", "a killed driver's blocked clients wake at once, with an error", {}),
+    (
+        "death-wakes",
+        "a killed driver's blocked clients wake at once, with an error",
+        {},
+    ),
     (
         "death-epipe",
         "that error is EPIPE, and later calls on open files give it too",

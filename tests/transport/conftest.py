@@ -5,11 +5,12 @@ import os
 import subprocess
 import sys
 
-import capabilities
 import pytest
-from processes import HERE, TOP, Client, Driver
 
 import pyfusd
+
+import capabilities
+from processes import HERE, TOP, Client, Driver
 
 
 def pytest_generate_tests(metafunc):

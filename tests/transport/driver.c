@@ -40,8 +40,8 @@
 #define UNTOUCHED _IOR('T', 7, char[8])
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct fusd_file_info *held[MAX_HELD]; /* lock; a queue */
-static int held_first, held_end;	      /* lock */
+static struct fusd_file_info *held[MAX_HELD];	    /* lock; a queue */
+static int held_first, held_end;		    /* lock */
 static struct fusd_file_info *held_polls[MAX_HELD]; /* lock */
 static unsigned int poll_state;			    /* lock */
 static ssize_t result;
@@ -49,12 +49,12 @@ static long long position = -1;
 static char memory[MEMORY_SIZE];
 
 /* Each line is one write, so that threads do not mix them. */
-#define say(...)                                                     \
-	do {                                                         \
-		char line_[256];                                     \
+#define say(...)                                                         \
+	do {                                                             \
+		char line_[256];                                         \
 		int size_ = snprintf(line_, sizeof(line_), __VA_ARGS__); \
-		if (write(1, line_, (size_t)size_) < 0)              \
-			_exit(3);                                    \
+		if (write(1, line_, (size_t)size_) < 0)                  \
+			_exit(3);                                        \
 	} while (0)
 
 static int say_open(struct fusd_file_info *file)
@@ -77,8 +77,8 @@ static int say_close(struct fusd_file_info *file)
 static ssize_t memory_read(struct fusd_file_info *file, char *buffer,
 			   size_t length, loff_t *offset)
 {
-	size_t start = (size_t)*offset < MEMORY_SIZE ? (size_t)*offset :
-						       MEMORY_SIZE;
+	size_t start =
+		(size_t)*offset < MEMORY_SIZE ? (size_t)*offset : MEMORY_SIZE;
 
 	say("read %zu %lld %x\n", length, (long long)*offset, file->flags);
 	if (length > MEMORY_SIZE - start)
@@ -362,9 +362,8 @@ static void set_state(unsigned int state)
 	pthread_mutex_lock(&lock);
 	poll_state = state;
 	for (int i = 0; i < MAX_HELD; i++)
-		if (held_polls[i] &&
-		    fusd_get_poll_diff_cached_state(held_polls[i]) !=
-			    (int)state) {
+		if (held_polls[i] && fusd_get_poll_diff_cached_state(
+					     held_polls[i]) != (int)state) {
 			fusd_return(held_polls[i], state);
 			held_polls[i] = NULL;
 		}

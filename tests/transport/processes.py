@@ -12,6 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from waiting import DEADLINE
 
 HERE = Path(__file__).parent

@@ -6,6 +6,7 @@ import select
 import signal
 
 import pytest
+
 from waiting import wait_until
 
 
@@ -154,14 +155,15 @@ def test_a_change_wakes_those_who_poll(driver, client):
 
 def test_poll_goes_back_when_the_state_does(opened):
     served, caller, descriptor = opened
+
+    def idle():
+        return caller("poll", descriptor, ALL, 0) == 0
+
     for _ in range(10):
         served.command(f"state {INPUT}", "state")
         assert caller("poll", descriptor, ALL, 20_000) == select.POLLIN
         served.command("state 0", "state")
-        deadline_poll = caller
-        wait_until(
-            lambda: deadline_poll("poll", descriptor, ALL, 0) == 0, "the state 0"
-        )
+        wait_until(idle, "the state 0")
 
 
 def test_a_read_clears_input_until_the_driver_says_it_again(opened):

@@ -98,7 +98,7 @@ def test_a_request_without_a_size_brings_the_raw_argument(opened):
 
 
 def test_fionread_goes_where_the_transport_says(opened, holds):
-    served, caller, descriptor = opened
+    _served, caller, descriptor = opened
     result, _, error = caller("ioctl", descriptor, FIONREAD, "????????")
     assert ((result, error) == (-1, 25)) == holds("ioctl-vfs")
 

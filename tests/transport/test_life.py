@@ -8,6 +8,7 @@ import stat
 import subprocess
 
 import pytest
+
 from waiting import DEADLINE, wait_until
 
 

@@ -7,6 +7,7 @@ import stat
 import subprocess
 
 import pytest
+
 from waiting import wait_until
 
 

@@ -52,7 +52,7 @@ def test_the_byte_after_a_write_s_data_is_0(opened):
 
 
 def test_the_position_moves_as_the_driver_says(opened):
-    served, caller, descriptor = opened
+    _served, caller, descriptor = opened
     caller("write", descriptor, "0123456789")
     assert caller("pread", descriptor, 4, 2) == "2345"
     assert caller("lseek", descriptor, 0, os.SEEK_CUR) == 10
@@ -67,7 +67,7 @@ def test_the_position_moves_as_the_driver_says(opened):
 
 
 def test_duplicates_and_children_share_a_position(opened):
-    served, caller, descriptor = opened
+    _served, caller, descriptor = opened
     caller("write", descriptor, "0123456789")
     caller("lseek", descriptor, 0, os.SEEK_SET)
     copy = caller("dup", descriptor)

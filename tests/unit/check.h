@@ -27,11 +27,11 @@
 		}                                                         \
 	} while (0)
 
-#define CHECK_FAILS(call, number)                                        \
-	do {                                                             \
-		errno = 0;                                               \
-		CHECK((call) < 0);                                       \
-		CHECK(errno == (number));                                \
+#define CHECK_FAILS(call, number)         \
+	do {                              \
+		errno = 0;                \
+		CHECK((call) < 0);        \
+		CHECK(errno == (number)); \
 	} while (0)
 
 struct test {

@@ -12,8 +12,11 @@ int register_kor(const char *name);
 static void names_are_checked(void)
 {
 	static const char *const wrong[] = {
-		"", "/dev/", "/", ".", "..", "a//b", "a/", "a/../b", "a\nb",
-		"123456789012345678901234567890123456789012345678",
+		"",	"/dev/",
+		"/",	".",
+		"..",	"a//b",
+		"a/",	"a/../b",
+		"a\nb", "123456789012345678901234567890123456789012345678",
 	};
 	int fd;
 
@@ -23,8 +26,9 @@ static void names_are_checked(void)
 		CHECK_FAILS(fusd_register(wrong[i], 0600, NULL, &none), EINVAL);
 		CHECK(strlen(fusd_error()) > 10);
 	}
-	fd = fusd_register("/dev/12345678901234567890123456789012345678901234567",
-			   0600, NULL, &none);
+	fd = fusd_register(
+		"/dev/12345678901234567890123456789012345678901234567", 0600,
+		NULL, &none);
 	CHECK(fd >= 0);
 	CHECK(errno == 0);
 	CHECK(fusd_unregister(fd) == 0);

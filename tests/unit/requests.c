@@ -238,8 +238,8 @@ static ssize_t name_read(struct fusd_file_info *file, char *buffer,
 
 static void a_forked_child_does_no_harm(void)
 {
-	int fd = fusd_simple_register("device", 0600, "same",
-				      .read = name_read);
+	int fd =
+		fusd_simple_register("device", 0600, "same", .read = name_read);
 	int status;
 	pid_t child;
 
@@ -286,8 +286,8 @@ static void *register_often(void *data)
 
 static void threads_register_serve_and_unregister(void)
 {
-	int keeper = fusd_simple_register("keeper", 0600, NULL,
-					  .read = name_read);
+	int keeper =
+		fusd_simple_register("keeper", 0600, NULL, .read = name_read);
 	pthread_t servers[2], threads[THREADS];
 	int numbers[THREADS];
 
@@ -310,9 +310,10 @@ static unsigned int seed = 20031;
 
 static ssize_t random_answer(loff_t *offset)
 {
-	static const ssize_t answers[] = { 0,	  1,	 100,	 1 << 20,
-					   -1,	  -5,	 -511,	 -512,
-					   -4095, -4097, 1L << 40, -(1L << 40) };
+	static const ssize_t answers[] = {
+		0,    1,    100,   1 << 20, -1,	      -5,
+		-511, -512, -4095, -4097,   1L << 40, -(1L << 40)
+	};
 
 	if (offset)
 		*offset = (loff_t)rand_r(&seed) - (1 << 30);
