@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -42,8 +43,17 @@ def start_driver(stack: ExitStack, core: int, command: list[str], env: dict) -> 
     return path
 
 
+def remove_when_empty(directory: str) -> None:
+    """A killed driver's device goes soon after it, not with it."""
+    deadline = time.monotonic() + 10
+    while os.listdir(directory) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.rmdir(directory)
+
+
 def start_drivers(stack: ExitStack, core: int) -> dict[str, str]:
-    directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="fusd-bench-"))
+    directory = tempfile.mkdtemp(prefix="fusd-bench-")
+    stack.callback(remove_when_empty, directory)
     env = {**os.environ, "FUSD_TRANSPORT": "fuse", "FUSD_DEV_ROOT": directory}
     python = [sys.executable, str(TOP / "benchmarks" / "driver.py"), "bench-python"]
     libfuse = [str(PROGRAMS / "libfuse_driver"), f"{directory}/bench-libfuse"]
