@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The extension under AddressSanitizer: no freed memory is ever touched."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyfusd
+
+HERE = Path(__file__).parent
+TOP = HERE.parent.parent
+OUT = TOP / "build" / "sanitize" / "python"
+
+
+@pytest.fixture(scope="session")
+def sanitized():
+    """A copy of the package whose extension is built with ASan and UBSan."""
+    library = subprocess.run(
+        ["gcc", "-print-file-name=libasan.so"], stdout=subprocess.PIPE, text=True
+    ).stdout.strip()
+    if not os.path.isabs(library):
+        pytest.skip("gcc has no AddressSanitizer here")
+    subprocess.run(
+        [
+            sys.executable,
+            "setup.py",
+            "-q",
+            "build_ext",
+            f"--build-lib={OUT}",
+            f"--build-temp={OUT}/objects",
+        ],
+        cwd=TOP,
+        env={**os.environ, "FUSD_SANITIZE": "1"},
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    for file in (TOP / "pyfusd").glob("*.py"):
+        shutil.copy(file, OUT / "pyfusd")
+    return {
+        **os.environ,
+        "LD_PRELOAD": library,
+        "PYTHONPATH": str(OUT),
+        "PYTHONMALLOC": "malloc",
+        # Python itself leaves much behind at its end.
+        "ASAN_OPTIONS": "detect_leaks=0",
+    }
+
+
+def test_kept_views_never_show_freed_memory(sanitized):
+    problem = pyfusd.transport_problem("fuse")
+    if problem:
+        pytest.skip(problem)
+    script = (
+        "import logging, runpy, sys;"
+        "logging.disable();"
+        "import pyfusd._core as core;"
+        f"assert core.__file__.startswith({str(OUT)!r}), core.__file__;"
+        f"runpy.run_path({str(HERE / 'sanitized.py')!r})"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**sanitized, "FUSD_DEV_ROOT": os.environ["FUSD_DEV_ROOT"]},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr[-5000:]
+    assert result.stdout == "clean\n"
+    assert "Sanitizer" not in result.stderr
