@@ -158,11 +158,23 @@ static void wait_for_watcher(const char *path, const char *id)
 		close(mounts.fd);
 }
 
-/* Clears a dead driver's mount away; -EEXIST if it is not dead. */
+/* Asks whoever serves path, whatever the kernel remembers of its attributes. */
+static bool is_disconnected(const char *path)
+{
+	struct statx status;
+
+	return statx(AT_FDCWD, path, AT_STATX_FORCE_SYNC, STATX_MODE, &status) <
+		       0 &&
+	       errno == ENOTCONN;
+}
+
+/*
+ * Clears a dead driver's mount away. -EEXIST if it is not dead, -EAGAIN if the
+ * mount changed meanwhile.
+ */
 static int clear_mount(const char *path)
 {
 	char id[FUSD_MOUNT_ID_SIZE], after[FUSD_MOUNT_ID_SIZE];
-	struct stat status;
 	int found = find_mount(path, id);
 
 	if (found == 0)
@@ -174,9 +186,13 @@ static int clear_mount(const char *path)
 	 * A driver that forked after it registered lives on under another
 	 * process id: then the connection answers, or is in use.
 	 */
-	if (is_owner_alive(id) || stat(path, &status) == 0 || errno != ENOTCONN)
+	if (is_owner_alive(id) || !is_disconnected(path)) {
+		/* Or a dead driver's watcher has just cleared it away. */
+		if (find_mount(path, after) != 1 || strcmp(after, id))
+			return -EAGAIN;
 		return fusd_fail(EEXIST, "%s is served by another driver (%s)",
 				 path, id);
+	}
 	wait_for_watcher(path, id);
 	if (find_mount(path, after) == 1 && !strcmp(after, id))
 		unmount(path);

@@ -19,6 +19,9 @@
 /* Attributes change only through this session, which tells the kernel. */
 #define ATTRIBUTE_SECONDS 86400.0
 
+/* So often a node may vanish before it is mounted over. */
+#define MAX_ROUNDS 100
+
 /* A device's transport_data. */
 struct fuse_device {
 	struct fusd_session session; /* first */
@@ -258,10 +261,27 @@ static int mount_node(struct fusd_device *device)
 	return 0;
 }
 
+/* Makes the node and mounts over it. */
+static int make_node(struct fusd_device *device, const char *root)
+{
+	int node = fusd_node_create(root, device->path);
+	int error;
+
+	if (node < 0)
+		return node;
+	error = mount_node(device);
+	if (error && access(device->path, F_OK) < 0 && errno == ENOENT)
+		error = -EAGAIN;
+	else if (error)
+		fusd_node_remove(root, device->path);
+	close(node);
+	return error;
+}
+
 static int open_node(struct fusd_device *device)
 {
 	const char *root = fuse_device(device)->root;
-	int node, error;
+	int error;
 
 	if (asprintf(&device->path, "%s/%s", root, device->name) < 0) {
 		device->path = NULL;
@@ -276,14 +296,13 @@ static int open_node(struct fusd_device *device)
 				 "cannot start /bin/sh to watch over "
 				 "%s: %s",
 				 device->path, strerror(-error));
-	node = fusd_node_create(root, device->path);
-	if (node < 0)
-		return node;
-	error = mount_node(device);
-	if (error)
-		fusd_node_remove(root, device->path);
-	close(node);
-	return error;
+	/* A dead driver's watcher may remove the file before it is covered. */
+	for (int round = 0; round < MAX_ROUNDS; round++) {
+		error = make_node(device, root);
+		if (error != -EAGAIN)
+			return error;
+	}
+	return fusd_fail(EEXIST, "%s is removed again and again", device->path);
 }
 
 static int fuse_open_device(struct fusd_device *device,

@@ -67,6 +67,16 @@ class Driver:
         """Answers the oldest held request; returns the driver's errno."""
         return int(self.command(f"answer {number} {data}".strip(), "answered")[9:])
 
+    def collect(self, word, count):
+        """The first count events that begin with word, since the start."""
+
+        def found():
+            return [event for event in self.seen if event.split(" ")[0] == word]
+
+        while len(found()) < count:
+            self.expect(word)
+        return found()
+
     def drain(self):
         """Events that came by now."""
         while not self.events.empty():

@@ -46,9 +46,7 @@ def test_the_byte_after_a_write_s_data_is_0(opened):
     caller("write", descriptor, "x" * 5000)
     for size in (4096, 1, 100, 4095, MAX_RW_SIZE):
         caller("write_size", descriptor, size)
-    writes = [event for event in served.drain() if event.startswith("write")]
-    assert len(writes) == 6
-    assert all(event.endswith(" 0") for event in writes)
+    assert all(event.endswith(" 0") for event in served.collect("write", 6))
 
 
 def test_the_position_moves_as_the_driver_says(opened):
@@ -103,7 +101,7 @@ def test_append_writes_at_the_driver_s_position(driver, client):
     descriptor = caller("open", served.path, os.O_WRONLY | os.O_APPEND)
     for _ in range(3):
         assert caller("write", descriptor, "abc") == 3
-    offsets = [e.split()[2] for e in served.drain() if e.startswith("write")]
+    offsets = [event.split()[2] for event in served.collect("write", 3)]
     assert offsets == ["0", "3", "6"]
 
 
@@ -147,7 +145,7 @@ def test_o_nonblock_shows_in_the_flags(opened):
     caller("read", descriptor, 1)
     caller("setfl", descriptor, os.O_NONBLOCK)
     caller("read", descriptor, 1)
-    flags = [int(e.split()[3], 16) for e in served.drain() if e.startswith("read ")]
+    flags = [int(event.split()[3], 16) for event in served.collect("read", 2)]
     assert [bool(f & os.O_NONBLOCK) for f in flags] == [False, True]
 
 
