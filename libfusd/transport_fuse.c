@@ -177,6 +177,11 @@ static int fuse_check(void)
 				 "there is no /dev/fuse: run \"modprobe "
 				 "fuse\" as root, or start the "
 				 "container with --device /dev/fuse");
+	if (geteuid() != 0 && access("/dev/fuse", R_OK | W_OK) < 0)
+		return fusd_fail(errno,
+				 "this user may not open /dev/fuse: run the "
+				 "driver as root, or let all users have it "
+				 "(\"chmod 666 /dev/fuse\" as root)");
 	if (geteuid() != 0)
 		return is_in_path("fusermount3") ?
 			       0 :

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Options of the whole test suite."""
+"""Options and limits of the whole test suite."""
+
+import resource
 
 
 def pytest_addoption(parser):
@@ -9,3 +11,9 @@ def pytest_addoption(parser):
         help="run the contract suite on this transport (may be repeated); "
         "default: on those that work here",
     )
+
+
+def pytest_configure(config):
+    # Hundreds of clients and a thousand devices: more than the usual 1,024.
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -43,8 +43,13 @@ struct test {
 static inline int run_tests(const struct test *tests)
 {
 	char root[] = "/tmp/fusd-unit-XXXXXX";
+	char reason[512];
 	int failures = 0;
 
+	if (fusd_transport_check("fuse", reason, sizeof(reason)) < 0) {
+		printf("skipped: %s\n", reason);
+		return 0;
+	}
 	if (!mkdtemp(root) || setenv("FUSD_DEV_ROOT", root, 1) ||
 	    setenv("FUSD_TRANSPORT", "fuse", 1))
 		return 2;
