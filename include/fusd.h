@@ -410,6 +410,62 @@ struct fusd_buffer *fusd_buffer_acquire(struct fusd_file_info *file);
 /** Gives back what fusd_buffer_acquire() returned; NULL is ignored. */
 void fusd_buffer_release(struct fusd_buffer *buffer);
 
+/** What fusd_client_memory() is asked for; FUSD_CLIENT_WRITE reads, too. */
+#define FUSD_CLIENT_READ 0x1
+#define FUSD_CLIENT_WRITE 0x2
+
+/**
+ * An ioctl callback that returns -FUSD_RETRY is called again, from the start,
+ * with the client's memory at hand: see fusd_client_memory().
+ */
+#define FUSD_RETRY 0x1001
+
+/**
+ * The client's memory, for an ioctl whose argument or data points into it.
+ *
+ * An ioctl number such as TCGETS does not say what its argument points at,
+ * and a structure may hold pointers to more. Inside its ioctl callback, and
+ * only there, a driver that knows may ask for those bytes by their address in
+ * the client.
+ *
+ * @address, @length  where they are, and how many: at least 1
+ * @access            FUSD_CLIENT_READ or FUSD_CLIENT_WRITE or both
+ *
+ * Returns a copy of the client's bytes, aligned for any type, which belongs
+ * to the library: valid until the request is answered, and, after
+ * fusd_buffer_acquire(), until fusd_buffer_release(). With FUSD_CLIENT_WRITE,
+ * what the copy holds when the request is answered is written back before the
+ * client's call completes, unless the answer is an error; what the driver
+ * left as it was is written back as it was. If the client's memory cannot be
+ * written then, its call fails with EFAULT. Asking for the same bytes with
+ * the same access again gives the same copy.
+ *
+ * Errors:
+ *   EAGAIN  (cuse only) the kernel must be asked for these bytes first: the
+ *           callback returns -FUSD_RETRY, after asking for more if it knows
+ *           more, and is called again from the start, with new bytes. So it
+ *           must not have had an effect before its last fusd_client_memory().
+ *   EFAULT  the client has no such memory, or may not access it so
+ *   EPERM   this driver may not access its client's memory: a debugger could
+ *           not either (see ptrace(2)); or the client is in no process
+ *           namespace that the driver can see
+ *   ESRCH   the client is gone
+ *   E2BIG   more than 128 KiB or 256 regions in one request, the data of the
+ *           request number included; a region with FUSD_CLIENT_WRITE is two
+ *   EINVAL  no ioctl callback, or it has answered; length 0; unknown access
+ *   ENOTTY  the transport cannot do it
+ *
+ * Client memory is never touched unless a driver calls this. Mind that it
+ * changes while it is looked at: another thread of the client may write to it
+ * at any time, so check the copy, and check again after -FUSD_RETRY. On cuse
+ * the kernel copies on the client's behalf. Elsewhere the library does, with
+ * process_vm_readv(2) and process_vm_writev(2) on the thread that waits in
+ * the ioctl: a client that asks for memory whose pages come slowly (from a
+ * network file system, or userfaultfd(2)) makes the driver's thread wait.
+ */
+void *fusd_client_memory(struct fusd_file_info *file, unsigned long address,
+			 size_t length, int access);
+
 /**
  * Sends the library's messages (syslog(3) priority, one line without a
  * newline) to log; NULL, the default, drops them. Set it before the first

@@ -48,12 +48,16 @@ static ssize_t dispatch_ioctl(struct fusd_request *request)
 	const struct fusd_file_operations *ops = &request->device->ops;
 	const fops_msg_t *fops = &request->msg.parm.fops_msg;
 	void *argument = request->data;
+	ssize_t result;
 
 	if (!ops->ioctl)
 		return -ENOTTY;
 	if (_IOC_DIR(fops->cmd) == _IOC_NONE)
 		argument = fops->arg.ptr_arg;
-	return ops->ioctl(&request->file, (int)fops->cmd, argument);
+	request->in_ioctl = true;
+	result = ops->ioctl(&request->file, (int)fops->cmd, argument);
+	request->in_ioctl = false;
+	return result;
 }
 
 static ssize_t dispatch_poll_diff(struct fusd_request *request)

@@ -69,6 +69,16 @@ enum fusd_request_state {
 	FUSD_REQUEST_ANSWERED,	/* off the list; further answers are EPIPE */
 };
 
+/* Of an ioctl's client: some memory that the callback asked for. */
+struct fusd_region {
+	struct fusd_region *next;
+	unsigned long address;
+	size_t length;
+	bool is_written; /* back to the client, with the answer */
+	bool is_fetched; /* data holds what the client had */
+	_Alignas(16) char data[];
+};
+
 /*
  * One request with its memory, a struct fusd_buffer to the outside.
  *
@@ -94,6 +104,10 @@ struct fusd_request {
 	size_t clean;
 	size_t dirty;
 	uint64_t dirty_file;
+
+	/* In the order they were asked for; the ioctl callback's thread's. */
+	struct fusd_region *regions;
+	bool in_ioctl; /* the callback runs */
 
 	/* As the callback got them: only what it changes goes back. */
 	void *sent_private_info;
@@ -176,6 +190,16 @@ struct fusd_transport {
 	int (*reply)(struct fusd_request *request, const void *data,
 		     size_t length);
 
+	/*
+	 * Copies a region between its client and its data; NULL: cannot. Both
+	 * give 0 or -errno. fetch is called from inside the ioctl's callback,
+	 * and may answer -EAGAIN: retry will get it. store is called before
+	 * reply.
+	 */
+	int (*fetch)(struct fusd_request *request, struct fusd_region *region);
+	int (*store)(struct fusd_request *request,
+		     const struct fusd_region *region);
+
 	/* Takes the node away, so that the name is free. */
 	void (*remove_node)(struct fusd_device *device);
 
@@ -220,6 +244,15 @@ void fusd_request_fail(struct fusd_request *request, int error);
  */
 void fusd_request_refuse(struct fusd_request *request);
 void fusd_request_fail_all(struct fusd_device *device, int error);
+
+/* client_memory.c */
+/* Writes regions back to the client of an answered ioctl. 0 or -errno. */
+int fusd_client_memory_store(struct fusd_request *request);
+void fusd_client_memory_free(struct fusd_request *request);
+/* fetch and store for a client that waits in its ioctl, by its thread. */
+int fusd_region_read(struct fusd_request *request, struct fusd_region *region);
+int fusd_region_write(struct fusd_request *request,
+		      const struct fusd_region *region);
 
 /* dispatch.c */
 void fusd_dispatch_request(struct fusd_request *request);

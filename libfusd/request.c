@@ -93,6 +93,8 @@ struct fusd_request *fusd_request_new(struct fusd_device *device)
 	request->fuse = NULL;
 	request->open_file = NULL;
 	request->interrupts = NULL;
+	request->regions = NULL;
+	request->in_ioctl = false;
 	request->poll_handle = NULL;
 	request->poll_state = 0;
 	device->references++;
@@ -105,6 +107,7 @@ void fusd_request_put(struct fusd_request *request)
 
 	if (--request->references > 0)
 		return;
+	fusd_client_memory_free(request);
 	block_give(request);
 	fusd_device_put_reference(device);
 }
@@ -185,10 +188,15 @@ static bool claim_for_driver(struct fusd_request *request, ssize_t retval)
 static int send(struct fusd_request *request, const void *data)
 {
 	struct fusd_device *device = request->device;
-	ssize_t retval = request->msg.parm.fops_msg.retval;
-	int error = device->transport->reply(request, data,
-					     retval > 0 ? (size_t)retval : 0);
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+	int error = 0;
 
+	if (request->regions && fops->retval >= 0)
+		error = fusd_client_memory_store(request);
+	if (error)
+		fops->retval = error;
+	error = device->transport->reply(
+		request, data, fops->retval > 0 ? (size_t)fops->retval : 0);
 	fusd_device_leave(device);
 	return error;
 }

@@ -347,6 +347,32 @@ free_fuse:
 	return error;
 }
 
+/*
+ * FUSE lets a client go only after its request was answered, killed or not, so
+ * its thread's id is its own; unless the connection was cut from outside.
+ */
+static bool is_connected(const struct fusd_device *device)
+{
+	struct pollfd connection = { .fd = device->fd };
+
+	return poll(&connection, 1, 0) >= 0 && !(connection.revents & POLLERR);
+}
+
+static int fuse_fetch(struct fusd_request *request, struct fusd_region *region)
+{
+	int error = fusd_region_read(request, region);
+
+	return error || is_connected(request->device) ? error : -ESRCH;
+}
+
+static int fuse_store(struct fusd_request *request,
+		      const struct fusd_region *region)
+{
+	if (!is_connected(request->device))
+		return -ESRCH;
+	return fusd_region_write(request, region);
+}
+
 static void fuse_remove_node(struct fusd_device *device)
 {
 	fusd_node_remove(fuse_device(device)->root, device->path);
@@ -367,6 +393,8 @@ const struct fusd_transport fusd_transport_fuse = {
 	.unblock = fusd_session_unblock,
 	.commit = fusd_session_commit,
 	.reply = fusd_session_reply,
+	.fetch = fuse_fetch,
+	.store = fuse_store,
 	.remove_node = fuse_remove_node,
 	.close_device = fuse_close_device,
 };

@@ -12,5 +12,6 @@ int use_header(struct fusd_file_info *file)
 	       fusd_get_poll_diff_cached_state(file) +
 	       (int)fusd_get_transaction(file) +
 	       (fusd_get_read_buffer(file) != fusd_get_write_buffer(file)) +
-	       (fusd_get_ioctl_buffer(file) != 0);
+	       (fusd_get_ioctl_buffer(file) != 0) +
+	       (fusd_client_memory(file, 0, 1, FUSD_CLIENT_WRITE) != 0);
 }
