@@ -64,7 +64,8 @@
 #define FUSD_NOTIFY_OUTPUT 0x2
 #define FUSD_NOTIFY_EXCEPT 0x4
 
-#pragma pack(push, 1)
+/* Not a pragma: sparse, which checks the module, knows only the attribute. */
+#define FUSD_PACKED __attribute__((packed))
 
 /* Registers the device that the control descriptor stands for from then on. */
 typedef struct {
@@ -73,7 +74,7 @@ typedef struct {
 	char devname[FUSD_MAX_NAME_LENGTH + 1];
 	mode_t mode;
 	void *device_info;
-} register_msg_t;
+} FUSD_PACKED register_msg_t;
 
 /* One file operation: the call, and, sent back, its result. */
 typedef struct {
@@ -93,11 +94,11 @@ typedef struct {
 	union {
 		unsigned long arg;
 		void *ptr_arg;
-	} arg;
+	} FUSD_PACKED arg;
 	void *fusd_file; /* cookie */
 	long transid;	 /* cookie */
 	int hint;	 /* cookie */
-} fops_msg_t;
+} FUSD_PACKED fops_msg_t;
 
 typedef struct {
 	int magic;
@@ -108,8 +109,8 @@ typedef struct {
 	union {
 		register_msg_t register_msg;
 		fops_msg_t fops_msg;
-	} parm;
-} fusd_msg_t;
+	} FUSD_PACKED parm;
+} FUSD_PACKED fusd_msg_t;
 
 /* One device in a binary read of the status file. */
 typedef struct {
@@ -117,9 +118,7 @@ typedef struct {
 	int zombie; /* its driver is gone, files are still open */
 	pid_t pid;
 	int num_open;
-} fusd_status_t;
-
-#pragma pack(pop)
+} FUSD_PACKED fusd_status_t;
 
 #if defined(__KERNEL__) || (defined(__cplusplus) && __cplusplus >= 201103L)
 #define FUSD_ASSERT_LAYOUT(condition) static_assert(condition, #condition)
@@ -175,6 +174,7 @@ FUSD_ASSERT_OFFSET(fusd_status_t, pid, 52);
 FUSD_ASSERT_OFFSET(fusd_status_t, num_open, 56);
 #endif
 
+#undef FUSD_PACKED
 #undef FUSD_ASSERT_OFFSET
 #undef FUSD_ASSERT_LAYOUT
 
