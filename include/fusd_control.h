@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a driver may ask of the control descriptor beyond the classic messages.
+ *
+ * All of it is opt-in: a driver that never calls this ioctl is served exactly
+ * as FUSD 1.10 did. An older module without it answers ENOTTY.
+ */
+#ifndef FUSD_CONTROL_H
+#define FUSD_CONTROL_H
+
+#ifdef __KERNEL__
+#include <linux/ioctl.h>
+#include <linux/types.h>
+#else
+#include <linux/types.h>
+#include <sys/ioctl.h>
+#endif
+
+/*
+ * Before the device is registered: asks for FUSD_OPTION_ bits. What comes back
+ * are those that this module grants; bits it does not know are cleared.
+ * EBUSY once the device is registered.
+ */
+#define FUSD_CONTROL_OPTIONS _IOWR('F', 101, __u64)
+
+/* FUSD_UNBLOCK tells the driver that a client's call was interrupted. */
+#define FUSD_OPTION_UNBLOCK 0x1
+/* The driver has no poll_diff: its device polls ready, and is never asked. */
+#define FUSD_OPTION_ALWAYS_READY 0x2
+
+#endif /* FUSD_CONTROL_H */

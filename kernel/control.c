@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
+/* /dev/fusd/control: where drivers register, receive and reply. */
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/uaccess.h>
+
+#include "kfusd.h"
+
+static int control_open(struct inode *inode, struct file *filp)
+{
+	struct kfusd_device *device = kfusd_device_new();
+
+	if (!device)
+		return -ENOMEM;
+	filp->private_data = device;
+	/* No positions: a message is read and written whole. */
+	return stream_open(inode, filp);
+}
+
+static int control_release(struct inode *inode, struct file *filp)
+{
+	struct kfusd_device *device = filp->private_data;
+
+	kfusd_device_end(device);
+	kfusd_device_put(device);
+	return 0;
+}
+
+static bool is_registered(struct kfusd_device *device)
+{
+	/* Pairs with kfusd_device_register(): its fields are there. */
+	return smp_load_acquire(&device->state) != KFUSD_NEW;
+}
+
+static ssize_t control_read(struct file *filp, char __user *buffer,
+			    size_t length, loff_t *position)
+{
+	struct kfusd_device *device = filp->private_data;
+
+	if (!is_registered(device))
+		return -ENODEV;
+	return kfusd_receive(device, buffer, length,
+			     filp->f_flags & O_NONBLOCK);
+}
+
+static ssize_t control_write(struct kiocb *iocb, struct iov_iter *from)
+{
+	struct kfusd_device *device = iocb->ki_filp->private_data;
+	size_t size = iov_iter_count(from);
+	fusd_msg_t message;
+	int error;
+
+	if (size < sizeof(message))
+		return -EINVAL;
+	if (!copy_from_iter_full(&message, sizeof(message), from))
+		return -EFAULT;
+	if (message.magic != FUSD_MSG_MAGIC)
+		return -EIO;
+	if (message.datalen < 0 || message.datalen > MAX_RW_SIZE ||
+	    size != sizeof(message) + message.datalen)
+		return -EINVAL;
+	switch (message.cmd) {
+	case FUSD_REGISTER_DEVICE:
+		if (message.datalen)
+			return -EINVAL;
+		error = kfusd_device_register(device,
+					      &message.parm.register_msg);
+		return error ? error : (ssize_t)sizeof(message);
+	case FUSD_FOPS_REPLY:
+	case FUSD_FOPS_NONBLOCK_REPLY:
+		return kfusd_reply(device, &message, from);
+	default:
+		return -EINVAL;
+	}
+}
+
+static __poll_t control_poll(struct file *filp, poll_table *table)
+{
+	struct kfusd_device *device = filp->private_data;
+
+	poll_wait(filp, &device->receive_wait, table);
+	return (kfusd_may_receive(device) ? EPOLLIN | EPOLLRDNORM : 0) |
+	       EPOLLOUT | EPOLLWRNORM;
+}
+
+static int set_options(struct kfusd_device *device, u64 options)
+{
+	int error = 0;
+
+	spin_lock(&device->lock);
+	if (device->state == KFUSD_NEW)
+		device->options = options;
+	else
+		error = -EBUSY;
+	spin_unlock(&device->lock);
+	return error;
+}
+
+static long control_ioctl(struct file *filp, unsigned int request,
+			  unsigned long argument)
+{
+	u64 __user *user_options = (u64 __user *)argument;
+	u64 options;
+
+	if (request != FUSD_CONTROL_OPTIONS)
+		return -ENOTTY;
+	if (get_user(options, user_options))
+		return -EFAULT;
+	options &= FUSD_OPTION_UNBLOCK | FUSD_OPTION_ALWAYS_READY;
+	if (put_user(options, user_options))
+		return -EFAULT;
+	return set_options(filp->private_data, options);
+}
+
+static const struct file_operations control_operations = {
+	.owner = THIS_MODULE,
+	.open = control_open,
+	.release = control_release,
+	.read = control_read,
+	.write_iter = control_write,
+	.poll = control_poll,
+	.unlocked_ioctl = control_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+};
+
+static struct miscdevice control = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "fusd_control",
+	.nodename = FUSD_CONTROL_FILENAME,
+	.mode = 0600,
+	.fops = &control_operations,
+};
+
+int kfusd_control_init(void)
+{
+	return misc_register(&control);
+}
+
+void kfusd_control_exit(void)
+{
+	misc_deregister(&control);
+}

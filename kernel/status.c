@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
+/*
+ * /dev/fusd/status: the list of devices, as text or as fusd_status_t records.
+ *
+ * A read from the start takes a snapshot, the reads that follow give the rest
+ * of it, and after the end of file the next one starts anew.
+ */
+#include <linux/atomic.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "kfusd.h"
+
+/* A line of text is no longer than this, nor is the last one. */
+#define LINE_SIZE 96
+
+struct status_reader {
+	struct mutex lock;
+	bool is_binary;	   /* lock */
+	char *snapshot;	   /* lock; kvmalloc'ed, or NULL */
+	size_t size, used; /* lock; of the snapshot, and read of it */
+	int seen;	   /* the generation of the last snapshot */
+};
+
+static atomic_t generation = ATOMIC_INIT(1);
+static DECLARE_WAIT_QUEUE_HEAD(status_wait);
+
+void kfusd_status_changed(void)
+{
+	atomic_inc(&generation);
+	wake_up_interruptible_poll(&status_wait, EPOLLIN);
+}
+
+static fusd_status_t describe(struct kfusd_device *device)
+{
+	fusd_status_t status = {
+		.zombie = device->state == KFUSD_GONE,
+		.pid = device->pid,
+	};
+
+	strscpy(status.name, device->name, sizeof(status.name));
+	spin_lock(&device->lock);
+	status.num_open = device->open_files;
+	spin_unlock(&device->lock);
+	return status;
+}
+
+static void append_text(struct status_reader *reader,
+			const fusd_status_t *status)
+{
+	reader->size +=
+		scnprintf(reader->snapshot + reader->size, LINE_SIZE,
+			  "%7d %5d %s%s\n", status->pid, status->num_open,
+			  status->name, status->zombie ? " (zombie)" : "");
+}
+
+/* Under kfusd_devices_lock. */
+static int fill(struct status_reader *reader)
+{
+	struct kfusd_device *device;
+	unsigned int devices = 0, clients = 0;
+
+	list_for_each_entry(device, &kfusd_devices, entry) devices++;
+	reader->size = reader->used = 0;
+	reader->snapshot = kvmalloc((devices + 2) * LINE_SIZE, GFP_KERNEL);
+	if (!reader->snapshot)
+		return -ENOMEM;
+	if (!reader->is_binary)
+		reader->size = scnprintf(reader->snapshot, LINE_SIZE,
+					 "%7s %5s %s\n", "PID", "Open", "Name");
+	list_for_each_entry(device, &kfusd_devices, entry)
+	{
+		fusd_status_t status = describe(device);
+
+		clients += status.num_open;
+		if (reader->is_binary) {
+			memcpy(reader->snapshot + reader->size, &status,
+			       sizeof(status));
+			reader->size += sizeof(status);
+		} else {
+			append_text(reader, &status);
+		}
+	}
+	if (!reader->is_binary)
+		reader->size +=
+			scnprintf(reader->snapshot + reader->size, LINE_SIZE,
+				  "%u devices, %u clients\n", devices, clients);
+	return 0;
+}
+
+static void drop(struct status_reader *reader)
+{
+	kvfree(reader->snapshot);
+	reader->snapshot = NULL;
+}
+
+static int take_snapshot(struct status_reader *reader)
+{
+	int error;
+
+	WRITE_ONCE(reader->seen, atomic_read(&generation));
+	if (mutex_lock_interruptible(&kfusd_devices_lock))
+		return -ERESTARTSYS;
+	error = fill(reader);
+	mutex_unlock(&kfusd_devices_lock);
+	return error;
+}
+
+static ssize_t read_snapshot(struct status_reader *reader, char __user *buffer,
+			     size_t length)
+{
+	int error;
+
+	if (!reader->snapshot) {
+		error = take_snapshot(reader);
+		if (error)
+			return error;
+	}
+	length = min(length, reader->size - reader->used);
+	if (copy_to_user(buffer, reader->snapshot + reader->used, length))
+		return -EFAULT;
+	reader->used += length;
+	return length;
+}
+
+static ssize_t status_read(struct file *filp, char __user *buffer,
+			   size_t length, loff_t *position)
+{
+	struct status_reader *reader = filp->private_data;
+	ssize_t result;
+
+	if (!length)
+		return 0;
+	if (mutex_lock_interruptible(&reader->lock))
+		return -ERESTARTSYS;
+	result = read_snapshot(reader, buffer, length);
+	/* The end of file was seen. */
+	if (result == 0)
+		drop(reader);
+	mutex_unlock(&reader->lock);
+	return result;
+}
+
+static __poll_t status_poll(struct file *filp, poll_table *table)
+{
+	struct status_reader *reader = filp->private_data;
+
+	poll_wait(filp, &status_wait, table);
+	return READ_ONCE(reader->seen) != atomic_read(&generation) ?
+		       EPOLLIN | EPOLLRDNORM :
+		       0;
+}
+
+static long status_ioctl(struct file *filp, unsigned int request,
+			 unsigned long argument)
+{
+	struct status_reader *reader = filp->private_data;
+
+	if (request != FUSD_STATUS_USE_BINARY)
+		return -ENOTTY;
+	mutex_lock(&reader->lock);
+	reader->is_binary = true;
+	drop(reader);
+	mutex_unlock(&reader->lock);
+	return 0;
+}
+
+/* Any seek is one to the start: of a new snapshot. */
+static loff_t status_llseek(struct file *filp, loff_t offset, int whence)
+{
+	struct status_reader *reader = filp->private_data;
+
+	if (whence != SEEK_SET || offset != 0)
+		return -EINVAL;
+	mutex_lock(&reader->lock);
+	drop(reader);
+	mutex_unlock(&reader->lock);
+	return 0;
+}
+
+static int status_open(struct inode *inode, struct file *filp)
+{
+	struct status_reader *reader = kzalloc(sizeof(*reader), GFP_KERNEL);
+
+	if (!reader)
+		return -ENOMEM;
+	mutex_init(&reader->lock);
+	filp->private_data = reader;
+	return 0;
+}
+
+static int status_release(struct inode *inode, struct file *filp)
+{
+	struct status_reader *reader = filp->private_data;
+
+	drop(reader);
+	kfree(reader);
+	return 0;
+}
+
+static const struct file_operations status_operations = {
+	.owner = THIS_MODULE,
+	.open = status_open,
+	.release = status_release,
+	.read = status_read,
+	.poll = status_poll,
+	.llseek = status_llseek,
+	.unlocked_ioctl = status_ioctl,
+	.compat_ioctl = status_ioctl,
+};
+
+static struct miscdevice status = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "fusd_status",
+	.nodename = FUSD_STATUS_FILENAME,
+	.mode = 0444,
+	.fops = &status_operations,
+};
+
+int kfusd_status_init(void)
+{
+	return misc_register(&status);
+}
+
+void kfusd_status_exit(void)
+{
+	misc_deregister(&status);
+}
