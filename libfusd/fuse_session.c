@@ -102,36 +102,6 @@ static void unlock(struct fusd_request *request)
 	pthread_mutex_unlock(&request->device->lock);
 }
 
-/* Makes the first length bytes of data free of other open files' bytes. */
-static void isolate(struct fusd_request *request, size_t length)
-{
-	char *payload = fusd_request_payload(request);
-	uint64_t id = request->open_file->id;
-	size_t end = length < request->dirty ? length : request->dirty;
-
-	if (request->dirty_file != id)
-		request->clean = 0;
-	if (request->clean < end)
-		memset(payload + request->clean, 0, end - request->clean);
-	request->dirty_file = id;
-	if (request->clean < length)
-		request->clean = length;
-	if (request->dirty < length)
-		request->dirty = length;
-}
-
-/* The first length bytes of data came from the request's own client. */
-static void overwritten(struct fusd_request *request, size_t length)
-{
-	uint64_t id = request->open_file->id;
-
-	if (request->dirty_file != id || request->clean < length)
-		request->clean = length;
-	request->dirty_file = id;
-	if (request->dirty < length)
-		request->dirty = length;
-}
-
 void fusd_session_open(fuse_req_t fuse, struct fuse_file_info *info)
 {
 	struct fusd_session *session = device_session(receiving->device);
@@ -237,7 +207,7 @@ void fusd_session_read(fuse_req_t fuse, size_t size, off_t offset,
 
 	if (size > MAX_RW_SIZE)
 		size = MAX_RW_SIZE;
-	isolate(request, size);
+	fusd_payload_isolate(request, request->open_file->id, size);
 	finish_transfer(request, size, offset, info);
 }
 
@@ -247,7 +217,7 @@ void fusd_session_write(fuse_req_t fuse, const char *data, size_t size,
 	struct fusd_request *request = begin(fuse, FUSD_WRITE, open_file(info));
 
 	if (data == fusd_request_payload(request))
-		overwritten(request, size);
+		fusd_payload_overwritten(request, request->open_file->id, size);
 	if (size > MAX_RW_SIZE)
 		size = MAX_RW_SIZE;
 	/* In the same block, which goes on for a page after the message. */
@@ -266,13 +236,14 @@ void fusd_session_ioctl(fuse_req_t fuse, unsigned int number, void *argument,
 	size_t size = in_size > out_size ? in_size : out_size;
 
 	/* The data begins before the payload: the header is shorter. */
-	overwritten(request, in_size);
+	fusd_payload_overwritten(request, request->open_file->id, in_size);
 	if (in_size > 0) {
 		request->data = (char *)in_data;
 		request->msg.datalen = (int)in_size;
 	} else {
 		memset(request->data, 0, out_size);
-		overwritten(request, out_size);
+		fusd_payload_overwritten(request, request->open_file->id,
+					 out_size);
 	}
 	request->data[size] = 0;
 	fops->cmd = number;

@@ -254,6 +254,16 @@ int fusd_region_read(struct fusd_request *request, struct fusd_region *region);
 int fusd_region_write(struct fusd_request *request,
 		      const struct fusd_region *region);
 
+/*
+ * payload.c: makes the first length bytes of data free of other open files'
+ * bytes, or notes that they came from the request's own client. An open file's
+ * id is one that no other of this process ever has.
+ */
+void fusd_payload_isolate(struct fusd_request *request, uint64_t file_id,
+			  size_t length);
+void fusd_payload_overwritten(struct fusd_request *request, uint64_t file_id,
+			      size_t length);
+
 /* dispatch.c */
 void fusd_dispatch_request(struct fusd_request *request);
 
