@@ -6,10 +6,9 @@
  *          echo hi > /dev/echo
  *          cat /dev/echo
  */
-#include <stdio.h>
 #include <string.h>
 
-#include <fusd.h>
+#include "example.h"
 
 /* One transfer is never longer than this. */
 static char data[MAX_RW_SIZE];
@@ -40,18 +39,11 @@ static ssize_t echo_write(struct fusd_file_info *file, const char *buffer,
 
 int main(int argc, char **argv)
 {
-	const char *name = argc > 1 ? argv[1] : "echo";
-	char path[4096];
-	int fd = fusd_simple_register(name, 0666, NULL, .read = echo_read,
-				      .write = echo_write);
+	const char *name = example_name(argc, argv, "echo");
 
-	if (fd < 0) {
-		fprintf(stderr, "echo: %s\n", fusd_error());
-		return 1;
-	}
-	fusd_device_path(fd, path, sizeof(path));
-	printf("echo: %s\n", path);
-	fflush(stdout);
+	example_started("echo", fusd_simple_register(name, 0666, NULL,
+						     .read = echo_read,
+						     .write = echo_write));
 	fusd_run();
 	return 0;
 }

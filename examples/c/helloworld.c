@@ -5,10 +5,9 @@
  * Try it:  helloworld &        (prints where the device is)
  *          cat /dev/helloworld
  */
-#include <stdio.h>
 #include <string.h>
 
-#include <fusd.h>
+#include "example.h"
 
 static const char greeting[] = "Hello, world!\n";
 
@@ -27,17 +26,10 @@ static ssize_t hello_read(struct fusd_file_info *file, char *buffer,
 
 int main(int argc, char **argv)
 {
-	const char *name = argc > 1 ? argv[1] : "helloworld";
-	char path[4096];
-	int fd = fusd_simple_register(name, 0666, NULL, .read = hello_read);
+	const char *name = example_name(argc, argv, "helloworld");
 
-	if (fd < 0) {
-		fprintf(stderr, "helloworld: %s\n", fusd_error());
-		return 1;
-	}
-	fusd_device_path(fd, path, sizeof(path));
-	printf("helloworld: %s\n", path);
-	fflush(stdout);
+	example_started("helloworld", fusd_simple_register(name, 0666, NULL,
+							   .read = hello_read));
 	fusd_run();
 	return 0;
 }

@@ -26,6 +26,8 @@ class Echo(pyfusd.Device):
 
 def main():
     name = sys.argv[1] if len(sys.argv) > 1 else "echo"
+    if len(sys.argv) > 2 or name.startswith("-"):
+        sys.exit("usage: echo.py [NAME]")
     try:
         with Echo(name, mode=0o666) as device:
             print("echo:", device.path, flush=True)

@@ -19,6 +19,8 @@ class HelloWorld(pyfusd.Device):
 
 def main():
     name = sys.argv[1] if len(sys.argv) > 1 else "helloworld"
+    if len(sys.argv) > 2 or name.startswith("-"):
+        sys.exit("usage: helloworld.py [NAME]")
     try:
         with HelloWorld(name, mode=0o666) as device:
             print("helloworld:", device.path, flush=True)

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What every example does besides being a driver. */
+#ifndef EXAMPLE_H
+#define EXAMPLE_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <fusd.h>
+
+/* The one optional argument: another name for the device. */
+static inline const char *example_name(int argc, char **argv, const char *name)
+{
+	if (argc > 2 || (argc == 2 && argv[1][0] == '-')) {
+		fprintf(stderr, "usage: %s [NAME]\n", argv[0]);
+		exit(1);
+	}
+	return argc == 2 ? argv[1] : name;
+}
+
+/* Prints where the device is, or why there is none; returns its descriptor. */
+static inline int example_started(const char *example, int fd)
+{
+	char path[4096];
+
+	if (fd < 0) {
+		fprintf(stderr, "%s: %s\n", example, fusd_error());
+		exit(1);
+	}
+	fusd_device_path(fd, path, sizeof(path));
+	printf("%s: %s\n", example, path);
+	fflush(stdout);
+	return fd;
+}
+
+#endif /* EXAMPLE_H */

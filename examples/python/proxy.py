@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A device on top of another device or file: hands everything on, and logs it.
+
+Try it:  python proxy.py /dev/rtc0 &     (prints where the device is)
+         hwclock --rtc /dev/proxy        and look at what it asks
+  also:  python proxy.py TARGET NAME
+"""
+
+import fcntl
+import os
+import sys
+from contextlib import suppress
+
+import pyfusd
+
+
+class Proxy(pyfusd.Device):
+    target: str
+
+    def logged(self, file, call, function, *arguments):
+        """Makes one call for a client, and logs it."""
+        result = None
+        try:
+            result = function(*arguments)
+            return result
+        except OSError as error:
+            result = -error.errno
+            raise
+        finally:
+            print(f"proxy: {file.pid} {call} = {result or 0}", flush=True)
+
+    def open(self, file):
+        flags = file.flags & (os.O_ACCMODE | os.O_NONBLOCK)
+        file.lower = self.logged(file, f"open({flags})", os.open, self.target, flags)
+
+    def close(self, file):
+        self.logged(file, "close()", os.close, file.lower)
+
+    def seek(self, file, offset):
+        with suppress(OSError):  # a terminal, for example, has no position
+            os.lseek(file.lower, offset, os.SEEK_SET)
+
+    def read(self, file, buf, offset):
+        self.seek(file, offset)
+        return self.logged(file, f"read({len(buf)})", os.readv, file.lower, [buf])
+
+    def write(self, file, buf, offset):
+        self.seek(file, offset)
+        return self.logged(file, f"write({len(buf)})", os.write, file.lower, buf)
+
+    def ioctl(self, file, request, data):
+        return self.logged(
+            file, f"ioctl({request:#x})", fcntl.ioctl, file.lower, request, data
+        )
+
+
+def main():
+    if not 2 <= len(sys.argv) <= 3 or sys.argv[1].startswith("-"):
+        sys.exit("usage: proxy.py TARGET [NAME]")
+    try:
+        device = Proxy(sys.argv[2] if len(sys.argv) > 2 else "proxy", mode=0o666)
+        device.target = sys.argv[1]
+        with device:
+            print("proxy:", device.path, flush=True)
+            pyfusd.run(device)
+    except OSError as error:
+        sys.exit(f"proxy: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What all examples have in common, and the two simplest of them."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from shell import output
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+NAMES = sorted(file.stem for file in (EXAMPLES / "python").glob("*.py"))
+
+
+def test_helloworld_greets(device):
+    path = device("helloworld")
+    assert output(f"cat {path}") == "Hello, world!\n"
+    assert output(f"cat {path}; dd if={path} bs=3 count=2 status=none") == (
+        "Hello, world!\nHello,"
+    )
+
+
+def test_echo_gives_back_what_was_written(device):
+    path = device("echo")
+    assert output(f"echo hi > {path}; cat {path}") == "hi\n"
+    assert output(f"printf longer > {path}; cat {path}; cat {path}") == "longerlonger"
+
+
+def test_a_name_may_be_given(device):
+    assert device("echo", "sub/other").endswith("/sub/other")
+
+
+def test_a_name_that_is_taken_is_one_sentence(device, start):
+    device("echo", "taken")
+    second = start("echo", "taken")
+    assert second.line() is None
+    assert second.process.wait(20) == 1
+    errors = second.process.stderr.read()
+    assert errors.startswith("echo: ")
+    assert "another driver" in errors
+    assert errors.count("\n") == 1
+
+
+def test_both_languages_have_the_same_examples():
+    assert sorted(file.stem for file in (EXAMPLES / "c").glob("*.c")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wrong_argument_shows_the_usage(program, name):
+    result = subprocess.run(
+        [*program(name), "-x", "y", "z", "zz"], capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert re.fullmatch(rf"usage: \S*{name}(\.py)?( \[?[A-Z.]+.*)\n", result.stderr)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("suffix", ["c", "py"])
+def test_the_opening_says_how_to_try_it(name, suffix):
+    directory = EXAMPLES / ("c" if suffix == "c" else "python")
+    text = (directory / f"{name}.{suffix}").read_text(encoding="utf-8")
+    opening = text[: text.index("*/")] if suffix == "c" else text.split('"""')[1]
+    assert "Try it:  " in opening
+    assert name in opening

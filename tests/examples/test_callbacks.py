@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The manual's examples: who asks, which device, which open file, which request."""
+
+import os
+import subprocess
+
+import pytest
+
+from shell import Reader, failure, output
+from waiting import wait_until
+
+
+def test_uid_filter_lets_in_whoever_runs_it(device):
+    path = device("uid_filter")
+    assert output(f"cat {path}") == f"Hello, user {os.getuid()}!\n"
+
+
+def test_uid_filter_refuses_another_user(device):
+    path = device("uid_filter", "uid_filter", "65534")
+    assert failure(f"cat {path}") == f"cat: {path}: Permission denied\n"
+
+
+def test_uid_filter_lets_in_the_user_it_was_given(device):
+    if os.getuid() != 0:
+        pytest.skip("only root can become another user")
+    path = device("uid_filter", "uid_filter", "65534")
+    assert output(f"cat {path}", user=65534) == "Hello, user 65534!\n"
+
+
+@pytest.mark.parametrize("name", ["drums", "drums2"])
+def test_drums_are_devices_of_their_own(start, name):
+    drums = start(name)
+    paths = [drums.device() for _ in range(3)]
+    assert [path.split("/")[-2:] for path in paths] == [
+        [name, "bass"],
+        [name, "snare"],
+        [name, "cymbal"],
+    ]
+
+
+def test_drums_never_end(start):
+    drums = start("drums", "my/drums")
+    bass, snare, cymbal = (drums.device() for _ in range(3))
+    assert output(f"head -n 3 {bass}") == "boom\nboom\nboom\n"
+    assert output(f"head -n 2 {snare}; head -n 1 {cymbal}") == "tak\ntak\ncrash\n"
+
+
+def test_drums2_give_each_listener_a_bar(start):
+    drums = start("drums2")
+    bass, snare, _ = (drums.device() for _ in range(3))
+    bar = "1 boom\n2 boom\n3 boom\n4 boom\n"
+    assert output(f"cat {bass} {bass}") == bar + bar
+    assert output(
+        f"exec 3<{bass} 4<{snare} 5<{bass}; for fd in 3 4 3 5; do "
+        "dd bs=100 count=1 status=none <&$fd; done"
+    ) == ("1 boom\n1 tak\n2 boom\n1 boom\n")
+
+
+def test_drums3_obeys_its_input_and_its_clients(start):
+    drums = start("drums3")
+    bass, snare = drums.device(), drums.device()
+    assert output(f"head -n 1 {bass}; head -n 1 {snare}") == "boom\ntak\n"
+    drums.type("bass thud")
+    wait_until(lambda: output(f"head -n 1 {bass}") == "thud\n", "another sound")
+    drums.type("triangle ting")
+    assert output(f"head -n 2 {drums.device()}") == "ting\nting\n"
+    drums.type("snare")
+    assert drums.line() == "drums3: snare is gone"
+    assert not os.path.exists(snare)
+    assert output(f"head -n 1 {bass}") == "thud\n"
+    drums.process.stdin.close()
+    assert drums.process.wait(20) == 0
+
+
+DIALOGUE = """\
+set: at 30 of 40
+turned by -75: now at 35, passed the first mark 2 times
+set to 40 of 40: Invalid argument
+request 99: Inappropriate ioctl for device
+reset to 7: at 7 of 40
+"""
+
+
+@pytest.mark.parametrize("client_language", ["c", "python"])
+def test_ioctl_answers_both_clients(program_in, device, client_language):
+    path = device("ioctl")
+    client = program_in(client_language, "ioctl_client")
+    result = subprocess.run([*client, path], capture_output=True, text=True)
+    assert (result.stdout, result.stderr) == (DIALOGUE, "")
+
+
+def test_ioctl_client_says_what_is_missing(program):
+    result = subprocess.run(
+        [*program("ioctl_client"), "/nowhere"], capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert result.stderr == "ioctl_client: /nowhere: No such file or directory\n"
+
+
+def test_console_read_gives_clients_what_is_typed(start):
+    console = start("console_read")
+    path = console.device()
+    first = Reader(path, "exec head -n 1")
+    assert console.line() == (
+        f"console_read: process {first.process.pid} reads, what shall it get?"
+    )
+    console.type("good morning")
+    assert first.rest() == "good morning\n"
+    second = Reader(path, "exec head -n 1")
+    assert f"process {second.process.pid} " in console.line()
+    console.type("good night")
+    assert second.rest() == "good night\n"
