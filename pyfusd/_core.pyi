@@ -134,6 +134,11 @@ class DeviceCore:
     def poll_changed(self) -> None:
         """Calls File.poll_changed() for each open file."""
     def unregister(self) -> None: ...
+    # For pyfusd.tracing: what the trampolines call, by operation, and who is
+    # told of the answers to held requests.
+    _observer: Callable[[Request, int], None] | None
+    def _callbacks(self) -> dict[str, Any]: ...
+    def _replace_callbacks(self, callbacks: dict[str, Any]) -> None: ...
     def _register(
         self,
         name: str,

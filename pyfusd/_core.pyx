@@ -159,6 +159,8 @@ cdef class DeviceCore:
     cdef object poll_callback
     cdef object unblock_callback
     cdef dict ioctl_handlers
+    # Called with each held request and its answer; None unless traced.
+    cdef public object _observer
 
     def __cinit__(self):
         self.fd = -1
@@ -210,6 +212,28 @@ cdef class DeviceCore:
         self.read_callback = self.write_callback = None
         self.ioctl_callback = self.poll_callback = self.unblock_callback = None
         self.ioctl_handlers = {}
+
+    def _callbacks(self):
+        return {
+            "open": self.open_callback,
+            "close": self.close_callback,
+            "read": self.read_callback,
+            "write": self.write_callback,
+            "ioctl": self.ioctl_callback,
+            "poll": self.poll_callback,
+            "unblock": self.unblock_callback,
+            "ioctl_handlers": self.ioctl_handlers,
+        }
+
+    def _replace_callbacks(self, dict callbacks):
+        self.open_callback = callbacks["open"]
+        self.close_callback = callbacks["close"]
+        self.read_callback = callbacks["read"]
+        self.write_callback = callbacks["write"]
+        self.ioctl_callback = callbacks["ioctl"]
+        self.poll_callback = callbacks["poll"]
+        self.unblock_callback = callbacks["unblock"]
+        self.ioctl_handlers = callbacks["ioctl_handlers"]
 
     cdef void connect(self, fusd_file_operations *operations):
         self.open_callback = getattr(self, "open", None)

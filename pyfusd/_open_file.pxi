@@ -223,6 +223,8 @@ cdef class Request:
         cdef int error = errno
         if self.kind == OPEN and (result < 0 or retval < 0):
             self.file.device.files.discard(self.file)
+        if self.file.device._observer is not None:
+            self.file.device._observer(self, retval if result == 0 else -error)
         if result < 0:
             raise OSError(error, f"the {self.operation} was not waited for any more")
         return 0

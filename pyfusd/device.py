@@ -6,7 +6,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TypeVar
 
-from pyfusd import loop
+from pyfusd import loop, tracing
 from pyfusd._core import DeviceCore
 from pyfusd.ioctl import handlers_of
 
@@ -93,6 +93,7 @@ class Device(DeviceCore):
             self._class,
             self._devname,
         )
+        tracing.added(self)
         loop.added(self)
         return self
 

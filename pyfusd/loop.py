@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
+from pyfusd import trace_link
 from pyfusd._core import DeviceCore, registered_devices
 from pyfusd.errors import logger
 
@@ -186,6 +187,7 @@ def run(*devices: Any) -> None:
     with ExitStack() as stack:
         stack.enter_context(_running(loop))
         stack.enter_context(_signals_end(loop))
+        stack.enter_context(trace_link.answering())
         try:
             for device in devices:
                 if not device.registered:

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""How `fusd trace` reaches a driver that runs already.
+
+The tracer listens on an abstract socket that is named for the driver's process,
+and sends that SIGURG, a signal that does nothing to who does not expect it.
+run() does: it connects to the socket, makes sure that its own user or root is
+at the other end, and sends each request as a message. So a driver that nobody
+traces has no socket, no thread and no file for it, and the kernel decides who
+may: those who may send the driver a signal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from pyfusd import tracing
+from pyfusd._core import registered_devices
+
+#: How long a driver gets to answer; its callbacks may be busy meanwhile.
+ANSWER_SECONDS = 3.0
+_MESSAGE_SIZE = 1 << 16
+_PEER = struct.Struct("3i")
+
+
+def _address(pid: int) -> str:
+    return f"\0fusd-trace/{pid}"
+
+
+def _peer(connection: socket.socket) -> tuple[int, int]:
+    """The process and the user at the other end."""
+    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+    pid, uid, _ = _PEER.unpack(data)
+    return pid, uid
+
+
+# The driver's side.
+
+
+class _Sender:
+    """Sends calls to the tracer; never waits for it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lost = 0
+
+    def send(self, message: dict[str, Any]) -> None:
+        if self._lost:
+            message["lost"] = self._lost
+        try:
+            self._connection.send(json.dumps(message).encode())
+            self._lost = 0
+        except BlockingIOError:
+            self._lost += 1
+        except OSError:
+            self._end()
+
+    def _end(self) -> None:
+        """The tracer is gone."""
+        tracing.stop()
+        self._connection.close()
+
+    def __call__(self, call: tracing.Call) -> None:
+        self.send(call.as_dict())
+
+
+def _connect() -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        connection.setblocking(False)
+        connection.connect(_address(os.getpid()))
+        if _peer(connection)[1] not in (0, os.geteuid()):
+            raise PermissionError("another user's tracer")
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _on_signal(number: int, frame: object) -> None:
+    try:
+        sender = _Sender(_connect())
+    except OSError:
+        return  # The signal was meant for something else.
+    devices = [device.path for device in registered_devices()]
+    tracing.start(sender)
+    sender.send({"devices": devices})
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """Inside, tracers are answered: in the main thread, if SIGURG is unused."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGURG) != signal.SIG_DFL
+    ):
+        yield
+        return
+    signal.signal(signal.SIGURG, _on_signal)
+    # A system call of a callback goes on after it as after nothing.
+    signal.siginterrupt(signal.SIGURG, False)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGURG, signal.SIG_DFL)
+
+
+# The tracer's side.
+
+
+def _listen(pid: int) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        listener.bind(_address(pid))
+        listener.listen(1)
+        listener.settimeout(ANSWER_SECONDS)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _accept(listener: socket.socket, pid: int) -> socket.socket:
+    while True:
+        connection, _ = listener.accept()
+        if _peer(connection)[0] == pid:
+            connection.settimeout(None)
+            return connection
+        connection.close()
+
+
+@contextmanager
+def attach(pid: int) -> Iterator[socket.socket]:
+    """Makes the driver with this pid send its calls; see messages().
+
+    Raises OSError: ESRCH, EPERM (another user's driver), EADDRINUSE (it is
+    being traced), and socket.timeout (it is no Python driver in run()).
+    """
+    # Open as long as the trace: a second one must not take this one's place.
+    with _listen(pid) as listener:
+        os.kill(pid, signal.SIGURG)
+        with _accept(listener, pid) as connection:
+            yield connection
+
+
+def messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
+    """The driver's messages, until it ends: first its devices, then calls."""
+    while True:
+        try:
+            message = connection.recv(_MESSAGE_SIZE)
+        except ConnectionResetError:
+            return
+        if not message:
+            return
+        yield json.loads(message)

@@ -1,0 +1,382 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Tracing: shows each request of a device, its caller, its answer, its time.
+
+A device that is not traced pays nothing: tracing puts wrappers in the place of
+the callbacks that the extension calls, and takes them out again.
+
+    with pyfusd.tracing.trace(print):
+        pyfusd.run(Echo("echo"))
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from pyfusd._core import (
+    NOREPLY,
+    NOTIFY_EXCEPT,
+    NOTIFY_INPUT,
+    NOTIFY_OUTPUT,
+    DeviceCore,
+    File,
+    Request,
+    registered_devices,
+)
+from pyfusd.errors import logger
+from pyfusd.ioctl import IoctlNumber
+
+__all__ = ["Call", "trace"]
+
+_STATES = ((NOTIFY_INPUT, "R"), (NOTIFY_OUTPUT, "W"), (NOTIFY_EXCEPT, "E"))
+_FLAGS = ("APPEND", "CREAT", "DIRECT", "EXCL", "NOFOLLOW", "NONBLOCK", "SYNC", "TRUNC")
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request that a driver answered."""
+
+    #: When it reached the driver, in seconds since the epoch.
+    time: float
+    #: The device's path.
+    device: str
+    #: "open", "read", "ioctl" ...: the name of the callback.
+    operation: str
+    #: The client's thread, the name of its program, and its user.
+    pid: int
+    command: str
+    uid: int
+    #: The open file's flags (os.O_NONBLOCK ...), of an open.
+    flags: int | None
+    #: The bytes that a read may give, a write brings, or an ioctl carries.
+    size: int | None
+    #: The file position of a read or write.
+    offset: int | None
+    #: The request number of an ioctl, and its argument if that is a value.
+    request: int | None
+    argument: int | None
+    #: What the client gets: 0 or more, or a negative errno.
+    result: int
+    #: From the request's arrival in the driver to its answer.
+    microseconds: float
+    #: Whether the driver held it and answered after its callback.
+    held: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        """All fields, and ``errno``, the name of the error or None."""
+        return {**asdict(self), "errno": self.error}
+
+    @property
+    def error(self) -> str | None:
+        """The name of the errno, such as "EAGAIN"; None if it succeeded."""
+        if self.result >= 0:
+            return None
+        return errno.errorcode.get(-self.result, str(-self.result))
+
+    def _arguments(self) -> str:
+        if self.operation == "open":
+            return _flags_text(self.flags or 0)
+        if self.operation in ("read", "write"):
+            return f"{self.size} bytes at {self.offset}"
+        if self.operation == "ioctl" and self.request is not None:
+            number = repr(IoctlNumber(self.request)).strip("<>")
+            if self.argument is None:
+                return number
+            return f"{number}, {self.argument:#x}"
+        return ""
+
+    def _result_text(self) -> str:
+        if self.result < 0:
+            return f"-1 {self.error} ({os.strerror(-self.result)})"
+        if self.operation == "poll":
+            return "".join(c if self.result & bit else "-" for bit, c in _STATES)
+        return str(self.result)
+
+    def __str__(self) -> str:
+        clock = time.strftime("%H:%M:%S", time.localtime(self.time))
+        text = f"{clock}.{int(self.time % 1 * 1e6):06} {self.command}[{self.pid}] "
+        text += f"{self.operation}({self._arguments()}) = {self._result_text()}"
+        return f"{text}  {_duration(self.microseconds)}" + (
+            ", held" if self.held else ""
+        )
+
+
+def _flags_text(flags: int) -> str:
+    access = ("O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE")[flags & os.O_ACCMODE]
+    names = [access]
+    for name in _FLAGS:
+        bits: int = getattr(os, f"O_{name}")
+        if flags & bits == bits:
+            names.append(f"O_{name}")
+    return "|".join(names)
+
+
+def _duration(microseconds: float) -> str:
+    if microseconds < 1000:
+        return f"{microseconds:.1f} us"
+    if microseconds < 1e6:
+        return f"{microseconds / 1000:.1f} ms"
+    return f"{microseconds / 1e6:.2f} s"
+
+
+def command_of(pid: int) -> str:
+    """The name of a process or thread; "?" if it is gone or of another world."""
+    with suppress(OSError), open(f"/proc/{pid}/comm", "rb") as file:
+        return file.read().rstrip(b"\n").decode(errors="backslashreplace")
+    return "?"
+
+
+def _is_held(result: object) -> bool:
+    return isinstance(result, Request) or (
+        isinstance(result, int) and result == NOREPLY
+    )
+
+
+def _count(result: Any, operation: str) -> int:
+    if operation == "read" and not isinstance(result, int):
+        with suppress(TypeError):
+            return memoryview(result).nbytes
+    return int(result.__index__())
+
+
+def _outcome(result: Any, operation: str, size: int | None) -> int:
+    """What the client gets for a callback's result, as the extension does it."""
+    is_transfer = operation in ("read", "write")
+    if result is None and not is_transfer:
+        return 0
+    try:
+        count = _count(result, operation)
+    except (AttributeError, TypeError):
+        return -errno.EIO
+    return min(count, size) if is_transfer and size is not None else count
+
+
+def _failure(error: BaseException) -> int:
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return -errno.EPIPE
+    if isinstance(error, OSError) and isinstance(error.errno, int):
+        return -error.errno
+    return -errno.EIO
+
+
+def _caller(file: File) -> dict[str, Any]:
+    return {"pid": file.pid, "command": command_of(file.pid), "uid": file.uid}
+
+
+class _Started:
+    """A request that a driver has not answered yet."""
+
+    def __init__(
+        self, device: DeviceCore, operation: str, file: File, **arguments: Any
+    ) -> None:
+        self.fields: dict[str, Any] = {
+            "device": device.path,
+            "operation": operation,
+            **_caller(file),
+            "flags": file.flags if operation == "open" else None,
+            "size": None,
+            "offset": None,
+            "request": None,
+            "argument": None,
+            **arguments,
+        }
+        self.file = file
+        self.time = time.time()
+        self.begin = time.perf_counter_ns()
+
+    def ended(self, result: int, end: int, held: bool) -> Call:
+        return Call(
+            time=self.time,
+            result=result,
+            microseconds=(end - self.begin) / 1000,
+            held=held,
+            **self.fields,
+        )
+
+
+class Tracer:
+    """Wraps the callbacks of devices; calls sink with each Call."""
+
+    def __init__(self, sink: Callable[[Call], object]) -> None:
+        self._sink = sink
+        self._originals: dict[DeviceCore, dict[str, Any]] = {}
+        self._lock = threading.Lock()
+        # Who opened each file: FUSE does not tell who closes it.
+        self._openers: dict[File, dict[str, Any]] = {}
+        # Held requests that wait, and those answered before their callback
+        # returned, which is when we learn that they were held.
+        self._held: WeakKeyDictionary[Request, _Started] = WeakKeyDictionary()
+        self._early: WeakKeyDictionary[Request, tuple[int, int]] = WeakKeyDictionary()
+
+    def attach(self, device: DeviceCore) -> None:
+        """Traces a registered device."""
+        callbacks = device._callbacks()
+        self._originals[device] = callbacks
+        handlers = callbacks["ioctl_handlers"]
+        wrapped: dict[str, Any] = {**callbacks, "ioctl_handlers": {}}
+        for operation in ("poll", "unblock"):
+            wrapped[operation] = self._plain(device, operation, callbacks[operation])
+        wrapped["open"] = self._open(device, callbacks["open"])
+        wrapped["close"] = self._close(device, callbacks["close"])
+        for operation in ("read", "write"):
+            wrapped[operation] = self._transfer(device, operation, callbacks[operation])
+        wrapped["ioctl"] = self._ioctl(device, callbacks["ioctl"], handlers)
+        device._observer = self._answered
+        device._replace_callbacks(wrapped)
+
+    def detach(self) -> None:
+        """Puts everything back."""
+        originals, self._originals = self._originals, {}
+        for device, callbacks in originals.items():
+            if device.registered and device._observer == self._answered:
+                device._observer = None
+                device._replace_callbacks(callbacks)
+
+    def _open(self, device: DeviceCore, callback: Any) -> Any:
+        def traced(file: File) -> Any:
+            started = _Started(device, "open", file)
+            self._openers[file] = _caller(file)
+            return self._run(started, file, callback, (file,))
+
+        return traced
+
+    def _close(self, device: DeviceCore, callback: Any) -> Any:
+        def traced(file: File) -> Any:
+            opener = self._openers.pop(file, {})
+            started = _Started(device, "close", file, **({} if file.pid else opener))
+            return self._run(started, file, callback, (file,))
+
+        return traced
+
+    def _plain(self, device: DeviceCore, operation: str, callback: Any) -> Any:
+        if callback is None:
+            return None
+
+        def traced(file: File, *arguments: Any) -> Any:
+            started = _Started(device, operation, file)
+            return self._run(started, file, callback, (file, *arguments))
+
+        return traced
+
+    def _transfer(self, device: DeviceCore, operation: str, callback: Any) -> Any:
+        if callback is None:
+            return None
+
+        def traced(file: File, buf: memoryview, offset: int) -> Any:
+            started = _Started(device, operation, file, size=len(buf), offset=offset)
+            return self._run(started, file, callback, (file, buf, offset))
+
+        return traced
+
+    def _ioctl(self, device: DeviceCore, callback: Any, handlers: Any) -> Any:
+        def traced(file: File, request: int, data: Any) -> Any:
+            argument = data if isinstance(data, int) else None
+            started = _Started(
+                device,
+                "ioctl",
+                file,
+                request=request,
+                argument=argument,
+                size=None if argument is not None else len(data),
+            )
+            handler = handlers.get(request)
+            if handler is not None:
+                return self._run(started, file, handler, (file, data))
+            if callback is None:
+                return self._run(started, file, lambda: -errno.ENOTTY, ())
+            return self._run(started, file, callback, (file, request, data))
+
+        return traced
+
+    def _run(self, started: _Started, file: File, callback: Any, arguments: Any) -> Any:
+        try:
+            result = callback(*arguments) if callback is not None else None
+        except BaseException as error:
+            self._finish(started, _failure(error), time.perf_counter_ns())
+            raise
+        end = time.perf_counter_ns()
+        if _is_held(result):
+            self._hold(started, file.hold())
+        else:
+            self._finish(started, result, end)
+        return result
+
+    def _hold(self, started: _Started, request: Request) -> None:
+        with self._lock:
+            early = self._early.pop(request, None)
+            if early is None:
+                self._held[request] = started
+        if early:
+            self._finish(started, *early, held=True)
+
+    def _answered(self, request: Request, result: int) -> None:
+        """A held request was answered, in any thread."""
+        end = time.perf_counter_ns()
+        with self._lock:
+            started = self._held.pop(request, None)
+            if started is None:
+                self._early[request] = (result, end)
+        if started:
+            self._finish(started, result, end, held=True)
+
+    def _finish(
+        self, started: _Started, result: Any, end: int, held: bool = False
+    ) -> None:
+        operation = started.fields["operation"]
+        outcome = _outcome(result, operation, started.fields["size"])
+        if operation == "open" and outcome < 0:
+            self._openers.pop(started.file, None)  # There will be no close.
+        try:
+            self._sink(started.ended(outcome, end, held))
+        except Exception as error:
+            logger.error("the trace ended: %r", error)
+            stop()
+
+
+_active: Tracer | None = None
+
+
+def start(sink: Callable[[Call], object]) -> None:
+    """Traces all devices of this process, in place of who did so before."""
+    global _active
+    stop()
+    _active = Tracer(sink)
+    for device in registered_devices():
+        _active.attach(device)
+
+
+def stop() -> None:
+    """Ends what start() began."""
+    global _active
+    tracer, _active = _active, None
+    if tracer:
+        tracer.detach()
+
+
+def added(device: DeviceCore) -> None:
+    """A device was registered: if its process is traced, so is it."""
+    if _active:
+        _active.attach(device)
+
+
+@contextmanager
+def trace(sink: Callable[[Call], object]) -> Iterator[None]:
+    """Calls sink with each Call of this process's devices.
+
+    sink is called in the thread that answers, before the client gets its
+    answer: what it takes, the client waits. Latencies are the driver's: from
+    the arrival of the request in it to its answer. Requests that were held
+    when the trace began are not shown.
+    """
+    start(sink)
+    try:
+        yield
+    finally:
+        stop()
