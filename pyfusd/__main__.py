@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""python -m pyfusd is the command fusd."""
+
+import sys
+
+from pyfusd.cli import main
+
+sys.exit(main())

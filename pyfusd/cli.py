@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The command `fusd`: its options, its errors, its exit status."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from pyfusd import __version__
+from pyfusd.commands import Failure, bench, doctor, ls, run, trace
+
+_COMMANDS = (run, ls, doctor, trace, bench)
+
+_EPILOG = """\
+exit status:
+  0    success; of run and trace also when Ctrl-C ended them
+  1    it failed, and one sentence on standard error says why
+  2    the command line is wrong
+  130  Ctrl-C ended any other command
+
+"fusd COMMAND --help" tells more; the manual page is fusd(1).
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="fusd",
+        description="Device drivers as ordinary programs: run, find, check, trace "
+        "and measure them.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"fusd {__version__}")
+    commands = top.add_subparsers(
+        title="commands", metavar="COMMAND", dest="command", required=True
+    )
+    for command in _COMMANDS:
+        command.add_parser(commands)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    options = parser().parse_args(arguments)
+    try:
+        status: int = options.main(options)
+        sys.stdout.flush()
+        return status
+    except Failure as failure:
+        print(f"fusd: {failure}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # Who read our output has seen enough; Python's own flush must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return 130

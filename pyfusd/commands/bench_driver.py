@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""python -m pyfusd.commands.bench_driver: what fusd bench measures by default.
+
+Says "ready TRANSPORT PATH" or "failed SENTENCE", and ends with its input.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+
+from pyfusd import Device, loop
+
+
+class Memory(Device):
+    """Every read is as long as asked for, every write is taken whole."""
+
+    def read(self, file: object, buf: memoryview, offset: int) -> int:
+        return len(buf)
+
+    def write(self, file: object, buf: memoryview, offset: int) -> int:
+        return len(buf)
+
+
+def _wait_for_end() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main() -> int:
+    device = Memory(f"fusd-bench-{os.getpid()}", 0o600)
+    try:
+        device.register()
+    except OSError as error:
+        print("failed", error.strerror, flush=True)
+        return 1
+    print("ready", device.transport, device.path, flush=True)
+    threading.Thread(target=_wait_for_end, daemon=True).start()
+    loop.run(device)
+    device.unregister()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

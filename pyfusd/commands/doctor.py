@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""fusd doctor: which transports work here, and what would make the others work."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyfusd
+from pyfusd.commands.options import TRANSPORTS, add_json, new_parser
+
+_TIMEOUT = 20
+
+_WHAT = {
+    "kfusd": "real character devices in /dev, through FUSD's own kernel module",
+    "cuse": "real character devices in /dev, through the kernel's CUSE",
+    "fuse": "files that behave as devices, through the kernel's FUSE",
+}
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What doctor found out about one transport."""
+
+    transport: str
+    works: bool
+    #: Why it does not, and what would help; None if it works.
+    problem: str | None
+    #: The commands that would make it work, one of them or all in order.
+    commands: list[str]
+
+
+def add_parser(commands: Any) -> None:
+    parser = new_parser(
+        commands,
+        "doctor",
+        "Check which transports work here. For this user, on this machine: each "
+        "that should is tried with a device of its own.",
+        epilog="exit status: 0 if all transports that were named work, or, without "
+        "a name,\nany does; 1 otherwise",
+    )
+    parser.add_argument(
+        "transports",
+        nargs="*",
+        choices=(*TRANSPORTS, []),
+        metavar="TRANSPORT",
+        help=f"one of {', '.join(TRANSPORTS)} (default: all)",
+    )
+    add_json(parser, "a JSON array with one object a transport")
+    parser.set_defaults(main=main)
+
+
+def _environment(directory: str) -> dict[str, str]:
+    """The probe's: its files elsewhere, and this very pyfusd."""
+    top = str(Path(pyfusd.__file__).parent.parent)
+    path = os.pathsep.join(filter(None, [top, os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "FUSD_DEV_ROOT": f"{directory}/dev", "PYTHONPATH": path}
+
+
+def _try(transport: str) -> str | None:
+    """Why a device on a transport does not work; None if it does."""
+    command = [sys.executable, "-m", "pyfusd.commands.probe", transport]
+    directory = tempfile.mkdtemp(prefix="fusd-doctor-")
+    try:
+        probe = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT,
+            env=_environment(directory),
+        )
+    except subprocess.TimeoutExpired:
+        return f"a device did not answer within {_TIMEOUT} seconds"
+    finally:
+        # Of a probe that had to be killed, its watcher clears the rest.
+        shutil.rmtree(directory, ignore_errors=True)
+    if probe.returncode == 0:
+        return None
+    lines = (probe.stdout + probe.stderr).strip().splitlines()
+    return lines[-1] if lines else f"a driver ended with status {probe.returncode}"
+
+
+def _problem(transport: str) -> str | None:
+    try:
+        return pyfusd.transport_problem(transport) or _try(transport)
+    except OSError as error:
+        return str(error)
+
+
+def diagnose(transport: str) -> Diagnosis:
+    """Whether a transport works, by trying it where nothing speaks against it."""
+    problem = _problem(transport)
+    # libfusd's sentences quote the commands that they advise.
+    commands = re.findall(r'"([a-z][^"]* [^"]*)"', problem or "")
+    return Diagnosis(transport, problem is None, problem, commands)
+
+
+def _print(diagnosis: Diagnosis) -> None:
+    state = "works" if diagnosis.works else "does not work"
+    print(f"{diagnosis.transport}: {state} ({_WHAT[diagnosis.transport]})")
+    if diagnosis.problem:
+        print(f"    {diagnosis.problem}")
+    for command in diagnosis.commands:
+        print(f"    try: {command}")
+
+
+def main(options: argparse.Namespace) -> int:
+    found = [diagnose(name) for name in options.transports or TRANSPORTS]
+    if options.json:
+        print(json.dumps([asdict(one) for one in found], indent=1))
+    else:
+        for one in found:
+            _print(one)
+    enough = all if options.transports else any
+    return 0 if enough(one.works for one in found) else 1

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""From FILE.py:CLASS on a command line to devices."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+import traceback
+from types import ModuleType
+from typing import Any
+
+from pyfusd import Device
+from pyfusd._core import registered_devices
+from pyfusd.commands import Failure
+
+
+def _load_file(path: str) -> ModuleType:
+    if not os.path.isfile(path):
+        raise Failure(f"there is no file {path}: check the path")
+    # As "python FILE.py" does, so that it finds its neighbours.
+    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+    name = os.path.splitext(os.path.basename(path))[0]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise Failure(f"{path} is no Python file: its name must end in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def _describe(error: BaseException) -> str:
+    """One sentence that says where: the user's file, not ours."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}: {error.msg}"
+    text = traceback.format_exception_only(type(error), error)[-1].strip()
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}, line {frame.lineno}: {text}"
+
+
+def _load(place: str) -> ModuleType:
+    is_file = place.endswith(".py") or os.sep in place
+    try:
+        if is_file:
+            return _load_file(place)
+        sys.path.insert(0, os.getcwd())
+        return importlib.import_module(place)
+    except Failure:
+        raise
+    except ModuleNotFoundError as error:
+        if not is_file and (error.name or "") in (place, place.partition(".")[0]):
+            raise Failure(
+                f"there is no module {place}: for a file, write {place}.py"
+            ) from None
+        raise Failure(f"{place} does not load: {_describe(error)}") from None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise Failure(f"{place} does not load: {_describe(error)}") from None
+
+
+def _is_device_class(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, Device) and value is not Device
+
+
+def _only_class(module: ModuleType, place: str) -> Any:
+    names = [
+        name
+        for name, value in vars(module).items()
+        if _is_device_class(value) and value.__module__ == module.__name__
+    ]
+    if len(names) == 1:
+        return getattr(module, names[0])
+    if not names:
+        raise Failure(f"{place} has no class derived from pyfusd.Device")
+    choices = " or ".join(f"{place}:{name}" for name in names)
+    raise Failure(f"{place} has {len(names)} device classes: write {choices}")
+
+
+def _find(module: ModuleType, place: str, name: str) -> Any:
+    value: Any = module
+    for part in name.split("."):
+        if not hasattr(value, part):
+            raise Failure(f"{place} has no {name}: check the name after the colon")
+        value = getattr(value, part)
+    return value
+
+
+def _settings(pairs: list[str]) -> dict[str, Any]:
+    settings = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals or not key.isidentifier():
+            raise Failure(f"-o {pair} is not KEY=VALUE: KEY is an argument's name")
+        try:
+            settings[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            settings[key] = text
+    return settings
+
+
+def _takes(callable_: Any, name: str) -> bool:
+    parameters = inspect.signature(callable_).parameters
+    return name in parameters or any(
+        p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()
+    )
+
+
+def _needs(callable_: Any, name: str) -> bool:
+    parameter = inspect.signature(callable_).parameters.get(name)
+    return parameter is not None and parameter.default is inspect.Parameter.empty
+
+
+def _make(maker: Any, options: argparse.Namespace, target: str) -> Any:
+    """Calls a class or function with what it takes of the options."""
+    arguments = _settings(options.settings)
+    for key in arguments:
+        if not _takes(maker, key):
+            raise Failure(f"{target} takes no argument {key}: see its definition")
+    for key in ("name", "mode", "transport"):
+        value = getattr(options, key)
+        if value is not None and _takes(maker, key):
+            arguments.setdefault(key, value)
+    if _needs(maker, "name"):
+        arguments.setdefault("name", maker.__name__.lower())
+    try:
+        return maker(**arguments)
+    except Exception as error:
+        raise Failure(f"{target} cannot be made: {_describe(error)}") from None
+
+
+def devices(options: argparse.Namespace) -> list[Device]:
+    """The devices that options.target names, made as the options say."""
+    place, _, name = options.target.partition(":")
+    if not place:
+        raise Failure(f"{options.target!r} is not FILE.py:CLASS or MODULE:CLASS")
+    module = _load(place)
+    value = _find(module, place, name) if name else _only_class(module, place)
+    if callable(value) and not isinstance(value, Device):
+        value = _make(value, options, options.target)
+    found = list(value) if isinstance(value, (list, tuple)) else [value]
+    for device in found:
+        if not isinstance(device, Device):
+            raise Failure(f"{options.target} gives {device!r}, which is no device")
+        _apply(device, options)
+    if options.name is not None and len(found) > 1:
+        raise Failure(f"--name is for one device: {options.target} makes {len(found)}")
+    return found
+
+
+def _apply(device: Device, options: argparse.Namespace) -> None:
+    """For classes whose constructor does not take what Device's does."""
+    if device.registered:
+        return
+    if options.name is not None:
+        device.name = options.name
+    if options.mode is not None:
+        device.mode = options.mode
+    if options.transport is not None:
+        device._transport = options.transport
+
+
+def register(found: list[Device]) -> None:
+    """Registers devices; a failure is a sentence."""
+    for device in found:
+        if device.registered:
+            continue
+        try:
+            device.register()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise Failure(f"{device.name}: {reason}") from None
+
+
+def unregister() -> None:
+    """Takes away whatever is registered still."""
+    for device in registered_devices():
+        device.unregister()

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""fusd ls: the devices of this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import Any
+
+from pyfusd import listing
+from pyfusd.commands.options import add_json, new_parser
+
+_COLUMNS = ("DEVICE", "TRANSPORT", "PID", "COMMAND", "OPEN", "STATE")
+
+
+def add_parser(commands: Any) -> None:
+    parser = new_parser(
+        commands,
+        "ls",
+        "List the devices of this machine. Shows each device's path, transport, "
+        "driver, and number of open descriptors; '-' is what this user cannot see.",
+    )
+    add_json(parser, "a JSON array with one object a device")
+    parser.set_defaults(main=main)
+
+
+def _row(entry: listing.Entry) -> tuple[str, ...]:
+    values = (entry.path, entry.transport, entry.pid, entry.command, entry.opens)
+    state = "live" if entry.alive else "dead"
+    return (*("-" if value is None else str(value) for value in values), state)
+
+
+def main(options: argparse.Namespace) -> int:
+    found = listing.devices()
+    if options.json:
+        print(json.dumps([asdict(entry) for entry in found], indent=1))
+        return 0
+    rows = [_COLUMNS, *map(_row, found)]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(_COLUMNS))]
+    for row in rows:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths))
+        print(line.rstrip())
+    return 0

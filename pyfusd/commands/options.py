@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Options that several commands of `fusd` have."""
+
+from __future__ import annotations
+
+import argparse
+import textwrap
+from typing import Any
+
+#: In the order in which "auto" tries them.
+TRANSPORTS = ("kfusd", "cuse", "fuse")
+
+TARGET_HELP = (
+    "FILE.py:CLASS or package.module:CLASS; without :CLASS, the only device class "
+    "in it. CLASS may also be a device, or a function that returns one or a list"
+)
+
+
+def octal_mode(text: str) -> int:
+    """Permission bits as chmod(1) takes them."""
+    try:
+        mode = int(text, 8)
+    except ValueError:
+        mode = -1
+    if not 0 <= mode <= 0o777:
+        raise argparse.ArgumentTypeError(f"{text!r} is no mode such as 666 or 0600")
+    return mode
+
+
+def add_driver_options(parser: argparse.ArgumentParser) -> None:
+    """What run and trace need to make a device."""
+    parser.add_argument("--name", help="the device's name (default: as the class says)")
+    parser.add_argument(
+        "--mode", type=octal_mode, help="permission bits in octal, such as 666"
+    )
+    add_transport(parser)
+    parser.add_argument(
+        "-o",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="an argument of the class by keyword; VALUE is a Python literal, or else "
+        "a string (may be repeated)",
+    )
+
+
+def add_transport(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--transport",
+        choices=("auto", *TRANSPORTS),
+        help="default: what FUSD_TRANSPORT says, or the first that works",
+    )
+
+
+def add_json(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--json", action="store_true", help=f"print {what}")
+
+
+def new_parser(commands: Any, name: str, text: str, **more: Any) -> Any:
+    """A command's parser; text is its description and, shortened, its help."""
+    return commands.add_parser(
+        name,
+        help=text.split(".")[0].lower(),
+        description=textwrap.fill(text, 79),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **more,
+    )

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""fusd run: serves a driver's devices until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from typing import Any
+
+from pyfusd import loop
+from pyfusd.commands import loading
+from pyfusd.commands.options import TARGET_HELP, add_driver_options, new_parser
+
+
+def add_parser(commands: Any) -> None:
+    parser = new_parser(
+        commands,
+        "run",
+        "Run a driver. Prints NAME: PATH for each device, and serves until Ctrl-C or "
+        "SIGTERM.",
+        epilog="example:\n  fusd run echo.py:Echo --name echo --mode 666",
+    )
+    parser.add_argument("target", metavar="TARGET", help=TARGET_HELP)
+    add_driver_options(parser)
+    parser.set_defaults(main=main)
+
+
+def main(options: argparse.Namespace) -> int:
+    logging.basicConfig(format="fusd: %(message)s")
+    try:
+        devices = loading.devices(options)
+        loading.register(devices)
+        for device in devices:
+            print(f"{device.name}: {device.path}", flush=True)
+        loop.run(*devices)
+    except KeyboardInterrupt:
+        pass  # Before run() took over Ctrl-C: the same end.
+    finally:
+        loading.unregister()
+    return 0

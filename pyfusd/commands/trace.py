@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""fusd trace: shows the requests of a running driver, or of one that it runs."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from pyfusd import listing, loop, trace_link, tracing
+from pyfusd.commands import Failure, loading
+from pyfusd.commands.options import (
+    TARGET_HELP,
+    add_driver_options,
+    add_json,
+    new_parser,
+)
+
+_EPILOG = """\
+Each line shows the time, the client's program and thread, the request, its
+result, and how long the driver took from receiving it to answering it.
+
+A running driver can be traced if it is in Python and in pyfusd.run() or fusd
+run in its main thread, by its own user or by root, one tracer at a time.
+Requests that it held when the trace began are not shown.
+
+examples:
+  fusd trace echo
+  fusd trace --json /dev/echo > trace.jsonl
+  fusd trace echo.py:Echo --name echo
+"""
+
+
+def add_parser(commands: Any) -> None:
+    parser = new_parser(
+        commands,
+        "trace",
+        "Trace a driver's requests. Ends with Ctrl-C or with the driver.",
+        epilog=_EPILOG,
+    )
+    parser.add_argument(
+        "target",
+        metavar="TARGET",
+        help="name or path of a live device, the pid of its driver, or a driver to "
+        f"run: {TARGET_HELP}",
+    )
+    add_json(parser, "one JSON object a line")
+    add_driver_options(parser)
+    parser.set_defaults(main=main)
+
+
+def _is_driver(target: str) -> bool:
+    return ":" in target or target.endswith(".py")
+
+
+def _show(call: tracing.Call, as_json: bool) -> None:
+    print(json.dumps(call.as_dict()) if as_json else str(call), flush=True)
+
+
+def _run_traced(options: argparse.Namespace) -> int:
+    logging.basicConfig(format="fusd: %(message)s")
+    try:
+        devices = loading.devices(options)
+        loading.register(devices)
+        for device in devices:
+            print(f"{device.name}: {device.path}", file=sys.stderr, flush=True)
+        with tracing.trace(lambda call: _show(call, options.json)):
+            loop.run(*devices)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        loading.unregister()
+    return 0
+
+
+def _find(target: str) -> tuple[int, str | None]:
+    """The driver's process, and the device's path unless all are meant."""
+    found = [entry for entry in listing.devices() if entry.alive]
+    if target.isdigit():
+        return int(target), None
+    path = target if target.startswith("/") else f"/{target}"
+    for exact in (True, False):
+        for entry in found:
+            # /dev/echo, or echo in whatever directory.
+            if entry.path == target or (not exact and entry.path.endswith(path)):
+                if entry.pid is None:
+                    raise Failure(
+                        f"the kernel does not tell whose {entry.path} is: give its "
+                        "driver's pid instead"
+                    )
+                return entry.pid, entry.path
+    raise Failure(f'there is no device {target}: "fusd ls" lists those there are')
+
+
+@contextmanager
+def _attach(pid: int) -> Iterator[socket.socket]:
+    reasons = {
+        errno.ESRCH: "there is no such process here",
+        errno.EPERM: "it is another user's driver: run fusd trace as that user or root",
+        errno.EADDRINUSE: "it is being traced already: end that trace first",
+        errno.ETIMEDOUT: "it does not answer: only Python drivers in pyfusd.run() do, "
+        'in their main thread; run it with "fusd trace FILE.py:CLASS" instead',
+    }
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(trace_link.attach(pid))
+        except OSError as error:
+            number = error.errno or errno.ETIMEDOUT
+            reason = reasons.get(number, os.strerror(number))
+            raise Failure(f"cannot trace process {pid}: {reason}") from None
+        yield connection
+
+
+def _follow(connection: socket.socket, path: str | None, as_json: bool) -> None:
+    for message in trace_link.messages(connection):
+        lost = message.pop("lost", 0)
+        if lost:
+            print(f"fusd: {lost} requests are missing here", file=sys.stderr)
+        if "devices" in message:
+            names = ", ".join([path] if path else message["devices"])
+            print(f"fusd: tracing {names}", file=sys.stderr, flush=True)
+        elif path in (None, message["device"]):
+            message.pop("errno")
+            _show(tracing.Call(**message), as_json)
+    print("fusd: the driver has ended", file=sys.stderr)
+
+
+def main(options: argparse.Namespace) -> int:
+    if _is_driver(options.target):
+        return _run_traced(options)
+    for option in ("name", "mode", "transport", "settings"):
+        if getattr(options, option):
+            raise Failure(
+                f"{options.target} runs already: --name, --mode, --transport and -o "
+                "are for FILE.py:CLASS"
+            )
+    try:
+        pid, path = _find(options.target)
+        with _attach(pid) as connection:
+            _follow(connection, path, options.json)
+    except KeyboardInterrupt:
+        pass
+    return 0

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The devices of this machine, of any driver and transport."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import struct
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pyfusd.ioctl import IO
+
+_STATUS = "/dev/fusd/status"
+_STATUS_USE_BINARY = IO("F", 100)
+# fusd_status_t: name, zombie, pid, num_open.
+_STATUS_ENTRY = struct.Struct("48siii")
+_CUSE_CLASS = "/sys/class/cuse"
+_MOUNT_SOURCE = re.compile(r"fusd:(\d+):(\d+)$")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One device."""
+
+    #: Where clients find it.
+    path: str
+    transport: str
+    #: The driver's process and the name of its program, where known.
+    pid: int | None
+    command: str | None
+    #: How many descriptors of it are open on this machine, where known.
+    opens: int | None
+    #: False if the driver is gone and something of the device is left.
+    alive: bool
+
+
+def _command(pid: int) -> str | None:
+    with suppress(OSError), open(f"/proc/{pid}/comm", "rb") as file:
+        return file.read().rstrip(b"\n").decode(errors="backslashreplace")
+    return None
+
+
+def _open_descriptors() -> Counter[str] | None:
+    """How many descriptors are open on each path; None if some are hidden."""
+    if os.geteuid() != 0:
+        return None
+    counts: Counter[str] = Counter()
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            for descriptor in os.listdir(f"/proc/{process}/fd"):
+                with suppress(OSError):
+                    counts[os.readlink(f"/proc/{process}/fd/{descriptor}")] += 1
+    return counts
+
+
+def _unescape(text: str) -> str:
+    """A path of /proc/self/mountinfo, where blanks are octal."""
+    raw = re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), os.fsencode(text))
+    return os.fsdecode(raw)
+
+
+def _start_time(pid: int) -> int | None:
+    """When a process started, as proc(5) counts; None if it is gone."""
+    with suppress(OSError, ValueError, IndexError):
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    return None
+
+
+def _fuse_mounts() -> Iterator[tuple[str, int, int]]:
+    """Path, driver, and that one's start time."""
+    with open("/proc/self/mountinfo", "rb") as file:
+        for line in os.fsdecode(file.read()).splitlines():
+            fields, _, rest = line.partition(" - ")
+            kind, source = rest.split(" ")[:2]
+            match = _MOUNT_SOURCE.match(source)
+            if kind == "fuse.fusd" and match:
+                yield _unescape(fields.split(" ")[4]), int(match[1]), int(match[2])
+
+
+def _fuse(counts: Counter[str] | None) -> Iterator[Entry]:
+    for path, pid, start in _fuse_mounts():
+        yield Entry(
+            path=path,
+            transport="fuse",
+            pid=pid,
+            command=_command(pid),
+            opens=None if counts is None else counts[path],
+            alive=_start_time(pid) == start,
+        )
+
+
+def _kfusd_status() -> bytes:
+    data = b""
+    with suppress(OSError), open(_STATUS, "rb", buffering=0) as file:
+        fcntl.ioctl(file, _STATUS_USE_BINARY)
+        while chunk := file.read(_STATUS_ENTRY.size * 1024):
+            data += chunk
+    return data
+
+
+def _kfusd() -> Iterator[Entry]:
+    data = _kfusd_status()
+    whole = len(data) - len(data) % _STATUS_ENTRY.size
+    for name, zombie, pid, opens in _STATUS_ENTRY.iter_unpack(data[:whole]):
+        yield Entry(
+            path="/dev/" + os.fsdecode(name.split(b"\0")[0]),
+            transport="kfusd",
+            pid=pid,
+            command=_command(pid),
+            opens=opens,
+            alive=not zombie,
+        )
+
+
+def _cuse_drivers() -> list[int]:
+    """Who has /dev/cuse open; the kernel does not tell which device is whose."""
+    found = []
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            for descriptor in os.listdir(f"/proc/{process}/fd"):
+                with suppress(OSError):
+                    if os.readlink(f"/proc/{process}/fd/{descriptor}") == "/dev/cuse":
+                        found.append(int(process))
+                        break
+    return found
+
+
+def _cuse(counts: Counter[str] | None) -> Iterator[Entry]:
+    names: list[str] = []
+    with suppress(OSError):
+        names = sorted(os.listdir(_CUSE_CLASS))
+    if not names:
+        return
+    drivers = _cuse_drivers()
+    pid = drivers[0] if len(drivers) == 1 else None
+    for name in names:
+        # In sysfs '!' stands for '/'.
+        path = "/dev/" + name.replace("!", "/")
+        yield Entry(
+            path=path,
+            transport="cuse",
+            pid=pid,
+            command=None if pid is None else _command(pid),
+            opens=None if counts is None else counts[path],
+            alive=True,
+        )
+
+
+def devices() -> list[Entry]:
+    """All devices that this user can see, by path."""
+    counts = _open_descriptors()
+    found = [*_kfusd(), *_cuse(counts), *_fuse(counts)]
+    return sorted(found, key=lambda entry: entry.path)

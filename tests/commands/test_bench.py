@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""fusd bench: that it measures, not how fast."""
+
+import json
+import signal
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("drivers")
+
+
+def test_its_own_driver_is_measured_and_gone(fusd, root):
+    result = fusd("bench", "--json", "--count", 20, "--size", 1, "--size", 200000)
+    assert (result.returncode, result.stderr) == (0, "")
+    measured = json.loads(result.stdout)
+    assert [(m["operation"], m["size"]) for m in measured] == [
+        ("read", 1),
+        ("read", 200000),
+        ("write", 1),
+        ("write", 200000),
+    ]
+    assert {m["transport"] for m in measured} == {"fuse"}
+    assert all(m["microseconds"] > 0 for m in measured)
+
+
+def test_another_driver_s_device_is_read(start, fusd, root):
+    start("run", "drivers.py:Echo", "-o", "greeting=hello").line()
+    result = fusd("bench", root / "echo", "--count", 20, "--size", 4)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("read         4 bytes")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["/nonexistent"], "No such file"),
+        (["/dev/null"], "end of file"),
+        (["x", "--transport", "fuse"], "--transport is for our own driver"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(fusd, arguments, sentence):
+    result = fusd("bench", *arguments)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_ctrl_c_ends_it_and_its_driver(start, root):
+    running = start("bench", "--count", 10**8)
+    while not (root.parent.exists() and running.process.poll() is None):
+        pass
+    status, output, errors = running.end(signal.SIGINT)
+    assert (status, output, errors) in ((130, "", ""), (-signal.SIGINT, "", errors))

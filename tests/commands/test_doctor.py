@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""fusd doctor: that it tells the truth, which is what registering says."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyfusd
+
+TRANSPORTS = ("kfusd", "cuse", "fuse")
+NOBODY = 65534
+
+
+def works(transport, root):
+    """The truth: a device can be made."""
+    try:
+        with pyfusd.Device(f"truth-{os.getpid()}", transport=transport):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def device_root(tmp_path, monkeypatch):
+    monkeypatch.setenv("FUSD_DEV_ROOT", str(tmp_path / "dev"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_doctor_says_what_registering_finds(fusd, device_root, transport):
+    result = fusd("doctor", transport, "--json")
+    (diagnosis,) = json.loads(result.stdout)
+    assert diagnosis["transport"] == transport
+    assert diagnosis["works"] == works(transport, device_root)
+    assert result.returncode == (0 if diagnosis["works"] else 1)
+    assert (diagnosis["problem"] is None) == diagnosis["works"]
+
+
+def test_without_a_name_one_that_works_is_enough(fusd, device_root):
+    result = fusd("doctor")
+    assert [line.split(":")[0] for line in result.stdout.splitlines()
+            if not line.startswith(" ")] == list(TRANSPORTS)  # fmt: skip
+    any_works = any(works(transport, device_root) for transport in TRANSPORTS)
+    assert result.returncode == (0 if any_works else 1)
+
+
+def test_a_user_without_rights_is_told_the_command(device_root):
+    """In a process of nobody's: there is no /dev/fuse for that user."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    if not os.path.exists("/dev/fuse") or os.stat("/dev/fuse").st_mode & 0o006:
+        pytest.skip("/dev/fuse is missing or open to all users")
+    top = Path(pyfusd.__file__).parent.parent
+    script = (
+        f"import os, sys; sys.path.insert(0, {str(top)!r});"
+        "from pyfusd.commands import doctor;"
+        f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY});"
+        "found = doctor.diagnose('fuse');"
+        "print(found.works, found.commands)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        cwd="/",
+    )
+    assert result.stdout == "False ['chmod 666 /dev/fuse']\n"
+
+
+def test_doctor_leaves_nothing(fusd, device_root):
+    before = set(os.listdir("/dev"))
+    fusd("doctor")
+    assert not {name for name in set(os.listdir("/dev")) - before if "fusd" in name}
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
+    assert "fusd-doctor" not in mounts

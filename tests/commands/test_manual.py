@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The manual page and the shell's completion, against what --help says."""
+
+import argparse
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pyfusd.cli import parser
+
+TOP = Path(__file__).parent.parent.parent
+MANUAL = TOP / "docs" / "man" / "fusd.1"
+COMPLETION = TOP / "docs" / "completion" / "fusd"
+
+
+def commands():
+    (subparsers,) = (
+        action
+        for action in parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    return subparsers.choices
+
+
+def options(command):
+    return {
+        option
+        for action in command._actions
+        for option in action.option_strings
+        if option not in ("-h", "--help")
+    }
+
+
+def sections():
+    """The manual's text of each command, without its formatting."""
+    text = MANUAL.read_text(encoding="utf-8").replace("\\-", "-")
+    text = text.partition(".SH COMMANDS")[2].partition(".SH EXIT STATUS")[0]
+    parts = re.split(r"^\.SS fusd (\w+)$", text, flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+def test_the_manual_has_every_command():
+    assert list(sections()) == list(commands())
+
+
+@pytest.mark.parametrize("name", list(commands()))
+def test_the_manual_has_every_option_and_no_other(name):
+    named = set(re.findall(r"(?<![\w-])--?[a-z]+", sections()[name]))
+    assert named == options(commands()[name])
+
+
+@pytest.mark.parametrize("name", ["FUSD_TRANSPORT", "FUSD_DEV_ROOT"])
+def test_the_manual_has_the_environment(name):
+    assert f".B {name}" in MANUAL.read_text(encoding="utf-8")
+
+
+def test_the_manual_s_exit_statuses_are_those_of_help():
+    text = MANUAL.read_text(encoding="utf-8").partition(".SH EXIT STATUS")[2]
+    text = text.partition(".SH ENVIRONMENT")[0]
+    in_manual = re.findall(r"^\.B (\d+)$", text, flags=re.M)
+    assert in_manual == re.findall(r"^  (\d+) ", parser().epilog, flags=re.M)
+
+
+def test_the_manual_formats_without_a_warning():
+    if not shutil.which("groff"):
+        pytest.skip("groff is not installed")
+    result = subprocess.run(
+        ["groff", "-man", "-Tascii", "-ww", "-z", str(MANUAL)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stderr == ""
+
+
+def complete(*words):
+    """What the shell offers for the last of the words."""
+    script = (
+        f'. "{COMPLETION}"; fusd() {{ :; }}; COMP_WORDS=("$@");'
+        "COMP_CWORD=$(($# - 1)); _fusd; printf '%s\\n' \"${COMPREPLY[@]}\""
+    )
+    result = subprocess.run(
+        ["bash", "-c", script, "bash", "fusd", *words],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd="/",
+    )
+    assert result.stderr == ""
+    return set(result.stdout.split())
+
+
+def test_the_shell_completes_commands():
+    assert complete("") >= set(commands())
+
+
+@pytest.mark.parametrize("name", list(commands()))
+def test_the_shell_completes_every_option(name):
+    assert {o for o in complete(name, "-") if o != "--help"} == options(
+        commands()[name]
+    )
+
+
+def test_the_shell_completes_values():
+    assert complete("run", "--transport", "") >= {"auto", "kfusd", "cuse", "fuse"}
+    assert complete("bench", "--cores", "o") == {"one"}
+
+
+@pytest.mark.parametrize("name", list(commands()))
+def test_every_command_has_help(name, fusd):
+    result = fusd(name, "--help")
+    assert result.returncode == 0
+    assert f"usage: fusd {name}" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= 80

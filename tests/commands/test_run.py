@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""fusd run: what it loads, how it fails, how it ends."""
+
+import os
+import signal
+import stat
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.usefixtures("drivers")
+
+
+def content(path):
+    return Path(path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_driver_runs_until_a_signal(start, root, number):
+    running = start("run", "drivers.py:Echo", "--name", "sub/mine", "--mode", "640")
+    path = root / "sub" / "mine"
+    assert running.line() == f"sub/mine: {path}"
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o640
+    path.write_text("hi", encoding="utf-8")
+    assert content(path) == "hi"
+    assert running.end(number) == (0, "", "")
+    assert not path.exists()
+
+
+def test_a_module_on_the_path_is_a_target(start, root):
+    running = start("run", "drivers:Echo")
+    assert running.line() == f"echo: {root}/echo"
+
+
+def test_settings_are_literals_or_strings(start, root):
+    running = start("run", "drivers.py:Echo", "-o", "greeting=it's", "-o", "number=3")
+    running.line()
+    assert content(root / "echo") == "it's" * 3
+
+
+def test_an_instance_is_a_target(start, root):
+    running = start("run", "drivers.py:instance", "--mode", "600")
+    assert running.line() == f"instance: {root}/instance"
+
+
+def test_a_function_may_make_several(start, root):
+    running = start("run", "drivers.py:several")
+    assert [running.line(), running.line()] == [
+        f"one: {root}/one",
+        f"two: {root}/two",
+    ]
+
+
+def test_a_class_without_a_name_of_its_own_is_named_for_itself(start, root):
+    running = start("run", "drivers.py:Holding")
+    assert running.line() == f"holding: {root}/holding"
+
+
+def test_the_only_class_need_not_be_named(start, root, tmp_path):
+    (tmp_path / "single.py").write_text(
+        "import pyfusd\nclass Alone(pyfusd.Device):\n    pass\n", encoding="utf-8"
+    )
+    assert start("run", "single.py").line() == f"alone: {root}/alone"
+
+
+def test_a_driver_that_raises_goes_on_and_says_so(start, root):
+    running = start("run", "drivers.py:Echo")
+    running.line()
+    with pytest.raises(OSError, match="Input/output error"):
+        (root / "echo").write_text("raise", encoding="utf-8")
+    assert "write() failed" in running.error_line()
+    (root / "echo").write_text("on", encoding="utf-8")
+    assert content(root / "echo") == "on"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["missing.py:Echo"], "there is no file missing.py"),
+        (["missing_module:Echo"], "there is no module missing_module"),
+        (["drivers.py:Nobody"], "drivers.py has no Nobody"),
+        (["drivers.py"], "write drivers.py:Echo or drivers.py:Holding"),
+        (["drivers.py:nothing"], "which is no device"),
+        (["drivers.py:broken"], "RuntimeError: no hardware"),
+        (["drivers.py:several", "--name", "x"], "--name is for one device"),
+        (["drivers.py:Echo", "-o", "speed=9600", "-o", "x"], "-o x is not KEY=VALUE"),
+        (["drivers.py:Holding", "-o", "speed=9600"], "takes no argument speed"),
+        (["drivers.py:Echo", "--name", "a//b"], "a//b: "),
+        (["json:loads"], "json:loads cannot be made"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(fusd, root, arguments, sentence):
+    result = fusd("run", *arguments)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("fusd: ")
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("import nonsense\n", "No module named 'nonsense'"),
+        ("def f(:\n", "bad.py, line 1"),
+        ("\n1 / 0\n", "bad.py, line 2: ZeroDivisionError"),
+        ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
+    ],
+)
+def test_a_file_that_does_not_load_says_where(fusd, root, tmp_path, text, sentence):
+    (tmp_path / "bad.py").write_text(text, encoding="utf-8")
+    result = fusd("run", "bad.py:X")
+    assert result.returncode == 1
+    assert result.stderr.startswith("fusd: bad.py does not load: ")
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_taken_name_is_one_sentence(start, fusd, root):
+    start("run", "drivers.py:Echo").line()
+    result = fusd("run", "drivers.py:Echo")
+    assert result.returncode == 1
+    assert "another driver" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["nonsense"], ["run"], ["run", "x.py", "--mode", "9"], ["ls", "--bad"]],
+)
+def test_a_wrong_command_line_is_status_2(fusd, arguments):
+    result = fusd(*arguments)
+    assert result.returncode == 2
+    assert "usage: fusd" in result.stderr

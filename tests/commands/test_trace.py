@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""fusd trace: of a driver it runs, and of one that runs already."""
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+
+import pytest
+
+import pyfusd
+
+pytestmark = pytest.mark.usefixtures("drivers")
+
+
+def lines_until(running, operation, count=1):
+    """JSON lines up to the count-th of an operation."""
+    calls = []
+    while sum(call["operation"] == operation for call in calls) < count:
+        line = running.line()
+        assert line, running.process.stderr.read()
+        calls.append(json.loads(line))
+    return calls
+
+
+@pytest.fixture(params=["wrapped", "attached"])
+def traced(request, start, root):
+    """traced(class) gives a trace in JSON, and the device's path."""
+
+    def run(name, *options):
+        target = f"drivers.py:{name}"
+        if request.param == "wrapped":
+            trace = start("trace", "--json", target, "--name", "device", *options)
+            assert trace.error_line() == f"device: {root}/device"
+        else:
+            start("run", target, "--name", "device", *options).line()
+            trace = start("trace", "--json", root / "device")
+            assert trace.error_line() == f"fusd: tracing {root}/device"
+        return trace, root / "device"
+
+    return run
+
+
+def test_a_cat_is_seen_with_pid_sizes_offsets_and_latencies(traced):
+    trace, path = traced("Echo", "-o", "greeting=hello")
+    if path.read_bytes() != b"hello":  # Not by a process of ours: no call is lost.
+        pytest.fail("the driver does not answer")
+    lines_until(trace, "close")
+    cat = subprocess.Popen(["cat", path], stdout=subprocess.PIPE)
+    assert cat.communicate()[0] == b"hello"
+    calls = lines_until(trace, "close")
+    assert {(call["pid"], call["command"]) for call in calls} == {(cat.pid, "cat")}
+    assert [call["operation"] for call in calls] == ["open", "read", "read", "close"]
+    reads = [(c["size"], c["offset"], c["result"]) for c in calls[1:3]]
+    assert reads == [(131072, 0, 5), (131072, 5, 0)]
+    assert all(0 < call["microseconds"] < 20e6 for call in calls)
+    assert all(call["device"] == str(path) and not call["held"] for call in calls)
+
+
+def test_ioctls_show_number_argument_and_errno(traced):
+    trace, path = traced("Echo")
+    descriptor = os.open(path, os.O_RDWR)
+    fcntl.ioctl(descriptor, pyfusd.IOWR("T", 1, 8), bytearray(8))
+    for number in (pyfusd.IO("T", 2), pyfusd.IO("T", 3)):
+        with pytest.raises(OSError):
+            fcntl.ioctl(descriptor, number, 42)
+    os.close(descriptor)
+    calls = [c for c in lines_until(trace, "close") if c["operation"] == "ioctl"]
+    fields = ("request", "size", "argument", "result", "errno")
+    assert [tuple(call[field] for field in fields) for call in calls] == [
+        (pyfusd.IOWR("T", 1, 8), 8, None, 0, None),
+        (pyfusd.IO("T", 2), None, 42, -16, "EBUSY"),
+        (pyfusd.IO("T", 3), None, 42, -25, "ENOTTY"),
+    ]
+
+
+def test_a_callback_that_raises_shows_as_eio(traced):
+    trace, path = traced("Echo")
+    with pytest.raises(OSError):
+        path.write_bytes(b"raise")
+    (write,) = [c for c in lines_until(trace, "close") if c["operation"] == "write"]
+    assert (write["size"], write["result"], write["errno"]) == (5, -5, "EIO")
+
+
+def test_a_held_request_shows_when_it_is_answered(traced):
+    trace, path = traced("Holding")
+    reader = subprocess.Popen(["head", "-c4", path], stdout=subprocess.PIPE)
+    lines_until(trace, "open")
+    writer = os.open(path, os.O_WRONLY)
+    answered = threading.Thread(target=answer, args=(writer, reader))
+    answered.start()
+    assert reader.communicate()[0] == b"done"
+    answered.join()
+    os.close(writer)
+    calls = lines_until(trace, "read")
+    (read,) = [call for call in calls if call["operation"] == "read"]
+    assert (read["pid"], read["result"], read["held"]) == (reader.pid, 4, True)
+
+
+def answer(writer, reader):
+    """Writes until the read was there to be answered."""
+    while reader.poll() is None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(writer, b"done")
+
+
+def test_the_text_is_one_line_a_request(start, root):
+    start("run", "drivers.py:Echo", "-o", "greeting=hello").line()
+    trace = start("trace", "echo")
+    trace.error_line()
+    subprocess.run(["cat", root / "echo"], stdout=subprocess.DEVNULL, check=True)
+    pattern = (
+        r"\d\d:\d\d:\d\d\.\d{6} \S+\[\d+\] "
+        r"(open\(O_RDONLY\S*\) = 0|read\(\d+ bytes at \d+\) = \d+|close\(\) = 0)"
+        r"  \d+\.\d+ [um]s"
+    )
+    for _ in range(4):
+        assert re.fullmatch(pattern, trace.line())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_driver_goes_on_when_the_trace_ends(start, root, number):
+    driver = start("run", "drivers.py:Echo", "-o", "greeting=hello")
+    driver.line()
+    for _ in range(2):
+        trace = start("trace", driver.process.pid)
+        assert trace.error_line() == f"fusd: tracing {root}/echo"
+        assert (root / "echo").read_bytes() == b"hello"
+        status, _, errors = trace.end(number)
+        assert status == (0 if number == signal.SIGINT else -number)
+        assert errors == ""
+        assert (root / "echo").read_bytes() == b"hello"
+    assert driver.end(signal.SIGINT) == (0, "", "")
+
+
+def test_the_trace_ends_with_the_driver(start, root):
+    driver = start("run", "drivers.py:Echo")
+    driver.line()
+    trace = start("trace", "echo")
+    trace.error_line()
+    driver.end(signal.SIGTERM)
+    output, errors = trace.process.communicate(timeout=20)
+    assert (trace.process.returncode, output) == (0, "")
+    assert errors == "fusd: the driver has ended\n"
+
+
+def test_only_the_named_device_of_a_driver_shows(start, root):
+    driver = start("run", "drivers.py:several")
+    driver.line(), driver.line()
+    trace = start("trace", "--json", "two")
+    trace.error_line()
+    for name in ("one", "two"):
+        (root / name).write_bytes(b"x")
+    assert {c["device"] for c in lines_until(trace, "close")} == {f"{root}/two"}
+
+
+def test_a_second_trace_of_a_driver_is_refused(start, fusd, root):
+    start("run", "drivers.py:Echo").line()
+    first = start("trace", "--json", "echo")
+    first.error_line()
+    second = fusd("trace", "echo")
+    assert second.returncode == 1
+    assert "it is being traced already" in second.stderr
+    (root / "echo").write_bytes(b"x")
+    assert lines_until(first, "close")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["nobody"], "there is no device nobody"),
+        (["1234567"], "there is no such process"),
+        (["x", "--name", "y"], "x runs already"),
+        (["missing.py:X"], "there is no file missing.py"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(fusd, arguments, sentence):
+    result = fusd("trace", *arguments)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_process_that_is_no_driver_is_told_apart_and_unharmed(fusd, monkeypatch):
+    sleeper = subprocess.Popen(["sleep", "1000"])
+    try:
+        result = fusd("trace", sleeper.pid)
+        assert result.returncode == 1
+        assert "only Python drivers" in result.stderr
+        assert sleeper.poll() is None
+    finally:
+        sleeper.kill()
+        sleeper.wait()
