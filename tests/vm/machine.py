@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""One run of a virtual machine: QEMU, emulating, since KVM is not everywhere."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import initramfs
+import kernel_log
+from kernels import TOP, say
+
+APPEND = [
+    "console=ttyS0",
+    "ignore_loglevel",
+    "printk.time=1",
+    "panic=-1",
+    "panic_on_oops=1",
+    # A busy host makes an emulated CPU stand still for long.
+    "nosoftlockup",
+    "rcupdate.rcu_cpu_stall_timeout=120",
+    # What an emulated CPU pays most for, and no test is about.
+    "mitigations=off",
+    "audit=0",
+    "apparmor=0",
+    "selinux=0",
+    "tsc=reliable",
+]
+
+
+def qemu_command(kernel, archive, job, arguments):
+    cpus, processor = arguments.cpus, "max,-la57"
+    accelerator = "tcg,thread=multi"
+    extra = []
+    if arguments.icount:
+        # "rep movsb" would count each byte as an instruction.
+        cpus, processor = 1, "max,-la57,-erms,-fsrm"
+        accelerator = "tcg"
+        extra = ["-icount", "shift=0,sleep=off"]
+
+    def share(tag, path, *options):
+        device = ["local", f"path={path}", f"mount_tag={tag}", "security_model=none"]
+        return ["-virtfs", ",".join([*device, "multidevs=remap", *options])]
+
+    return [
+        *["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot"],
+        *["-machine", "pc", "-accel", accelerator, "-cpu", processor],
+        *["-smp", str(cpus), "-m", arguments.memory, *extra],
+        *["-display", "none", "-serial", f"file:{job / 'console'}"],
+        *["-kernel", str(kernel.image), "-initrd", str(archive)],
+        *["-append", " ".join(APPEND)],
+        *["-chardev", "stdio,id=output,signal=off", "-device", "virtio-serial-pci"],
+        *["-device", "virtserialport,nr=1,chardev=output,name=output"],
+        *share("host", "/", "readonly=on"),
+        *share("job", job),
+    ]
+
+
+def write_job(job, kernel, module, arguments):
+    (job / "out").mkdir()
+    (job / "top").write_text(str(TOP))
+    (job / "modules").write_text(str(kernel.modules))
+    (job / "command").write_text(shlex.join(arguments.command) + "\n")
+    if module:
+        (job / "module").write_text(str(module))
+
+
+def wait(process, timeout):
+    """The exit status of QEMU, or None if it had to be ended."""
+    try:
+        return process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def judge(kernel, job, qemu_status, arguments):
+    """Says what is wrong, and returns the exit status of the whole."""
+    log = kernel_log.read(job / "console")
+    complaints = [f"kernel: {line}" for line in kernel_log.complaints(log)]
+    if (job / "complaints").exists():
+        complaints += (job / "complaints").read_text().splitlines()
+    for complaint in complaints:
+        say(complaint)
+    kept = kernel.directory / "console.log"
+    shutil.copy(job / "console", kept)
+    if qemu_status is None:
+        say(f"ended after --timeout {arguments.timeout:g} s; kernel log: {kept}")
+        return 124
+    if not (job / "status").exists():
+        say(f"the guest ended before its command did; kernel log: {kept}")
+        sys.stderr.writelines(f"| {line}\n" for line in log[-40:])
+        return 99
+    status = int((job / "status").read_text())
+    if complaints:
+        say(f"kernel log: {kept}")
+    return status or (99 if complaints else 0)
+
+
+def keep_results(kernel, job):
+    out = kernel.directory / "out"
+    out.mkdir(exist_ok=True)
+    shutil.copytree(job / "out", out, dirs_exist_ok=True)
+
+
+def run(kernel, module, arguments):
+    if not shutil.which("qemu-system-x86_64"):
+        say("qemu-system-x86_64 is missing: run tools/setup vm")
+        return 98
+    archive = initramfs.make(kernel)
+    with tempfile.TemporaryDirectory(prefix="job-", dir=kernel.directory) as name:
+        job = Path(name)
+        write_job(job, kernel, module, arguments)
+        started = time.monotonic()
+        process = subprocess.Popen(
+            qemu_command(kernel, archive, job, arguments),
+            stdin=subprocess.PIPE,  # at whose end QEMU would close the output
+            env={**os.environ, "TMPDIR": name},
+        )
+        status = judge(kernel, job, wait(process, arguments.timeout), arguments)
+        keep_results(kernel, job)
+    took = time.monotonic() - started
+    say(f"Linux {kernel.release}: exit status {status} after {took:.1f} s")
+    return status
