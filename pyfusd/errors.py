@@ -19,6 +19,8 @@ def log_callback_failure(device: Any, operation: str, error: BaseException) -> N
         device.path or device.name,
         operation,
         exc_info=error,
+        # For handlers that want one device's failures only, as testing's does.
+        extra={"fusd_device": device},
     )
 
 

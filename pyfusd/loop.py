@@ -8,7 +8,7 @@ import os
 import selectors
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
@@ -168,6 +168,28 @@ def _signals_end(loop: _Loop) -> Iterator[None]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def serve(devices: tuple[Any, ...], ready: Callable[[], object] | None = None) -> None:
+    """run(), which explains it; calls ready once the devices are served."""
+    loop = _Loop()
+    with ExitStack() as stack:
+        stack.enter_context(_running(loop))
+        stack.enter_context(_signals_end(loop))
+        stack.enter_context(trace_link.answering())
+        try:
+            for device in devices:
+                if not device.registered:
+                    device.register()  # Which adds it: see added().
+                    stack.callback(device.unregister)
+            for device in devices or registered_devices():
+                if device.registered:
+                    loop.add(device)
+            if ready:
+                ready()
+            loop.run()
+        except KeyboardInterrupt:
+            pass
+
+
 def run(*devices: Any) -> None:
     """Serves devices until SIGINT or SIGTERM, or until none is left.
 
@@ -183,19 +205,4 @@ def run(*devices: Any) -> None:
     Raises OSError for what register() raises, and SystemExit if a callback
     did.
     """
-    loop = _Loop()
-    with ExitStack() as stack:
-        stack.enter_context(_running(loop))
-        stack.enter_context(_signals_end(loop))
-        stack.enter_context(trace_link.answering())
-        try:
-            for device in devices:
-                if not device.registered:
-                    device.register()  # Which adds it: see added().
-                    stack.callback(device.unregister)
-            for device in devices or registered_devices():
-                if device.registered:
-                    loop.add(device)
-            loop.run()
-        except KeyboardInterrupt:
-            pass
+    serve(devices)

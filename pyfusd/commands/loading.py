@@ -7,7 +7,6 @@ import argparse
 import ast
 import importlib
 import importlib.util
-import inspect
 import os
 import sys
 import traceback
@@ -16,6 +15,7 @@ from typing import Any
 
 from pyfusd import Device
 from pyfusd._core import registered_devices
+from pyfusd._signatures import needs, takes
 from pyfusd.commands import Failure
 
 
@@ -104,29 +104,17 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
     return settings
 
 
-def _takes(callable_: Any, name: str) -> bool:
-    parameters = inspect.signature(callable_).parameters
-    return name in parameters or any(
-        p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()
-    )
-
-
-def _needs(callable_: Any, name: str) -> bool:
-    parameter = inspect.signature(callable_).parameters.get(name)
-    return parameter is not None and parameter.default is inspect.Parameter.empty
-
-
 def _make(maker: Any, options: argparse.Namespace, target: str) -> Any:
     """Calls a class or function with what it takes of the options."""
     arguments = _settings(options.settings)
     for key in arguments:
-        if not _takes(maker, key):
+        if not takes(maker, key):
             raise Failure(f"{target} takes no argument {key}: see its definition")
     for key in ("name", "mode", "transport"):
         value = getattr(options, key)
-        if value is not None and _takes(maker, key):
+        if value is not None and takes(maker, key):
             arguments.setdefault(key, value)
-    if _needs(maker, "name"):
+    if needs(maker, "name"):
         arguments.setdefault("name", maker.__name__.lower())
     try:
         return maker(**arguments)

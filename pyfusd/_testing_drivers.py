@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Drivers that the pytest plugin runs, in a thread or in a process."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import json
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pyfusd import loop
+from pyfusd._signatures import needs
+from pyfusd.device import Device
+from pyfusd.errors import logger
+
+#: How long a driver gets to start, and to end.
+SECONDS = 30.0
+#: A driver that fails at each request says the same again and again.
+MOST_FAILURES = 20
+
+_numbers = itertools.count()
+
+
+class RunningDriver:
+    """A driver that the fixture fusd_device runs."""
+
+    #: Where clients find the device.
+    path: str
+    #: The transport it is on.
+    transport: str
+    #: The process it runs in.
+    pid: int
+
+    def __fspath__(self) -> str:
+        return self.path
+
+    def __str__(self) -> str:
+        return self.path
+
+    @property
+    def device(self) -> Any:
+        """The Device itself; of a driver in a process of its own, an error."""
+        raise AttributeError("the device lives in another process: use process=False")
+
+    def stop(self) -> None:
+        """Ends the driver and takes the device away; more than once is fine."""
+        raise NotImplementedError
+
+    def take_failures(self) -> list[str]:
+        """What callbacks raised so far; the test does not fail for these."""
+        raise NotImplementedError
+
+
+class FailureHandler(logging.Handler):
+    """Collects the log's exceptions of one device's callbacks."""
+
+    def __init__(self, device: Device, sink: Callable[[str], object]) -> None:
+        super().__init__(logging.ERROR)
+        self._device = device
+        self._sink = sink
+        self._left = MOST_FAILURES
+        self.setFormatter(logging.Formatter("%(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if getattr(record, "fusd_device", None) is not self._device or not self._left:
+            return
+        self._left -= 1
+        self._sink(self.format(record))
+
+
+def make_device(driver: Any, arguments: dict[str, Any]) -> Device:
+    """The device of a class, a function, or itself."""
+    if isinstance(driver, Device):
+        if arguments:
+            raise TypeError("arguments are for a class; a device has its own already")
+        return driver
+    if needs(driver, "name"):
+        name = f"{driver.__name__.lower()}-{os.getpid()}-{next(_numbers)}"
+        arguments = {"name": name, **arguments}
+    device = driver(**arguments)
+    if not isinstance(device, Device):
+        raise TypeError(f"{driver!r} makes {device!r}, which is no pyfusd.Device")
+    return device
+
+
+class ThreadDriver(RunningDriver):
+    """Serves a device in a thread of this process."""
+
+    def __init__(self, driver: Any, arguments: dict[str, Any]) -> None:
+        self._device = make_device(driver, arguments)
+        self._failures: list[str] = []
+        self._error: BaseException | None = None
+        self._is_ready = threading.Event()
+        self._handler = FailureHandler(self._device, self._failures.append)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        logger.addHandler(self._handler)
+        self._thread.start()
+        self._is_ready.wait()
+        if self._error:
+            logger.removeHandler(self._handler)
+            raise self._error
+        self.path = self._device.path
+        self.transport = self._device.transport
+        self.pid = os.getpid()
+
+    @property
+    def device(self) -> Any:
+        return self._device
+
+    def _serve(self) -> None:
+        try:
+            loop.serve((self._device,), self._is_ready.set)
+        except BaseException as error:
+            self._error = error
+            if self._is_ready.is_set():
+                self._failures.append(f"run() ended: {error!r}")
+        finally:
+            self._is_ready.set()
+
+    def stop(self) -> None:
+        self._device.unregister()
+        self._thread.join(SECONDS)
+        if self._thread.is_alive():
+            self._failures.append(f"a callback did not end within {SECONDS:.0f} s")
+        logger.removeHandler(self._handler)
+
+    def take_failures(self) -> list[str]:
+        failures = self._failures[:]
+        del self._failures[: len(failures)]
+        return failures
+
+
+def _source(driver: Any) -> tuple[str, str]:
+    """The file and the name in it by which another process finds a class."""
+    name = getattr(driver, "__qualname__", "")
+    if isinstance(driver, Device) or not name or "<" in name:
+        raise TypeError(
+            f"process=True needs a class or function at the top level of a file, not "
+            f"{driver!r}: move it there"
+        )
+    return str(Path(inspect.getfile(driver)).resolve()), name
+
+
+class ProcessDriver(RunningDriver):
+    """Runs a driver in a Python process of its own."""
+
+    def __init__(self, driver: Any, arguments: dict[str, Any]) -> None:
+        file, name = _source(driver)
+        order = {
+            "file": file,
+            "module": driver.__module__,
+            "name": name,
+            "path": sys.path,
+        }
+        self._events: list[dict[str, Any]] = []
+        self._receiver, sender = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "pyfusd._testing_process", str(sender)],
+                stdin=subprocess.PIPE,
+                pass_fds=[sender],
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                },
+                # The terminal's Ctrl-C is pytest's; the driver ends after it.
+                start_new_session=True,
+            )
+        finally:
+            os.close(sender)
+        self.pid = self._process.pid
+        self._reports = os.fdopen(self._receiver, encoding="utf-8")
+        self._failures: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._is_ready = threading.Event()
+        self._reader.start()
+        try:
+            self._begin(json.dumps(order).encode() + b"\n" + pickle.dumps(arguments))
+        except BaseException:
+            self.stop()
+            raise
+
+    def _begin(self, order: bytes) -> None:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # It failed to start: it says why.
+            self._process.stdin.write(order)
+            self._process.stdin.flush()
+        self._is_ready.wait(SECONDS)
+        for event in self._events:
+            if event["event"] == "ready":
+                self.path, self.transport = event["path"], event["transport"]
+                return
+            if event["event"] == "error":
+                raise OSError(event["errno"], event["text"])
+        reason = "\n".join(self.take_failures()) or "it said nothing"
+        raise RuntimeError(f"the driver's process did not start: {reason}")
+
+    def _read(self) -> None:
+        for line in self._reports:
+            event = json.loads(line)
+            if event["event"] == "failure":
+                self._failures.append(event["text"])
+            else:
+                self._events.append(event)
+                self._is_ready.set()
+        self._is_ready.set()
+
+    def stop(self) -> None:
+        process = self._process
+        assert process.stdin is not None
+        if process.stdin.closed:
+            return
+        # The end of its input is its end too, also if this process is killed.
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        try:
+            status = process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = process.wait()
+        self._reader.join(SECONDS)
+        self._reports.close()
+        if status < 0:
+            name = signal.Signals(-status).name
+            self._failures.append(f"the driver's process was ended by {name}")
+        elif status > 0:
+            self._failures.append(f"the driver's process ended with status {status}")
+
+    def take_failures(self) -> list[str]:
+        failures = self._failures[:]
+        del self._failures[: len(failures)]
+        return failures

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The pytest plugin: the fixture fusd_device runs a driver for one test.
+
+pytest finds it by itself once pyfusd is installed. docs/testing-with-mocks.md
+shows it at work.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+import pytest
+
+from pyfusd._testing_drivers import ProcessDriver, RunningDriver, ThreadDriver
+from pyfusd.device import Device
+
+__all__ = ["RunningDriver", "StartDriver", "fusd_device"]
+
+_STARTED = pytest.StashKey[list[RunningDriver]]()
+
+
+class StartDriver(Protocol):
+    """What the fixture fusd_device is: call it to run a driver."""
+
+    def __call__(
+        self,
+        driver: Device | Callable[..., Device],
+        *,
+        process: bool = False,
+        **arguments: Any,
+    ) -> RunningDriver: ...
+
+
+class _DevicesDirectory:
+    """Where the fuse transport makes its files: made when first needed.
+
+    In a short temporary directory, for clients that do not take long paths.
+    """
+
+    def __init__(self) -> None:
+        self._made: str | None = None
+
+    def enter(self, stack: ExitStack) -> None:
+        """Sets FUSD_DEV_ROOT until the stack unwinds, unless the user did."""
+        if self._made or "FUSD_DEV_ROOT" in os.environ:
+            return
+        self._made = tempfile.mkdtemp(prefix="fusd-")
+        stack.callback(shutil.rmtree, self._made, ignore_errors=True)
+        os.environ["FUSD_DEV_ROOT"] = os.path.join(self._made, "dev")
+        stack.callback(os.environ.pop, "FUSD_DEV_ROOT", None)
+
+
+@pytest.fixture
+def fusd_device(request: pytest.FixtureRequest) -> Iterator[StartDriver]:
+    """Runs drivers until the test ends: ``fusd_device(Sensor).path``.
+
+    ``fusd_device(driver, process=False, **arguments)`` takes a class derived
+    from pyfusd.Device, or a function that makes a device, with its arguments
+    by keyword; or a device, which must not be registered. A ``name`` that the
+    class needs and nobody gave is made up, different in each call.
+
+    The driver runs in a thread of the test's process, where the test can look
+    at the device itself (``.device``), or with ``process=True`` in a process
+    of its own; the class must then be at the top level of its file.
+
+    The result has the ``path`` for the client, and is itself a path for
+    open(). A callback that raises anything but OSError fails the test, unless
+    the test itself takes the failures with ``take_failures()``. After the test
+    nothing is left: no device, no file, no thread, no process.
+    """
+    drivers: list[RunningDriver] = request.node.stash.setdefault(_STARTED, [])
+    directory = _DevicesDirectory()
+    with ExitStack() as stack:
+
+        def start(
+            driver: Device | Callable[..., Device],
+            *,
+            process: bool = False,
+            **arguments: Any,
+        ) -> RunningDriver:
+            directory.enter(stack)
+            kind = ProcessDriver if process else ThreadDriver
+            running = kind(driver, arguments)
+            drivers.append(running)
+            stack.callback(running.stop)
+            return running
+
+        yield start
+
+
+def _failures(item: pytest.Item) -> list[str]:
+    """Stops the drivers of a test that ran; what went wrong in them."""
+    drivers = item.stash.get(_STARTED, [])
+    for driver in drivers:
+        driver.stop()
+    return [failure for driver in drivers for failure in driver.take_failures()]
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
+    """Fails the test itself, and not its clean-up, if its drivers failed."""
+    outcome = yield
+    failures = _failures(item)
+    if not failures:
+        return
+    text = "\n\n".join(failures)
+    if outcome.excinfo is None:
+        error = pytest.fail.Exception(f"a driver failed:\n\n{text}", pytrace=False)
+        outcome.force_exception(error)
+    else:
+        item.add_report_section("call", "failures of drivers", text)

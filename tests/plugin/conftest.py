@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Fixtures of the tests of the pytest plugin: test suites of a user."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+import pyfusd
+
+pytest_plugins = ["pytester"]
+
+MOCKS = """
+import os, signal, sys, threading
+import pytest
+import pyfusd
+
+class Sensor(pyfusd.Device):
+    def __init__(self, name, mode=0o600, *, value=b"21.5"):
+        super().__init__(name, mode)
+        self.value = value
+
+    def read(self, file, buf, offset):
+        return self.value[offset:]
+
+    def write(self, file, buf, offset):
+        text = bytes(buf)
+        if text == b"raise":
+            raise ValueError("no such register")
+        if text == b"refuse":
+            raise OSError(16, "busy")
+        if text == b"crash":
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.value = text
+        return len(buf)
+
+    def ioctl(self, file, request, data):
+        return os.getpid() & 0xffff
+
+def content(path):
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
+
+def send(path, data):
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, data)
+    finally:
+        os.close(descriptor)
+"""
+
+
+@pytest.fixture(autouse=True)
+def works():
+    problem = pyfusd.transport_problem("fuse")
+    if problem:
+        pytest.skip(problem)
+
+
+@pytest.fixture
+def run(pytester, monkeypatch):
+    """run(test functions, ...) runs a user's test file in a process of its own."""
+    monkeypatch.setenv("FUSD_TRANSPORT", "fuse")
+    monkeypatch.delenv("FUSD_DEV_ROOT", raising=False)
+    left = {entry for entry in os.listdir("/tmp") if entry.startswith("fusd-")}
+
+    def run(text, *options):
+        pytester.makepyfile(test_mine=MOCKS + text)
+        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
+
+    yield run
+    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
+    assert "sensor-" not in mounts
+    now = {entry for entry in os.listdir("/tmp") if entry.startswith("fusd-")}
+    assert not {
+        entry for entry in now - left if "sensor" in str(os.listdir(f"/tmp/{entry}"))
+    }
