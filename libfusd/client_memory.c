@@ -52,8 +52,8 @@ static bool has_room(const struct fusd_request *request, size_t length,
 	       count + (is_written ? 2 : 1) <= MAX_REGIONS;
 }
 
-static struct fusd_region *region_new(unsigned long address, size_t length,
-				      bool is_written)
+struct fusd_region *fusd_region_new(unsigned long address, size_t length,
+				    bool is_written)
 {
 	const size_t alignment = _Alignof(struct fusd_region);
 	size_t size = sizeof(struct fusd_region) + length;
@@ -65,6 +65,7 @@ static struct fusd_region *region_new(unsigned long address, size_t length,
 			.address = address,
 			.length = length,
 			.is_written = is_written,
+			.is_asked = true,
 		};
 	return region;
 }
@@ -90,15 +91,17 @@ static int ask(struct fusd_request *request, unsigned long address,
 	int error;
 
 	*region = find(request, address, length, is_written);
-	if (*region)
+	if (*region) {
+		(*region)->is_asked = true;
 		return (*region)->is_fetched ? 0 : -EAGAIN;
+	}
 	if (address > UINTPTR_MAX - length)
 		return -EFAULT;
 	if (!request->device->transport->fetch)
 		return -ENOTTY;
 	if (!has_room(request, length, is_written))
 		return -E2BIG;
-	*region = region_new(address, length, is_written);
+	*region = fusd_region_new(address, length, is_written);
 	if (!*region)
 		return -ENOMEM;
 	error = add(request, *region);
@@ -140,15 +143,27 @@ int fusd_client_memory_store(struct fusd_request *request)
 	return error;
 }
 
-void fusd_client_memory_free(struct fusd_request *request)
+void fusd_region_free_all(struct fusd_region *regions)
 {
-	struct fusd_region *region, *next;
+	struct fusd_region *next;
 
-	for (region = request->regions; region; region = next) {
-		next = region->next;
-		free(region);
+	for (; regions; regions = next) {
+		next = regions->next;
+		free(regions);
 	}
-	request->regions = NULL;
+}
+
+int fusd_client_memory_retry(struct fusd_request *request)
+{
+	const struct fusd_region *region = request->regions;
+
+	while (region && region->is_fetched)
+		region = region->next;
+	/* Nothing is missing: the callback would say so for ever. */
+	if (!region)
+		return -EIO;
+	request->is_retry = true;
+	return 0;
 }
 
 /* 0 for a thread that the driver's process namespace does not have. */

@@ -57,7 +57,8 @@ static ssize_t dispatch_ioctl(struct fusd_request *request)
 	request->in_ioctl = true;
 	result = ops->ioctl(&request->file, (int)fops->cmd, argument);
 	request->in_ioctl = false;
-	return result;
+	return result == -FUSD_RETRY ? fusd_client_memory_retry(request) :
+				       result;
 }
 
 static ssize_t dispatch_poll_diff(struct fusd_request *request)

@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -37,7 +38,7 @@ static _Thread_local struct receiving *receiving;
 /* Devices share the pool of memory blocks, so no two files share an id. */
 static _Atomic uint64_t last_file_id;
 
-static struct fusd_open_file *open_file(const struct fuse_file_info *info)
+struct fusd_open_file *fusd_session_file(const struct fuse_file_info *info)
 {
 	return (struct fusd_open_file *)(uintptr_t)info->fh;
 }
@@ -45,6 +46,23 @@ static struct fusd_open_file *open_file(const struct fuse_file_info *info)
 static struct fusd_session *device_session(struct fusd_device *device)
 {
 	return device->transport_data;
+}
+
+/* libfuse writes to stderr unless told otherwise; a library must not. */
+__attribute__((format(printf, 2, 0))) static void
+log_of_libfuse(enum fuse_log_level level, const char *format, va_list arguments)
+{
+	char message[512];
+
+	vsnprintf(message, sizeof(message), format, arguments);
+	message[strcspn(message, "\n")] = 0;
+	/* The levels are those of syslog(3). */
+	fusd_log((int)level, "%s", message);
+}
+
+void fusd_session_redirect_log(void)
+{
+	fuse_set_log_func(log_of_libfuse);
 }
 
 void fusd_session_init(struct fuse_conn_info *conn)
@@ -57,9 +75,8 @@ void fusd_session_init(struct fuse_conn_info *conn)
 				FUSE_CAP_SPLICE_MOVE);
 }
 
-/* Fills in the request that is being received. */
-static struct fusd_request *begin(fuse_req_t fuse, int subcmd,
-				  struct fusd_open_file *file)
+struct fusd_request *fusd_session_begin(fuse_req_t fuse, int subcmd,
+					struct fusd_open_file *file)
 {
 	const struct fuse_ctx *caller = fuse_req_ctx(fuse);
 	struct fusd_request *request = receiving->request;
@@ -81,8 +98,7 @@ static struct fusd_request *begin(fuse_req_t fuse, int subcmd,
 	return request;
 }
 
-/* Completes the request and lists it; under the device's lock. */
-static void finish(struct fusd_request *request)
+void fusd_session_finish(struct fusd_request *request)
 {
 	struct fusd_open_file *file = request->open_file;
 	fops_msg_t *fops = &request->msg.parm.fops_msg;
@@ -92,12 +108,12 @@ static void finish(struct fusd_request *request)
 	fusd_request_received(request);
 }
 
-static void lock(struct fusd_request *request)
+void fusd_session_lock(struct fusd_request *request)
 {
 	pthread_mutex_lock(&request->device->lock);
 }
 
-static void unlock(struct fusd_request *request)
+void fusd_session_unlock(struct fusd_request *request)
 {
 	pthread_mutex_unlock(&request->device->lock);
 }
@@ -115,15 +131,21 @@ void fusd_session_open(fuse_req_t fuse, struct fuse_file_info *info)
 	file->flags = (unsigned long)info->flags;
 	file->last_sent = -1;
 	file->id = ++last_file_id;
-	request = begin(fuse, FUSD_OPEN, file);
-	lock(request);
+	request = fusd_session_begin(fuse, FUSD_OPEN, file);
+	fusd_session_lock(request);
 	file->next = session->files;
 	file->link = &session->files;
 	if (file->next)
 		file->next->link = &file->next;
 	session->files = file;
-	finish(request);
-	unlock(request);
+	fusd_session_finish(request);
+	fusd_session_unlock(request);
+}
+
+static void free_file(struct fusd_open_file *file)
+{
+	fusd_ioctl_forget(file);
+	free(file);
 }
 
 /* Under the device's lock. */
@@ -134,52 +156,34 @@ static void unlink_file(struct fusd_open_file *file)
 		file->next->link = file->link;
 }
 
-/*
- * Takes the held poll_diff off its open file, so that its answer changes
- * nothing. Under the device's lock; the caller gets a reference.
- */
-static struct fusd_request *detach_poll(struct fusd_open_file *file)
-{
-	struct fusd_request *request = file->poll_request;
-
-	if (request) {
-		request->references++;
-		request->open_file = NULL;
-		file->poll_request = NULL;
-	}
-	return request;
-}
-
-static void end_poll(struct fusd_request *request)
-{
-	if (request) {
-		fusd_request_fail(request, EPIPE);
-		fusd_request_put(request);
-	}
-}
-
 void fusd_session_release(fuse_req_t fuse, struct fuse_file_info *info)
 {
-	struct fusd_open_file *file = open_file(info);
-	struct fusd_request *request = begin(fuse, FUSD_CLOSE, file);
+	struct fusd_open_file *file = fusd_session_file(info);
+	struct fusd_request *request =
+		fusd_session_begin(fuse, FUSD_CLOSE, file);
 	struct fusd_request *poll_request;
 	struct fuse_pollhandle *handle;
 
-	lock(request);
-	poll_request = detach_poll(file);
+	fusd_session_lock(request);
+	poll_request = fusd_poll_detach(file);
 	handle = file->poll_handle;
 	file->poll_handle = NULL;
-	finish(request);
-	unlock(request);
+	fusd_session_finish(request);
+	fusd_session_unlock(request);
 	if (handle)
 		fuse_pollhandle_destroy(handle);
-	end_poll(poll_request);
+	fusd_poll_end(poll_request);
 }
 
-static bool is_append(const struct fusd_request *request)
+/*
+ * CUSE always passes the offset 0, and FUSE passes the file's size for
+ * O_APPEND.
+ */
+static bool is_sequential(const struct fusd_request *request)
 {
-	return request->msg.subcmd == FUSD_WRITE &&
-	       (request->sent_flags & O_APPEND);
+	return device_session(request->device)->has_no_offsets ||
+	       (request->msg.subcmd == FUSD_WRITE &&
+		(request->sent_flags & O_APPEND));
 }
 
 /* A read or a write. */
@@ -191,19 +195,20 @@ static void finish_transfer(struct fusd_request *request, size_t size,
 
 	fops->length = size;
 	request->kernel_offset = (uint64_t)offset;
-	lock(request);
+	fusd_session_lock(request);
 	/* The client may have changed them with fcntl(F_SETFL). */
 	file->flags = (unsigned long)info->flags;
-	finish(request);
+	fusd_session_finish(request);
 	fops->offset = (unsigned long)fusd_position_begin(
-		file, request->kernel_offset, is_append(request));
-	unlock(request);
+		file, request->kernel_offset, is_sequential(request));
+	fusd_session_unlock(request);
 }
 
 void fusd_session_read(fuse_req_t fuse, size_t size, off_t offset,
 		       struct fuse_file_info *info)
 {
-	struct fusd_request *request = begin(fuse, FUSD_READ, open_file(info));
+	struct fusd_request *request =
+		fusd_session_begin(fuse, FUSD_READ, fusd_session_file(info));
 
 	if (size > MAX_RW_SIZE)
 		size = MAX_RW_SIZE;
@@ -214,7 +219,8 @@ void fusd_session_read(fuse_req_t fuse, size_t size, off_t offset,
 void fusd_session_write(fuse_req_t fuse, const char *data, size_t size,
 			off_t offset, struct fuse_file_info *info)
 {
-	struct fusd_request *request = begin(fuse, FUSD_WRITE, open_file(info));
+	struct fusd_request *request =
+		fusd_session_begin(fuse, FUSD_WRITE, fusd_session_file(info));
 
 	if (data == fusd_request_payload(request))
 		fusd_payload_overwritten(request, request->open_file->id, size);
@@ -225,85 +231,6 @@ void fusd_session_write(fuse_req_t fuse, const char *data, size_t size,
 	request->data[size] = 0;
 	request->msg.datalen = (int)size;
 	finish_transfer(request, size, offset, info);
-}
-
-void fusd_session_ioctl(fuse_req_t fuse, unsigned int number, void *argument,
-			struct fuse_file_info *info, const void *in_data,
-			size_t in_size, size_t out_size)
-{
-	struct fusd_request *request = begin(fuse, FUSD_IOCTL, open_file(info));
-	fops_msg_t *fops = &request->msg.parm.fops_msg;
-	size_t size = in_size > out_size ? in_size : out_size;
-
-	/* The data begins before the payload: the header is shorter. */
-	fusd_payload_overwritten(request, request->open_file->id, in_size);
-	if (in_size > 0) {
-		request->data = (char *)in_data;
-		request->msg.datalen = (int)in_size;
-	} else {
-		memset(request->data, 0, out_size);
-		fusd_payload_overwritten(request, request->open_file->id,
-					 out_size);
-	}
-	request->data[size] = 0;
-	fops->cmd = number;
-	fops->arg.ptr_arg = argument;
-	fops->length = size;
-	request->ioctl_out_size = out_size;
-	lock(request);
-	finish(request);
-	unlock(request);
-}
-
-static unsigned int poll_events(unsigned int state)
-{
-	unsigned int events = 0;
-
-	if (state & FUSD_NOTIFY_INPUT)
-		events |= POLLIN | POLLRDNORM;
-	if (state & FUSD_NOTIFY_OUTPUT)
-		events |= POLLOUT | POLLWRNORM;
-	if (state & FUSD_NOTIFY_EXCEPT)
-		events |= POLLPRI;
-	return events;
-}
-
-void fusd_session_poll(fuse_req_t fuse, struct fuse_file_info *info,
-		       struct fuse_pollhandle *handle)
-{
-	struct fusd_device *device = receiving->device;
-	struct fusd_open_file *file = open_file(info);
-	struct fusd_request *request, *older = NULL;
-	unsigned int state;
-	bool ask;
-
-	pthread_mutex_lock(&device->lock);
-	state = file->cached_state;
-	ask = !file->never_ask && file->last_sent != (int)state;
-	if (ask) {
-		older = detach_poll(file);
-		file->last_sent = (int)state;
-	}
-	if (handle) {
-		struct fuse_pollhandle *replaced = file->poll_handle;
-
-		file->poll_handle = handle;
-		handle = replaced;
-	}
-	pthread_mutex_unlock(&device->lock);
-	if (handle)
-		fuse_pollhandle_destroy(handle);
-	end_poll(older);
-	if (!ask) {
-		fuse_reply_poll(fuse, poll_events(state));
-		return;
-	}
-	request = begin(fuse, FUSD_POLL_DIFF, file);
-	request->msg.cmd = FUSD_FOPS_NONBLOCK;
-	request->msg.parm.fops_msg.cmd = state;
-	lock(request);
-	finish(request);
-	unlock(request);
 }
 
 /* Called by libfuse, with its lock of the request held. */
@@ -321,19 +248,8 @@ static void on_interrupt(fuse_req_t fuse, void *data)
 
 bool fusd_session_hold(struct fusd_request *request)
 {
-	struct fusd_open_file *file = request->open_file;
-
 	if (request->msg.subcmd == FUSD_POLL_DIFF) {
-		/* The client's poll never waits for a change itself. */
-		if (file) {
-			fuse_reply_poll(request->fuse,
-					poll_events(file->cached_state));
-			/* Of another thread's poll at the same time. */
-			if (file->poll_request)
-				file->poll_request->open_file = NULL;
-			file->poll_request = request;
-		}
-		request->fuse = NULL;
+		fusd_poll_hold(request);
 		return false;
 	}
 	if (request->fuse)
@@ -347,7 +263,7 @@ static struct fusd_request *make_unblock(struct fusd_request *request,
 	bool pending;
 
 	request->open_file = NULL;
-	lock(request);
+	fusd_session_lock(request);
 	pending = interrupted->state != FUSD_REQUEST_ANSWERED;
 	if (pending) {
 		request->msg = interrupted->msg;
@@ -363,7 +279,7 @@ static struct fusd_request *make_unblock(struct fusd_request *request,
 		request->msg.parm.fops_msg.transid =
 			interrupted->msg.parm.fops_msg.transid;
 	}
-	unlock(request);
+	fusd_session_unlock(request);
 	return pending ? request : NULL;
 }
 
@@ -436,10 +352,10 @@ static int reply_open(struct fusd_request *request, fuse_req_t fuse,
 
 	if (retval >= 0)
 		return fuse_reply_open(fuse, &info);
-	lock(request);
+	fusd_session_lock(request);
 	unlink_file(file);
-	unlock(request);
-	free(file);
+	fusd_session_unlock(request);
+	free_file(file);
 	/* ENOSYS would tell the kernel to never ask again, and succeed. */
 	return fuse_reply_err(fuse,
 			      retval == -ENOSYS ? EOPNOTSUPP : (int)-retval);
@@ -447,54 +363,11 @@ static int reply_open(struct fusd_request *request, fuse_req_t fuse,
 
 static int reply_close(struct fusd_request *request, fuse_req_t fuse)
 {
-	lock(request);
+	fusd_session_lock(request);
 	unlink_file(request->open_file);
-	unlock(request);
-	free(request->open_file);
+	fusd_session_unlock(request);
+	free_file(request->open_file);
 	return fuse_reply_err(fuse, 0);
-}
-
-static int reply_ioctl(struct fusd_request *request, fuse_req_t fuse,
-		       ssize_t retval)
-{
-	size_t size = retval < 0 ? 0 : request->ioctl_out_size;
-
-	/* Errors too are sent as results: the kernel reads ENOSYS as ours. */
-	return fuse_reply_ioctl(fuse, (int)retval, size ? request->data : NULL,
-				size);
-}
-
-/* The open file's side of an answered poll_diff; under the device's lock. */
-static void commit_poll(struct fusd_request *request, ssize_t retval)
-{
-	struct fusd_open_file *file = request->open_file;
-
-	/* A newer poll_diff, or the close, came first. */
-	if (!file)
-		return;
-	if (retval < 0)
-		file->never_ask = true;
-	else
-		file->cached_state = (unsigned int)retval;
-	file->last_sent = -1;
-	file->poll_request = NULL;
-	request->poll_state = file->cached_state;
-	if (!request->fuse) {
-		request->poll_handle = file->poll_handle;
-		file->poll_handle = NULL;
-	}
-}
-
-static int reply_poll(struct fusd_request *request)
-{
-	if (request->fuse)
-		return fuse_reply_poll(request->fuse,
-				       poll_events(request->poll_state));
-	if (request->poll_handle) {
-		fuse_lowlevel_notify_poll(request->poll_handle);
-		fuse_pollhandle_destroy(request->poll_handle);
-	}
-	return 0;
 }
 
 void fusd_session_commit(struct fusd_request *request)
@@ -504,7 +377,7 @@ void fusd_session_commit(struct fusd_request *request)
 	short operation = request->msg.subcmd;
 
 	if (operation == FUSD_POLL_DIFF) {
-		commit_poll(request, fops->retval);
+		fusd_poll_commit(request, fops->retval);
 		return;
 	}
 	if (operation == FUSD_UNBLOCK)
@@ -521,7 +394,7 @@ void fusd_session_commit(struct fusd_request *request)
 	if (fops->retval >= 0)
 		fusd_position_end(file, request->kernel_offset,
 				  (size_t)fops->retval, (loff_t)fops->offset,
-				  is_append(request));
+				  is_sequential(request));
 }
 
 static int send_reply(struct fusd_request *request, const void *data,
@@ -538,7 +411,7 @@ static int send_reply(struct fusd_request *request, const void *data,
 	case FUSD_CLOSE:
 		return reply_close(request, fuse);
 	case FUSD_IOCTL:
-		return reply_ioctl(request, fuse, retval);
+		return fusd_ioctl_reply(request, retval);
 	default:
 		break;
 	}
@@ -555,7 +428,7 @@ int fusd_session_reply(struct fusd_request *request, const void *data,
 	struct fusd_request *interrupted = request->interrupts;
 
 	if (request->msg.subcmd == FUSD_POLL_DIFF)
-		return reply_poll(request);
+		return fusd_poll_reply(request);
 	if (request->msg.subcmd == FUSD_UNBLOCK) {
 		/* The driver had its chance to answer; FUSE cannot restart. */
 		fusd_request_fail(interrupted, EINTR);
@@ -568,17 +441,23 @@ int fusd_session_reply(struct fusd_request *request, const void *data,
 	return send_reply(request, data, length) ? -EPIPE : 0;
 }
 
+bool fusd_session_is_connected(const struct fusd_device *device)
+{
+	struct pollfd connection = { .fd = device->fd };
+
+	return poll(&connection, 1, 0) >= 0 && !(connection.revents & POLLERR);
+}
+
 void fusd_session_close(struct fusd_device *device)
 {
 	struct fusd_session *session = device_session(device);
-	struct pollfd connection = { .fd = device->fd };
 	struct fusd_open_file *file, *next;
 
 	for (file = session->files; file; file = next) {
 		next = file->next;
 		if (file->poll_handle)
 			fuse_pollhandle_destroy(file->poll_handle);
-		free(file);
+		free_file(file);
 	}
 	/*
 	 * libfuse forgets its copy of the path only when it unmounts that,
@@ -586,7 +465,7 @@ void fusd_session_close(struct fusd_device *device)
 	 * nothing to unmount if the connection is gone; else those bytes are
 	 * lost.
 	 */
-	if (poll(&connection, 1, 0) == 1 && (connection.revents & POLLERR))
+	if (!fusd_session_is_connected(device))
 		fuse_session_unmount(session->fuse);
 	fuse_session_destroy(session->fuse);
 }

@@ -12,14 +12,22 @@
 struct fusd_session {
 	struct fuse_session *fuse;
 	struct fusd_open_file *files; /* device->lock */
+
+	/* What CUSE does in its own way; constant. */
+	bool has_no_offsets;  /* reads and writes carry the offset 0 */
+	bool is_unrestricted; /* ioctls carry no data until asked for it */
 };
+
+/* Sends what libfuse has to say to the library's log; for the process. */
+void fusd_session_redirect_log(void);
 
 /* Sets limits and capabilities; to be called from the init operation. */
 void fusd_session_init(struct fuse_conn_info *conn);
 
 /*
- * Operations, called by libfuse inside fusd_session_receive(). Each makes the
- * request that receive returns, or answers at once.
+ * Operations, called by libfuse inside fusd_session_receive(); the session's
+ * userdata is the device. Each makes the request that receive returns, or
+ * answers at once.
  */
 void fusd_session_open(fuse_req_t fuse, struct fuse_file_info *info);
 void fusd_session_release(fuse_req_t fuse, struct fuse_file_info *info);
@@ -27,7 +35,7 @@ void fusd_session_read(fuse_req_t fuse, size_t size, off_t offset,
 		       struct fuse_file_info *info);
 void fusd_session_write(fuse_req_t fuse, const char *data, size_t size,
 			off_t offset, struct fuse_file_info *info);
-void fusd_session_ioctl(fuse_req_t fuse, unsigned int request, void *argument,
+void fusd_session_ioctl(fuse_req_t fuse, unsigned int number, void *argument,
 			struct fuse_file_info *info, const void *in_data,
 			size_t in_size, size_t out_size);
 void fusd_session_poll(fuse_req_t fuse, struct fuse_file_info *info,
@@ -42,7 +50,37 @@ void fusd_session_commit(struct fusd_request *request);
 int fusd_session_reply(struct fusd_request *request, const void *data,
 		       size_t length);
 
+/* False if the kernel has cut the connection. */
+bool fusd_session_is_connected(const struct fusd_device *device);
+
 /* Ends the connection (and closes device->fd) and frees all open files. */
 void fusd_session_close(struct fusd_device *device);
+
+/*
+ * For the operations: begin fills in the request that is being received, lock
+ * takes its device's lock, finish completes it and puts it on the list.
+ */
+struct fusd_open_file *fusd_session_file(const struct fuse_file_info *info);
+struct fusd_request *fusd_session_begin(fuse_req_t fuse, int subcmd,
+					struct fusd_open_file *file);
+void fusd_session_lock(struct fusd_request *request);
+void fusd_session_finish(struct fusd_request *request);
+void fusd_session_unlock(struct fusd_request *request);
+
+/* fuse_ioctl.c: the ioctl's part of reply, and of an open file's end. */
+int fusd_ioctl_reply(struct fusd_request *request, ssize_t retval);
+void fusd_ioctl_forget(struct fusd_open_file *file);
+
+/*
+ * fuse_poll.c: detach takes the held poll_diff off its open file, so that its
+ * answer changes nothing; the caller gets a reference, or NULL, and gives it
+ * to end without the lock. detach, hold and commit are called under the
+ * device's lock.
+ */
+struct fusd_request *fusd_poll_detach(struct fusd_open_file *file);
+void fusd_poll_end(struct fusd_request *request);
+void fusd_poll_hold(struct fusd_request *request);
+void fusd_poll_commit(struct fusd_request *request, ssize_t retval);
+int fusd_poll_reply(struct fusd_request *request);
 
 #endif /* FUSD_FUSE_SESSION_H */

@@ -76,6 +76,7 @@ struct fusd_region {
 	size_t length;
 	bool is_written; /* back to the client, with the answer */
 	bool is_fetched; /* data holds what the client had */
+	bool is_asked;	 /* by the callback that runs; else by one before */
 	_Alignas(16) char data[];
 };
 
@@ -108,6 +109,7 @@ struct fusd_request {
 	/* In the order they were asked for; the ioctl callback's thread's. */
 	struct fusd_region *regions;
 	bool in_ioctl; /* the callback runs */
+	bool is_retry; /* the answer: fetch the regions and ask again */
 
 	/* As the callback got them: only what it changes goes back. */
 	void *sent_private_info;
@@ -116,9 +118,10 @@ struct fusd_request {
 	/* The FUSE and CUSE transports' part. */
 	struct fuse_req *fuse; /* NULL once answered, or none */
 	struct fusd_open_file *open_file;
-	uint64_t kernel_offset;	 /* what the kernel passed */
-	size_t ioctl_out_size;	 /* bytes the client takes back */
-	unsigned int poll_state; /* the answer to the client's poll */
+	uint64_t kernel_offset;	  /* what the kernel passed */
+	size_t ioctl_out_size;	  /* bytes the client takes back */
+	unsigned int poll_events; /* what the client polls for */
+	unsigned int poll_state;  /* the answer to the client's poll */
 	struct fuse_pollhandle *poll_handle; /* the client's poll to wake */
 	bool held;			     /* device->lock */
 	atomic_bool interrupted;
@@ -191,10 +194,11 @@ struct fusd_transport {
 		     size_t length);
 
 	/*
-	 * Copies a region between its client and its data; NULL: cannot. Both
-	 * give 0 or -errno. fetch is called from inside the ioctl's callback,
-	 * and may answer -EAGAIN: retry will get it. store is called before
-	 * reply.
+	 * Copies a region between its client and its data. Both give 0 or
+	 * -errno. fetch is called from inside the ioctl's callback; without it
+	 * there is no client memory. It may answer -EAGAIN: then reply, seeing
+	 * is_retry, has to get all regions and to make the request anew. store
+	 * is called before reply; without it reply stores.
 	 */
 	int (*fetch)(struct fusd_request *request, struct fusd_region *region);
 	int (*store)(struct fusd_request *request,
@@ -246,9 +250,13 @@ void fusd_request_refuse(struct fusd_request *request);
 void fusd_request_fail_all(struct fusd_device *device, int error);
 
 /* client_memory.c */
+/* The answer to a callback that said -FUSD_RETRY. */
+int fusd_client_memory_retry(struct fusd_request *request);
+struct fusd_region *fusd_region_new(unsigned long address, size_t length,
+				    bool is_written);
+void fusd_region_free_all(struct fusd_region *regions);
 /* Writes regions back to the client of an answered ioctl. 0 or -errno. */
 int fusd_client_memory_store(struct fusd_request *request);
-void fusd_client_memory_free(struct fusd_request *request);
 /* fetch and store for a client that waits in its ioctl, by its thread. */
 int fusd_region_read(struct fusd_request *request, struct fusd_region *region);
 int fusd_region_write(struct fusd_request *request,

@@ -3,10 +3,9 @@
 #include "open_file.h"
 
 loff_t fusd_position_begin(const struct fusd_open_file *file, uint64_t offset,
-			   bool append)
+			   bool sequential)
 {
-	/* For O_APPEND the kernel passes the file's size: it means nothing. */
-	if (append)
+	if (sequential)
 		return file->positions[0].driver;
 	for (int i = 0; i < 2; i++)
 		if (file->positions[i].kernel == offset)
@@ -15,12 +14,12 @@ loff_t fusd_position_begin(const struct fusd_open_file *file, uint64_t offset,
 }
 
 void fusd_position_end(struct fusd_open_file *file, uint64_t offset,
-		       size_t count, loff_t position, bool append)
+		       size_t count, loff_t position, bool sequential)
 {
 	const struct fusd_position now = { offset + count, position };
 	struct fusd_position *positions = file->positions;
 
-	if (!append && positions[0].kernel != offset) {
+	if (!sequential && positions[0].kernel != offset) {
 		/*
 		 * A pread, or the first call after an lseek: the kernel holds
 		 * either the old position or the new one. Where both sides

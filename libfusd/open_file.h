@@ -14,6 +14,19 @@ struct fusd_position {
 	loff_t driver;
 };
 
+/*
+ * The regions that an ioctl callback waits for: the kernel fetches them and
+ * sends the ioctl again, as a new request of the same thread, in whose data
+ * they follow one another.
+ */
+struct fusd_retry {
+	struct fusd_retry *next;
+	pid_t pid;
+	unsigned int number;
+	const void *argument;
+	struct fusd_region *regions;
+};
+
 struct fusd_open_file {
 	struct fusd_open_file *next, **link; /* the session's files */
 	uint64_t id;			     /* never used twice, never 0 */
@@ -22,10 +35,13 @@ struct fusd_open_file {
 
 	struct fusd_position positions[2]; /* the latest first */
 
+	struct fusd_retry *retries; /* the latest first */
+
 	/* The poll_diff exchange. */
 	unsigned int cached_state;
 	int last_sent; /* state the outstanding poll_diff carried, or -1 */
 	bool never_ask;
+	bool is_joined; /* another poll came since the outstanding one */
 	struct fusd_request *poll_request;   /* the held poll_diff */
 	struct fuse_pollhandle *poll_handle; /* to wake the client's poll */
 };
@@ -36,13 +52,14 @@ struct fusd_open_file {
  * FUSE passes the kernel's file position, or pread's offset, and cannot set
  * the former; a driver may leave any position behind. So an offset that the
  * kernel is known to hold stands for the position that the driver left there,
- * and any other is an lseek or a pread and is passed on as it is.
+ * and any other is an lseek or a pread and is passed on as it is. A sequential
+ * call's offset means nothing, and it is at the position the driver left.
  */
 loff_t fusd_position_begin(const struct fusd_open_file *file, uint64_t offset,
-			   bool append);
+			   bool sequential);
 
 /* Notes that a call at offset moved count bytes and left position behind. */
 void fusd_position_end(struct fusd_open_file *file, uint64_t offset,
-		       size_t count, loff_t position, bool append);
+		       size_t count, loff_t position, bool sequential);
 
 #endif /* FUSD_OPEN_FILE_H */

@@ -95,6 +95,7 @@ struct fusd_request *fusd_request_new(struct fusd_device *device)
 	request->interrupts = NULL;
 	request->regions = NULL;
 	request->in_ioctl = false;
+	request->is_retry = false;
 	request->poll_handle = NULL;
 	request->poll_state = 0;
 	device->references++;
@@ -107,7 +108,7 @@ void fusd_request_put(struct fusd_request *request)
 
 	if (--request->references > 0)
 		return;
-	fusd_client_memory_free(request);
+	fusd_region_free_all(request->regions);
 	block_give(request);
 	fusd_device_put_reference(device);
 }
@@ -191,7 +192,7 @@ static int send(struct fusd_request *request, const void *data)
 	fops_msg_t *fops = &request->msg.parm.fops_msg;
 	int error = 0;
 
-	if (request->regions && fops->retval >= 0)
+	if (request->regions && fops->retval >= 0 && !request->is_retry)
 		error = fusd_client_memory_store(request);
 	if (error)
 		fops->retval = error;

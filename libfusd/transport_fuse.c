@@ -138,18 +138,6 @@ static const struct fuse_lowlevel_ops operations = {
 	.poll = on_poll,
 };
 
-/* libfuse writes to stderr unless told otherwise; a library must not. */
-__attribute__((format(printf, 2, 0))) static void
-log_of_libfuse(enum fuse_log_level level, const char *format, va_list arguments)
-{
-	char message[512];
-
-	vsnprintf(message, sizeof(message), format, arguments);
-	message[strcspn(message, "\n")] = 0;
-	/* The levels are those of syslog(3). */
-	fusd_log((int)level, "%s", message);
-}
-
 static bool is_in_path(const char *program)
 {
 	const char *path = getenv("PATH");
@@ -229,7 +217,7 @@ static struct fuse_session *new_session(struct fusd_device *device)
 	snprintf(options, sizeof(options),
 		 "-osubtype=fusd,fsname=%s,default_permissions%s", id,
 		 may_allow_others() ? ",allow_other" : "");
-	fuse_set_log_func(log_of_libfuse);
+	fusd_session_redirect_log();
 	if (!fuse_opt_add_arg(&arguments, "fusd") &&
 	    !fuse_opt_add_arg(&arguments, options))
 		session = fuse_session_new(&arguments, &operations,
@@ -351,24 +339,18 @@ free_fuse:
  * FUSE lets a client go only after its request was answered, killed or not, so
  * its thread's id is its own; unless the connection was cut from outside.
  */
-static bool is_connected(const struct fusd_device *device)
-{
-	struct pollfd connection = { .fd = device->fd };
-
-	return poll(&connection, 1, 0) >= 0 && !(connection.revents & POLLERR);
-}
-
 static int fuse_fetch(struct fusd_request *request, struct fusd_region *region)
 {
 	int error = fusd_region_read(request, region);
 
-	return error || is_connected(request->device) ? error : -ESRCH;
+	return error || fusd_session_is_connected(request->device) ? error :
+								     -ESRCH;
 }
 
 static int fuse_store(struct fusd_request *request,
 		      const struct fusd_region *region)
 {
-	if (!is_connected(request->device))
+	if (!fusd_session_is_connected(request->device))
 		return -ESRCH;
 	return fusd_region_write(request, region);
 }
