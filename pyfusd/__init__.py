@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Linux character devices as ordinary Python programs."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from pyfusd._core import (
     NOREPLY,
     NOTIFY_EXCEPT,
@@ -14,6 +17,9 @@ from pyfusd._core import (
 from pyfusd.device import Device
 from pyfusd.ioctl import IO, IOR, IOW, IOWR, IoctlNumber, ioctl
 from pyfusd.loop import run
+
+if TYPE_CHECKING:
+    from pyfusd import aio as aio
 
 __version__ = library_version()
 
@@ -36,3 +42,10 @@ __all__ = [
     "run",
     "transport_problem",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """pyfusd.aio, when it is first used: asyncio takes its time to import."""
+    if name == "aio":
+        return import_module("pyfusd.aio")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,16 +25,24 @@ cdef unsigned int poll_state(object state) except? 0:
     return PyNumber_Index(state)
 
 
+cdef inline bint is_held(Request request, object result):
+    """Whether a callback's result says that the request is answered later."""
+    return result is request or (isinstance(result, int) and result == NOREPLY)
+
+
 cdef ssize_t answer(Call *call, object result) except? -1:
     """Turns a callback's result into the trampoline's."""
     cdef Py_buffer data
     cdef ssize_t retval
     cdef loff_t *offset
+    if is_awaitable(result):
+        result = start_coroutine(call, result)
+        if result is SUSPENDED:
+            return -FUSD_NOREPLY
     if call.request is not NULL:
         request = <Request>call.request
-        if not (result is request or result is NOREPLY or result == NOREPLY):
-            if not request.done:
-                request.reply(result)
+        if not is_held(request, result) and not request.done:
+            request.reply(result)
         return -FUSD_NOREPLY
     if call.operation == READ and not isinstance(result, int) \
             and PyObject_CheckBuffer(result):
@@ -54,22 +62,22 @@ cdef ssize_t answer(Call *call, object result) except? -1:
     return retval
 
 
+cdef int errno_for(File file, int operation, object error) except -1:
+    """What the client gets for a callback's exception; logs those of no errno."""
+    number = errno_of(error)
+    if number:
+        return number
+    log_callback_failure(file.device, OPERATION_NAMES[operation], error)
+    return EIO
+
+
 cdef ssize_t failure(Call *call, object error):
     """The answer for a callback that raised."""
     global pyfusd_ending
-    cdef int number = EIO
-    if isinstance(error, (KeyboardInterrupt, SystemExit)):
-        number = EPIPE
-        if pyfusd_ending is NULL:
-            Py_INCREF(error)
-            pyfusd_ending = <void *><PyObject *>error
-    elif isinstance(error, OSError) and isinstance(error.errno, int) \
-            and 0 < error.errno <= PYFUSD_MAX_ERRNO:
-        number = error.errno
-    else:
-        log_callback_failure(
-            (<File>call.file).device, OPERATION_NAMES[call.operation], error
-        )
+    cdef int number = errno_for(<File>call.file, call.operation, error)
+    if isinstance(error, (KeyboardInterrupt, SystemExit)) and pyfusd_ending is NULL:
+        Py_INCREF(error)
+        pyfusd_ending = <void *><PyObject *>error
     if call.request is NULL:
         return -number
     request = <Request>call.request
@@ -157,17 +165,24 @@ cdef int on_close(fusd_file_info *info) noexcept:
     cdef Call call
     cdef File file = file_of(info)
     cdef DeviceCore device
+    cdef bint suspended = False
     if file is None:
         return -EPIPE
     device = file.device
     file.drop_poll()
-    if device.close_callback is not None:
-        begin(&call, info, file, CLOSE)
-        try:
-            device.close_callback(file)
-        except BaseException as error:
-            failed(&call, error)
-        end(&call)
+    begin(&call, info, file, CLOSE)
+    try:
+        if device._server is not None:
+            device._server.file_closed(file)
+        if device.close_callback is not None:
+            result = device.close_callback(file)
+            if is_awaitable(result):
+                suspended = start_coroutine(&call, result) is SUSPENDED
+    except BaseException as error:
+        failed(&call, error)
+    end(&call)
+    if suspended:
+        return -FUSD_NOREPLY
     device.files.discard(file)
     return 0
 
@@ -295,6 +310,8 @@ cdef int on_unblock(fusd_file_info *info) noexcept:
         request = file.device.held.get(fusd_get_transaction(info))
         if request is not None and request.file is file and not request.done:
             request.interrupted = True
+            if request.task is not None:
+                request.task.cancel_soon()
             if file.device.unblock_callback is not None:
                 file.device.unblock_callback(file, request)
     except BaseException as error:

@@ -139,6 +139,8 @@ class DeviceCore:
     _observer: Callable[[Request, int], None] | None
     def _callbacks(self) -> dict[str, Any]: ...
     def _replace_callbacks(self, callbacks: dict[str, Any]) -> None: ...
+    # Of pyfusd.aio, while that serves the device.
+    _server: Any
     def _register(
         self,
         name: str,
@@ -148,6 +150,12 @@ class DeviceCore:
         clazz: str | None,
         devname: str | None,
     ) -> None: ...
+
+def answer_for_coroutine(request: Request, result: Any) -> None:
+    """Answers a request with what its coroutine returned in the end."""
+
+def fail_for_coroutine(request: Request, error: BaseException | int) -> None:
+    """Answers a request whose coroutine raised; an int is an errno."""
 
 def registered_devices() -> list[Any]:
     """The devices of this process that are registered now."""

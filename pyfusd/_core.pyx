@@ -34,16 +34,25 @@ cimport cython
 from pyfusd.libfusd cimport *
 
 import atexit
+import contextvars
 import os
 import warnings
 import weakref
 
-from pyfusd.errors import log_callback_failure, log_message
+from pyfusd.errors import errno_of, log_callback_failure, log_message
 
 NOREPLY = -FUSD_NOREPLY
 NOTIFY_INPUT = FUSD_NOTIFY_INPUT
 NOTIFY_OUTPUT = FUSD_NOTIFY_OUTPUT
 NOTIFY_EXCEPT = FUSD_NOTIFY_EXCEPT
+
+
+cdef extern from "Python.h":
+    bint PyCoro_CheckExact(object)
+    object PyContext_CopyCurrent()
+    int PyContext_Enter(object) except -1
+    int PyContext_Exit(object) except -1
+    unsigned long PyThread_get_thread_ident()
 
 
 cdef extern from "<sys/ioctl.h>":
@@ -123,6 +132,7 @@ cdef inline void advance(loff_t *offset, ssize_t retval, size_t length):
 
 
 include "_open_file.pxi"
+include "_coroutines.pxi"
 include "_callbacks.pxi"
 
 
@@ -150,6 +160,7 @@ cdef class DeviceCore:
     cdef readonly object transport
     cdef set files
     cdef object held  # transaction -> Request, while somebody has that
+    cdef public object _server  # of pyfusd.aio, while that serves this device
     # Bound methods, looked up once; None where the driver has none.
     cdef object open_callback
     cdef object close_callback
@@ -329,6 +340,7 @@ def _forget_in_child():
     """A forked child serves nothing and must not keep its parent's devices."""
     for fd, device in _registered.items():
         (<DeviceCore>device).fd = -1
+        (<DeviceCore>device)._server = None
         os.close(fd)
     _registered.clear()
 

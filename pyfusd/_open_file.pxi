@@ -40,51 +40,66 @@ cdef class File:
     @property
     def pid(self):
         cdef Call *call = call_of(self)
-        return self.opener_pid if call is NULL else call.info.pid
+        if call is not NULL:
+            return call.info.pid
+        request = coroutine_request(self)
+        return self.opener_pid if request is None else request.pid
 
     @property
     def uid(self):
         cdef Call *call = call_of(self)
-        return self.opener_uid if call is NULL else call.info.uid
+        if call is not NULL:
+            return call.info.uid
+        request = coroutine_request(self)
+        return self.opener_uid if request is None else request.uid
 
     @property
     def gid(self):
         cdef Call *call = call_of(self)
-        return self.opener_gid if call is NULL else call.info.gid
+        if call is not NULL:
+            return call.info.gid
+        request = coroutine_request(self)
+        return self.opener_gid if request is None else request.gid
 
     @property
     def flags(self):
-        cdef Call *call = call_of(self)
-        return self.last_flags if call is NULL else call.info.flags
+        cdef fusd_file_info *info = info_of(self)
+        return self.last_flags if info is NULL else info.flags
 
     @flags.setter
     def flags(self, unsigned int flags):
-        cdef Call *call = call_of(self)
-        if call is NULL:
+        cdef fusd_file_info *info = info_of(self)
+        if info is NULL:
             raise RuntimeError("flags can be changed only inside a callback")
-        call.info.flags = self.last_flags = flags
+        info.flags = self.last_flags = flags
 
     @property
     def offset(self):
-        return fusd_get_offset(transfer_of(self).info)[0]
+        cdef Call *call = transfer_of(self)
+        if call is NULL:
+            return held_transfer_of(self).position
+        return fusd_get_offset(call.info)[0]
 
     @offset.setter
     def offset(self, loff_t offset):
         cdef Call *call = transfer_of(self)
-        fusd_get_offset(call.info)[0] = offset
-        call.offset_is_set = True
+        if call is NULL:
+            held_transfer_of(self).offset = offset
+        else:
+            fusd_get_offset(call.info)[0] = offset
+            call.offset_is_set = True
 
     def hold(self):
         cdef Call *call = call_of(self)
-        if call is NULL or call.operation in (POLL, UNBLOCK, CLOSE):
-            raise RuntimeError(
-                "hold() belongs inside an open, read, write or ioctl callback"
-            )
-        if call.request is NULL:
-            request = make_request(call)
-            Py_INCREF(request)
-            call.request = <PyObject *>request
-        return <Request>call.request
+        if call is NULL:
+            request = coroutine_request(self)
+            if request is not None:
+                return request
+        elif call.operation in (OPEN, READ, WRITE, IOCTL):
+            return hold_call(call)
+        raise RuntimeError(
+            "hold() belongs inside an open, read, write or ioctl callback"
+        )
 
     def poll_changed(self):
         cdef fusd_file_info *info = self.poll_info
@@ -108,11 +123,36 @@ cdef class File:
         return f"<pyfusd.File of {self.device.name!r}, pid {self.pid}>"
 
 
-cdef Call *transfer_of(object file) except NULL:
+cdef fusd_file_info *info_of(File file):
+    """The running callback's request, also in its coroutine; NULL without one."""
     cdef Call *call = call_of(file)
-    if call is NULL or call.operation not in (READ, WRITE):
-        raise RuntimeError("offset belongs to a read or write callback")
+    cdef Request request
+    if call is not NULL and call.request is NULL:
+        return call.info
+    request = <Request>call.request if call is not NULL else coroutine_request(file)
+    return NULL if request is None else request.info
+
+
+cdef Call *transfer_of(File file):
+    """The running read or write, unless that is held by now."""
+    cdef Call *call = call_of(file)
+    if call is NULL or call.request is not NULL \
+            or call.operation not in (READ, WRITE):
+        return NULL
     return call
+
+
+cdef Request held_transfer_of(File file):
+    """The held read or write of the running callback or coroutine."""
+    cdef Call *call = call_of(file)
+    cdef Request request
+    if call is NULL:
+        request = coroutine_request(file)
+    else:
+        request = <Request>call.request if call.request is not NULL else None
+    if request is None or request.kind not in (READ, WRITE):
+        raise RuntimeError("offset belongs to a read or write callback")
+    return request
 
 
 @cython.final
@@ -130,6 +170,7 @@ cdef class Request:
     cdef loff_t position
     cdef bint offset_is_set
     cdef long transaction
+    cdef object task  # of the coroutine that is to answer, if it is one
     cdef object __weakref__
 
     def __init__(self):
@@ -221,7 +262,7 @@ cdef class Request:
 
     cdef int sent(self, int result, ssize_t retval) except -1:
         cdef int error = errno
-        if self.kind == OPEN and (result < 0 or retval < 0):
+        if self.kind == CLOSE or (self.kind == OPEN and (result < 0 or retval < 0)):
             self.file.device.files.discard(self.file)
         if self.file.device._observer is not None:
             self.file.device._observer(self, retval if result == 0 else -error)
@@ -251,3 +292,12 @@ cdef Request make_request(Call *call):
     # From here on the Request answers, be it by being dropped.
     request.info = info
     return request
+
+
+cdef Request hold_call(Call *call):
+    """The Request of the running callback, made at the first time."""
+    if call.request is NULL:
+        request = make_request(call)
+        Py_INCREF(request)
+        call.request = <PyObject *>request
+    return <Request>call.request

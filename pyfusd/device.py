@@ -40,7 +40,8 @@ class Device(DeviceCore):
       does it.
 
     Every callback may raise OSError, or return a negative errno, which is
-    faster; its client gets that. Any other exception is logged to the logger
+    faster; its client gets that. Of OSError's subclasses, such as TimeoutError,
+    the class is enough. Any other exception is logged to the logger
     "pyfusd" and gives EIO. ``return file.hold()`` keeps the client blocked.
 
     *buf* and *data* belong to their callback. A view that is kept longer, or
@@ -57,6 +58,8 @@ class Device(DeviceCore):
 
     Callbacks run in the thread that calls dispatch() or run(). The methods of
     a Device may be called from any thread, also inside callbacks.
+
+    open, close, read, write and ioctl may be ``async def``: see pyfusd.aio.
     """
 
     def __init__(
@@ -83,8 +86,9 @@ class Device(DeviceCore):
         Raises OSError: EINVAL (name), EEXIST (the name is taken), ENOPKG (no
         transport works on this machine), EACCES or EPERM (not for this user),
         ENOMEM, EMFILE, ENFILE; its text says what to do. RuntimeError if the
-        device is registered.
+        device is registered; TypeError if a callback cannot be what it is.
         """
+        loop.check(self)
         self._register(
             self.name,
             self.mode,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from typing import Any
 
@@ -10,6 +11,38 @@ logger = logging.getLogger("pyfusd")
 
 # A syslog(3) priority, as libfusd passes them.
 _LOG_WARNING = 4
+
+
+#: What OSError's subclasses mean that were raised without an errno.
+errnos: dict[type[BaseException], int] = {
+    BlockingIOError: errno.EAGAIN,
+    BrokenPipeError: errno.EPIPE,
+    ConnectionAbortedError: errno.ECONNABORTED,
+    ConnectionRefusedError: errno.ECONNREFUSED,
+    ConnectionResetError: errno.ECONNRESET,
+    FileExistsError: errno.EEXIST,
+    FileNotFoundError: errno.ENOENT,
+    InterruptedError: errno.EINTR,
+    IsADirectoryError: errno.EISDIR,
+    NotADirectoryError: errno.ENOTDIR,
+    PermissionError: errno.EACCES,
+    ProcessLookupError: errno.ESRCH,
+    TimeoutError: errno.ETIMEDOUT,
+}
+
+_MAX_ERRNO = 4095
+
+
+def errno_of(error: BaseException) -> int:
+    """The errno that an exception means to a client; 0 if it means none."""
+    if isinstance(error, (KeyboardInterrupt, SystemExit)):
+        return errno.EPIPE  # It ends the driver's loop.
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None:
+        number = errnos.get(type(error))
+    if isinstance(number, int) and 0 < number <= _MAX_ERRNO:
+        return number
+    return 0
 
 
 def log_callback_failure(device: Any, operation: str, error: BaseException) -> None:

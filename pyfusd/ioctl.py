@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from inspect import iscoroutinefunction
 from typing import Any, TypeVar, Union
 
 _SIZE_BITS = 14
@@ -158,14 +159,21 @@ def _with_format(
 ) -> Callable[[Any, memoryview], Any]:
     layout = struct.Struct(format)
 
-    def handler(file: Any, data: memoryview) -> Any:
-        result = method(file, layout.unpack(data) if number.writable else ())
+    def answer(result: Any, data: memoryview) -> Any:
         if not number.readable:
             return result
         layout.pack_into(data, 0, *(result if isinstance(result, tuple) else (result,)))
         return 0
 
-    return handler
+    def handler(file: Any, data: memoryview) -> Any:
+        values = layout.unpack(data) if number.writable else ()
+        return answer(method(file, values), data)
+
+    async def waiting(file: Any, data: memoryview) -> Any:
+        values = layout.unpack(data) if number.writable else ()
+        return answer(await method(file, values), data)
+
+    return waiting if iscoroutinefunction(method) else handler
 
 
 def _handler(method: Any, number: IoctlNumber) -> Callable[[Any, Any], Any]:
@@ -176,17 +184,24 @@ def _handler(method: Any, number: IoctlNumber) -> Callable[[Any, Any], Any]:
     return _with_structure(method, number.type)
 
 
+def _served_by(device: object) -> Iterator[tuple[str, IoctlNumber]]:
+    """The names of the decorated methods, with the numbers of each."""
+    for name in dir(type(device)):
+        for number in getattr(getattr(type(device), name), "_pyfusd_ioctls", ()):
+            yield name, number
+
+
+def method_names(device: object) -> list[str]:
+    return [name for name, _ in _served_by(device)]
+
+
 def handlers_of(device: object) -> dict[int, Callable[[Any, Any], Any]]:
     """The handlers of a device's decorated methods, by request number."""
     handlers: dict[int, Callable[[Any, Any], Any]] = {}
     owners: dict[int, str] = {}
-    for name in dir(type(device)):
-        served = getattr(getattr(type(device), name), "_pyfusd_ioctls", ())
-        for number in served:
-            if number in handlers:
-                raise TypeError(
-                    f"{owners[number]}() and {name}() both serve {number!r}"
-                )
-            handlers[int(number)] = _handler(getattr(device, name), number)
-            owners[int(number)] = name
+    for name, number in _served_by(device):
+        if number in handlers:
+            raise TypeError(f"{owners[number]}() and {name}() both serve {number!r}")
+        handlers[int(number)] = _handler(getattr(device, name), number)
+        owners[int(number)] = name
     return handlers

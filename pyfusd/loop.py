@@ -10,10 +10,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from importlib import import_module
 from typing import Any
 
 from pyfusd import trace_link
 from pyfusd._core import DeviceCore, registered_devices
+from pyfusd.callbacks import coroutine_callbacks
 from pyfusd.errors import logger
 
 # Membership in an epoll set costs a device 2 % at each request, polling costs
@@ -110,11 +112,28 @@ def _own_loop() -> _Loop | None:
     return None
 
 
+# What finds a loop that serves this thread's devices, if there is one. It has
+# add(device). pyfusd.aio puts its own here.
+device_loops: list[Callable[[], Any]] = [_own_loop]
+
+
 def added(device: DeviceCore) -> None:
     """A device was registered: a loop serves what its callbacks register."""
-    loop = _own_loop()
-    if loop:
-        loop.add(device)
+    for find in device_loops:
+        loop = find()
+        if loop:
+            loop.add(device)
+            return
+
+
+def check(device: object) -> None:
+    """Raises TypeError for a device that cannot be registered here and now."""
+    names = coroutine_callbacks(device)
+    if names and _own_loop():
+        raise TypeError(
+            f"{type(device).__name__}.{names[0]}() is a coroutine function, and this "
+            "thread's run() began without an event loop"
+        )
 
 
 @contextmanager
@@ -122,6 +141,8 @@ def removing(device: DeviceCore) -> Iterator[None]:
     """A device is unregistered inside: no loop may go on watching it."""
     thread = threading.get_ident()
     others = []
+    if device.registered and device._server is not None:
+        device._server.removing(device)
     if device.registered:
         descriptor = device.fileno()
         with _lock:
@@ -170,6 +191,9 @@ def _signals_end(loop: _Loop) -> Iterator[None]:
 
 def serve(devices: tuple[Any, ...], ready: Callable[[], object] | None = None) -> None:
     """run(), which explains it; calls ready once the devices are served."""
+    if any(coroutine_callbacks(device) for device in devices or registered_devices()):
+        import_module("pyfusd.aio").run(devices, ready)
+        return
     loop = _Loop()
     with ExitStack() as stack:
         stack.enter_context(_running(loop))
@@ -201,6 +225,9 @@ def run(*devices: Any) -> None:
     returns then, so that the program ends as it wants to. In another thread
     than the main one, where Python handles no signals, unregister() is what
     ends it. Several threads may each run their own devices.
+
+    If a device has ``async def`` callbacks, this is asyncio.run() of
+    pyfusd.aio.serve(). RuntimeError then if the thread runs a loop already.
 
     Raises OSError for what register() raises, and SystemExit if a callback
     did.

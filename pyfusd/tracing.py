@@ -14,9 +14,10 @@ import errno
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from inspect import isawaitable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -30,7 +31,7 @@ from pyfusd._core import (
     Request,
     registered_devices,
 )
-from pyfusd.errors import logger
+from pyfusd.errors import errno_of, logger
 from pyfusd.ioctl import IoctlNumber
 
 __all__ = ["Call", "trace"]
@@ -159,11 +160,7 @@ def _outcome(result: Any, operation: str, size: int | None) -> int:
 
 
 def _failure(error: BaseException) -> int:
-    if isinstance(error, (KeyboardInterrupt, SystemExit)):
-        return -errno.EPIPE
-    if isinstance(error, OSError) and isinstance(error.errno, int):
-        return -error.errno
-    return -errno.EIO
+    return -(errno_of(error) or errno.EIO)
 
 
 def _caller(file: File) -> dict[str, Any]:
@@ -301,12 +298,28 @@ class Tracer:
         except BaseException as error:
             self._finish(started, _failure(error), time.perf_counter_ns())
             raise
+        if isawaitable(result):
+            return self._await(started, file, result)
+        self._returned(started, file, result)
+        return result
+
+    async def _await(
+        self, started: _Started, file: File, awaitable: Awaitable[Any]
+    ) -> Any:
+        try:
+            result = await awaitable
+        except BaseException as error:
+            self._finish(started, _failure(error), time.perf_counter_ns())
+            raise
+        self._returned(started, file, result)
+        return result
+
+    def _returned(self, started: _Started, file: File, result: Any) -> None:
         end = time.perf_counter_ns()
         if _is_held(result):
             self._hold(started, file.hold())
         else:
             self._finish(started, result, end)
-        return result
 
     def _hold(self, started: _Started, request: Request) -> None:
         with self._lock:

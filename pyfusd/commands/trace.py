@@ -105,8 +105,9 @@ def _attach(pid: int) -> Iterator[socket.socket]:
         errno.ESRCH: "there is no such process here",
         errno.EPERM: "it is another user's driver: run fusd trace as that user or root",
         errno.EADDRINUSE: "it is being traced already: end that trace first",
-        errno.ETIMEDOUT: "it does not answer: only Python drivers in pyfusd.run() do, "
-        'in their main thread; run it with "fusd trace FILE.py:CLASS" instead',
+        errno.ETIMEDOUT: "it does not answer: only Python drivers in pyfusd.run() or "
+        "pyfusd.aio.serve() do, in their main thread; run it with "
+        '"fusd trace FILE.py:CLASS" instead',
     }
     with ExitStack() as stack:
         try:

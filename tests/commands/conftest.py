@@ -13,6 +13,7 @@ import pyfusd
 from waiting import DEADLINE, wait_until
 
 DRIVERS = '''
+import asyncio
 import errno
 import pyfusd
 
@@ -55,6 +56,13 @@ class Holding(pyfusd.Device):
             return -errno.EAGAIN
         request.reply(bytes(buf))
         return len(buf)
+
+class Later(Echo):
+    """As Echo, on asyncio."""
+
+    async def read(self, file, buf, offset):
+        await asyncio.sleep(0)
+        return super().read(file, buf, offset)
 
 def several():
     return [Echo("one"), Echo("two")]

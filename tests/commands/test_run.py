@@ -16,8 +16,11 @@ def content(path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_driver_runs_until_a_signal(start, root, number):
-    running = start("run", "drivers.py:Echo", "--name", "sub/mine", "--mode", "640")
+@pytest.mark.parametrize("driver", ["Echo", "Later"])
+def test_a_driver_runs_until_a_signal(start, root, driver, number):
+    running = start(
+        "run", f"drivers.py:{driver}", "--name", "sub/mine", "--mode", "640"
+    )
     path = root / "sub" / "mine"
     assert running.line() == f"sub/mine: {path}"
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o640

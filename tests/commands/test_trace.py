@@ -45,8 +45,9 @@ def traced(request, start, root):
     return run
 
 
-def test_a_cat_is_seen_with_pid_sizes_offsets_and_latencies(traced):
-    trace, path = traced("Echo", "-o", "greeting=hello")
+@pytest.mark.parametrize("driver", ["Echo", "Later"])
+def test_a_cat_is_seen_with_pid_sizes_offsets_and_latencies(traced, driver):
+    trace, path = traced(driver, "-o", "greeting=hello")
     if path.read_bytes() != b"hello":  # Not by a process of ours: no call is lost.
         pytest.fail("the driver does not answer")
     lines_until(trace, "close")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Fixtures of the tests of pyfusd: devices served by a thread of the test."""
 
+import os
 from contextlib import ExitStack
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 import pyfusd
 
 from capabilities import TRANSPORTS
-from serving import background, serving
+from serving import background, serving, serving_async
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,27 @@ def serve():
     """serve(device, ...) serves devices until the test ends."""
     with ExitStack() as stack:
         yield lambda *devices: stack.enter_context(serving(*devices))
+
+
+@pytest.fixture
+def serve_async():
+    """serve_async(device, ...) serves devices on asyncio until the test ends."""
+    with ExitStack() as stack:
+        yield lambda *devices: stack.enter_context(serving_async(*devices))
+
+
+@pytest.fixture
+def opened():
+    """opened(device) opens it; the descriptor is closed after the test."""
+    descriptors = []
+
+    def open_it(device, flags=os.O_RDWR):
+        descriptors.append(os.open(device.path, flags))
+        return descriptors[-1]
+
+    yield open_it
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Devices and calls in threads of the test."""
 
+import asyncio
 import threading
 from contextlib import contextmanager
 
@@ -10,19 +11,19 @@ from waiting import DEADLINE
 
 
 @contextmanager
-def serving(*devices):
+def _served(devices, serve):
     """Registers devices and serves them in a thread; fails if that fails."""
     failures = []
 
-    def serve():
+    def run():
         try:
-            pyfusd.run(*devices)
+            serve(*devices)
         except BaseException as error:
             failures.append(error)
 
     for device in devices:
         device.register()
-    thread = threading.Thread(target=serve, daemon=True)
+    thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
         yield devices[0]
@@ -30,8 +31,17 @@ def serving(*devices):
         for device in devices:
             device.unregister()
         thread.join(DEADLINE)
-    assert not thread.is_alive(), "run() did not end with its last device"
+    assert not thread.is_alive(), "the loop did not end with its last device"
     assert not failures
+
+
+def serving(*devices):
+    return _served(devices, pyfusd.run)
+
+
+def serving_async(*devices):
+    """In an event loop of its own."""
+    return _served(devices, lambda *these: asyncio.run(pyfusd.aio.serve(*these)))
 
 
 class Background:

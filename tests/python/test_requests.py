@@ -57,20 +57,6 @@ class Holding(pyfusd.Device):
         return self.requests[count - 1]
 
 
-@pytest.fixture
-def opened():
-    """opened(device) opens it; the descriptor is closed after the test."""
-    descriptors = []
-
-    def open_it(device, flags=os.O_RDWR):
-        descriptors.append(os.open(device.path, flags))
-        return descriptors[-1]
-
-    yield open_it
-    for descriptor in descriptors:
-        os.close(descriptor)
-
-
 def test_a_held_read_is_answered_with_its_buffer(serve, opened, in_thread):
     device = serve(Holding("read"))
     reading = in_thread(os.read, opened(device), 10)

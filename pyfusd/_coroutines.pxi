@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Coroutines of `async def` callbacks: their first step, and their answers.
+
+The first step is taken inside the trampoline, like a plain callback. Only a
+coroutine that then waits for something gets a task of pyfusd.aio, and its
+request becomes a held one.
+"""
+
+cdef extern from *:
+    """
+    static inline int pyfusd_is_awaitable(PyObject *object)
+    {
+        PyAsyncMethods *methods = Py_TYPE(object)->tp_as_async;
+
+        return methods && methods->am_await;
+    }
+
+    /* 1: *result is what it waits for; 0: what it returned; -1: it raised. */
+    static int pyfusd_send_none(PyObject *coroutine, PyObject **result)
+    {
+    #if PY_VERSION_HEX >= 0x030A0000
+        return PyIter_Send(coroutine, Py_None, result);
+    #else
+        *result = PyObject_CallMethod(coroutine, "send", "O", Py_None);
+        return *result ? 1 : _PyGen_FetchStopIterationValue(result);
+    #endif
+    }
+    """
+    bint is_awaitable "pyfusd_is_awaitable"(object)
+    int send_none "pyfusd_send_none"(object, PyObject **) except -1
+
+# What start_coroutine() gives for a coroutine that goes on in a task.
+cdef object SUSPENDED = object()
+
+# The request that the running coroutine is to answer, after its first step.
+cdef object _coroutine_request = contextvars.ContextVar("pyfusd_request", default=None)
+
+
+cdef Request coroutine_request(File file):
+    """The request of this open file that the running coroutine is to answer."""
+    request = _coroutine_request.get()
+    if request is not None and (<Request>request).file is file:
+        return <Request>request
+    return None
+
+
+cdef object take_step(object coroutine, object context, bint *waits):
+    """Runs a coroutine until it waits or ends; what it waits for or returned."""
+    cdef PyObject *result = NULL
+    PyContext_Enter(context)
+    try:
+        waits[0] = send_none(coroutine, &result)
+    finally:
+        PyContext_Exit(context)
+    value = <object>result
+    Py_XDECREF(result)
+    return value
+
+
+cdef object server_of(Call *call, object coroutine):
+    """The aio server whose loop this thread runs; RuntimeError without one."""
+    cdef DeviceCore device = (<File>call.file).device
+    server = device._server
+    if server is None or server.thread != PyThread_get_thread_ident():
+        if hasattr(coroutine, "close"):
+            coroutine.close()
+        raise RuntimeError(
+            f"{OPERATION_NAMES[call.operation]}() returned a coroutine: "
+            "serve the device with pyfusd.run() or pyfusd.aio.serve()"
+        )
+    return server
+
+
+cdef object start_coroutine(Call *call, object coroutine):
+    """What a coroutine returned at once, or SUSPENDED; raises what it raised."""
+    cdef Request request
+    cdef bint waits = True
+    server = server_of(call, coroutine)
+    if not PyCoro_CheckExact(coroutine):
+        coroutine = server.coroutine_of(coroutine)
+    task = server.spare_task()
+    context = PyContext_CopyCurrent()
+    value = None
+    try:
+        server.enter_task(server.loop, task)
+    except RuntimeError:
+        # A task called dispatch(), and two cannot run at once: the coroutine
+        # begins later.
+        task = server.new_task()
+    else:
+        try:
+            value = take_step(coroutine, context, &waits)
+        finally:
+            server.leave_task(server.loop, task)
+    if not waits:
+        return value
+    request = hold_call(call)
+    request.task = task
+    context.run(_coroutine_request.set, request)
+    task.adopt(request, coroutine, context, value)
+    return SUSPENDED
+
+
+def answer_for_coroutine(Request request not None, result):
+    """Answers a request with what its coroutine returned in the end."""
+    if request.done or is_held(request, result):
+        return
+    try:
+        request.reply(result)
+    except OSError:
+        pass  # A client that is gone meanwhile is none of the driver's business.
+
+
+def fail_for_coroutine(Request request not None, error):
+    """Answers a request whose coroutine raised; an int is an errno."""
+    if not isinstance(error, int):
+        error = errno_for(request.file, request.kind, error)
+    if request.done:
+        return
+    try:
+        request.fail(error)
+    except OSError:
+        pass

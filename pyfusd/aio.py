@@ -1,0 +1,441 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Devices on asyncio: ``async def`` callbacks, and serve().
+
+    class Sensor(pyfusd.Device):
+        async def read(self, file, buf, offset):
+            async with asyncio.timeout(5):
+                return await self.samples.get()
+
+    asyncio.run(pyfusd.aio.serve(Sensor("sensor")))
+
+pyfusd.run() does the same for a program that has no other use for the loop.
+
+Any of open, close, read, write, ioctl and the methods of pyfusd.ioctl() may be
+a coroutine function; others of the same device may be plain. What they return
+and raise means the same. While a coroutine waits, its client is blocked, and
+the loop serves others.
+
+A coroutine begins at once, inside the loop's callback that received the
+request. If it ends without having waited, it costs no task. Otherwise it goes
+on in a task of its own. asyncio.current_task() is that task from the first
+line on, so that asyncio.timeout() and task groups work; a coroutine that does
+not wait shares the task that it sees with others that do not. ``file.pid``,
+``file.offset`` and their siblings keep their meaning across each ``await``.
+
+The task is cancelled, and its client gets EINTR, when a signal interrupts the
+client; also when the open file is closed under it, or the device unregistered,
+which gives EPIPE. The client does not wait for the cancelled task. One that
+something else cancels gives ECANCELED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import signal
+import threading
+import types
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+)
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from contextvars import Context
+from typing import TYPE_CHECKING, Any
+
+from pyfusd import trace_link
+from pyfusd._core import (
+    DeviceCore,
+    File,
+    Request,
+    answer_for_coroutine,
+    fail_for_coroutine,
+    registered_devices,
+)
+from pyfusd.errors import errnos, logger
+from pyfusd.loop import device_loops
+
+__all__ = ["serve"]
+
+# How long another thread's unregister() waits for the loop to let go of the
+# descriptor before it closes that anyway: for ever only if the loop is stuck.
+_GRACE_SECONDS = 1.0
+
+if TYPE_CHECKING:
+    _Task = asyncio.Task[None]
+else:
+    _Task = asyncio.Task
+
+
+@types.coroutine
+def _rest(
+    coroutine: Coroutine[Any, Any, Any], context: Context, waits_for: Any
+) -> Generator[Any, Any, Any]:
+    """The coroutine after its first step, which waits for something."""
+    while True:
+        step: Any = coroutine.send
+        try:
+            argument = yield waits_for
+        except GeneratorExit:
+            context.run(coroutine.close)
+            raise
+        except BaseException as error:
+            step, argument = coroutine.throw, error
+        try:
+            waits_for = context.run(step, argument)
+        except StopIteration as end:
+            return end.value
+        finally:
+            argument = None  # An exception's traceback holds this frame.
+
+
+@types.coroutine
+def _cancelled(
+    coroutine: Coroutine[Any, Any, Any], context: Context, waits_for: Any
+) -> Generator[Any, Any, Any]:
+    """As _rest(), of a coroutine cancelled before its task could wait."""
+    if not (waits_for is not None and waits_for.cancel()):
+        try:
+            waits_for = context.run(coroutine.throw, asyncio.CancelledError())
+        except StopIteration as end:
+            return end.value
+    return (yield from _rest(coroutine, context, waits_for))
+
+
+async def _awaited(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
+
+
+class _CallbackTask(_Task):
+    """A task in reserve until it adopts a coroutine that has to wait.
+
+    While in reserve it is the current task of coroutines' first steps.
+    """
+
+    def __init__(self, server: _Server) -> None:
+        self.server = server
+        self.request: Request | None = None
+        self.device: DeviceCore | None = None
+        self.work: tuple[Coroutine[Any, Any, Any], Context, Any] | None = None
+        self.is_adopted = server.loop.create_future()
+        self.has_begun = False
+        self.is_cancelled_early = False
+        self.error = errno.ECANCELED  # what a cancellation gives the client
+        super().__init__(self._run(), loop=server.loop)
+
+    def adopt(
+        self,
+        request: Request,
+        coroutine: Coroutine[Any, Any, Any],
+        context: Context,
+        waits_for: Any,
+    ) -> None:
+        self.request = request
+        self.device = request.file.device
+        self.work = coroutine, context, waits_for
+        self.server.adopted(self)
+        self.set_name(f"{request.operation} of {self.device.name!r}")
+        if not self.is_adopted.done():
+            self.is_adopted.set_result(None)
+
+    def cancel(self, *args: Any, **kwargs: Any) -> bool:
+        self.server.give_up(self)
+        if not self.has_begun:
+            # Task would throw it at _run() before that can handle it.
+            self.is_cancelled_early = True
+            return True
+        return super().cancel(*args, **kwargs)
+
+    def cancel_soon(self) -> None:
+        """cancel() from any thread."""
+        if self.server.is_here():
+            self.cancel()
+        else:
+            with suppress(RuntimeError):  # The loop is closed.
+                self.server.loop.call_soon_threadsafe(self.cancel)
+
+    async def _run(self) -> None:
+        self.has_begun = True
+        is_cancelled = self.is_cancelled_early
+        if not is_cancelled:
+            try:
+                await self.is_adopted
+            except asyncio.CancelledError:
+                is_cancelled = True
+        if self.work is None or self.request is None:
+            raise asyncio.CancelledError
+        request, work = self.request, self.work
+        try:
+            result = await (_cancelled if is_cancelled else _rest)(*work)
+            answer_for_coroutine(request, result)
+        except asyncio.CancelledError:
+            # If the whole loop is being cancelled, serve() comes first, and
+            # unregisters the device.
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+            number = errno.EINTR if request.interrupted else self.error
+            fail_for_coroutine(request, number)
+        except BaseException as error:
+            fail_for_coroutine(request, error)
+            if not isinstance(error, Exception):
+                raise
+        finally:
+            self.request = self.work = None
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _sigterm_interrupts(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """SIGTERM acts as SIGINT does, unless the program handles it."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
+    ):
+        yield
+        return
+    loop.add_signal_handler(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
+
+
+class _Server:
+    """What all serve() of one event loop share; only its thread changes it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.thread = threading.get_ident()
+        self.users = 0
+        self.devices: dict[int, DeviceCore] = {}
+        self.tasks: set[_CallbackTask] = set()
+        self.spare: _CallbackTask | None = None
+        self.change = loop.create_future()
+        self.context = ExitStack()
+        # asyncio's interface for "third-party task implementations".
+        self.enter_task = asyncio.tasks._enter_task
+        self.leave_task = asyncio.tasks._leave_task
+
+    def is_here(self) -> bool:
+        return self.thread == threading.get_ident()
+
+    def begin(self) -> None:
+        self.context.enter_context(_sigterm_interrupts(self.loop))
+        self.context.enter_context(trace_link.answering())
+
+    async def end(self) -> None:
+        for device in list(self.devices.values()):
+            self.remove(device)
+        self.context.close()
+        if self.spare is not None:
+            spare = self.spare
+            spare.cancel()
+            await asyncio.wait([spare])
+
+    # For start_coroutine().
+
+    def new_task(self) -> _CallbackTask:
+        return _CallbackTask(self)
+
+    def spare_task(self) -> _CallbackTask:
+        if self.spare is None:
+            self.spare = _CallbackTask(self)
+        return self.spare
+
+    def coroutine_of(self, awaitable: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
+        if isinstance(awaitable, Coroutine):
+            return awaitable
+        return _awaited(awaitable)
+
+    # Tasks.
+
+    def give_up(self, task: _CallbackTask) -> None:
+        """No other coroutine may use the task."""
+        if self.spare is task:
+            self.spare = None
+
+    def adopted(self, task: _CallbackTask) -> None:
+        self.give_up(task)
+        self.tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: Any) -> None:
+        self.tasks.discard(task)
+
+    def tasks_of(self, device: DeviceCore) -> list[_CallbackTask]:
+        return [task for task in self.tasks if task.device is device]
+
+    def file_closed(self, file: File) -> None:
+        """Nobody waits any more for what its coroutines answer."""
+        for task in self.tasks_of(file.device):
+            request = task.request
+            if request is not None and request.file is file and not request.done:
+                task.cancel_soon()
+
+    # Devices.
+
+    def add(self, device: DeviceCore) -> None:
+        if device._server is self:
+            return
+        if device._server is not None:
+            raise RuntimeError(f"{device!r} is served by another event loop")
+        self.loop.add_reader(device.fileno(), self._dispatch, device)
+        self.devices[device.fileno()] = device
+        device._server = self
+
+    def remove(self, device: DeviceCore) -> None:
+        if device._server is not self:
+            return
+        descriptor = device.fileno()
+        device._server = None
+        del self.devices[descriptor]
+        if self.loop.is_closed():
+            return
+        self.loop.remove_reader(descriptor)
+        if not self.change.done():
+            self.change.set_result(None)
+
+    def _unregistering(self, device: DeviceCore) -> None:
+        self.remove(device)
+        current = asyncio.current_task(self.loop)
+        for task in self.tasks_of(device):
+            task.error = errno.EPIPE
+            if task is not current:
+                task.cancel()
+
+    def removing(self, device: DeviceCore) -> None:
+        """Some thread is about to unregister the device."""
+        if self.is_here():
+            self._unregistering(device)
+            return
+        # The loop has to let go of the descriptor before that is closed, and
+        # its number another file's.
+        removed = threading.Event()
+
+        def remove() -> None:
+            self._unregistering(device)
+            removed.set()
+
+        with suppress(RuntimeError):  # The loop is closed.
+            self.loop.call_soon_threadsafe(remove)
+            removed.wait(_GRACE_SECONDS)
+
+    def _dispatch(self, device: DeviceCore) -> None:
+        try:
+            device.dispatch()
+        except OSError as error:
+            if device._server is not self:
+                return  # Another thread unregisters it.
+            if error.errno == errno.ENODEV:
+                logger.warning("%s was taken away from outside", device.path)
+            else:
+                logger.error("%s cannot be served", device.path, exc_info=error)
+            device.unregister()
+
+    async def until_gone(self, devices: list[DeviceCore]) -> None:
+        """Until all these have gone; the last serve() waits for others, too."""
+        while any(device._server is self for device in devices) or (
+            self.users == 1 and self.devices
+        ):
+            if self.change.done():
+                self.change = self.loop.create_future()
+            # Shielded: it is not only this serve() that waits for it.
+            await asyncio.shield(self.change)
+
+
+# By event loop, as long as a serve() runs in it. Only changed under the lock.
+_servers: dict[asyncio.AbstractEventLoop, _Server] = {}
+_lock = threading.Lock()
+
+
+def _server_here() -> _Server | None:
+    """The server of the event loop that runs in this thread."""
+    try:
+        return _servers.get(asyncio.get_running_loop())
+    except RuntimeError:
+        return None
+
+
+device_loops.append(_server_here)
+# Before Python 3.11 not the TimeoutError.
+errnos[asyncio.TimeoutError] = errno.ETIMEDOUT
+
+
+@asynccontextmanager
+async def _serving() -> AsyncIterator[_Server]:
+    loop = asyncio.get_running_loop()
+    server = _servers.get(loop)
+    if server is None:
+        server = _Server(loop)
+        server.begin()
+        with _lock:
+            _servers[loop] = server
+    server.users += 1
+    try:
+        yield server
+    finally:
+        server.users -= 1
+        if server.users == 0:
+            with _lock:
+                del _servers[loop]
+            await server.end()
+
+
+async def _serve(devices: tuple[Any, ...], ready: Callable[[], object] | None) -> None:
+    async with _serving() as server:
+        own: list[Any] = []
+        served: list[Any] = list(devices)
+        try:
+            for device in served:
+                if not device.registered:
+                    device.register()  # Which adds it: see device_loops.
+                    own.append(device)
+            if not devices:
+                served = [x for x in registered_devices() if x._server is None]
+            for device in served:
+                if device.registered:
+                    server.add(device)
+            if ready:
+                ready()
+            await server.until_gone(served)
+        finally:
+            for device in own:
+                device.unregister()
+            for device in served:
+                server.remove(device)
+            tasks = [task for device in served for task in server.tasks_of(device)]
+            if tasks:
+                await asyncio.wait(tasks)
+
+
+def run(devices: tuple[Any, ...], ready: Callable[[], object] | None) -> None:
+    """pyfusd.run() of devices with coroutine functions."""
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve(devices, ready))
+
+
+async def serve(*devices: Any) -> None:
+    """Serves devices in the running event loop until none is left.
+
+    Registers those that are not registered, and unregisters them at its end,
+    whatever that is: a cancellation, an exception, or the last device's
+    unregister(). It returns when the tasks of their callbacks have ended.
+    Without arguments it serves the devices of this process that are registered
+    and that no event loop serves. A device that is registered meanwhile in
+    this loop's thread is served too.
+
+    SIGINT is asyncio's business: asyncio.run() cancels serve(), and raises
+    KeyboardInterrupt. SIGTERM does the same, unless the program handles it.
+
+    Raises OSError for what register() raises; RuntimeError for a device that
+    another loop serves; TypeError for a callback that cannot be a coroutine
+    function. Several threads may each serve their own devices.
+    """
+    await _serve(devices, None)

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""pyfusd.aio.serve(): how it begins and ends, signals, loops and threads."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import pyfusd
+
+from waiting import DEADLINE
+
+
+class Named(pyfusd.Device):
+    """A read gives its name, after a wait if it is told to."""
+
+    delay = None
+
+    async def read(self, file, buf, offset):
+        if self.delay is not None:
+            await asyncio.sleep(self.delay)
+        return self.name.encode()[offset:]
+
+
+def content(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+async def content_of(*devices):
+    """From other threads, so that the loop goes on."""
+    loop = asyncio.get_running_loop()
+    reads = [loop.run_in_executor(None, content, device.path) for device in devices]
+    return await asyncio.gather(*reads)
+
+
+async def until(condition, what):
+    end = asyncio.get_running_loop().time() + DEADLINE
+    while not condition():
+        assert asyncio.get_running_loop().time() < end, f"{what} did not come true"
+        await asyncio.sleep(0.002)
+
+
+async def cancelled(task):
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+def test_serve_registers_and_unregisters():
+    async def main():
+        devices = [Named(f"sub/number{n}") for n in range(12)]
+        serving = asyncio.create_task(pyfusd.aio.serve(*devices))
+        await until(lambda: devices[-1].registered, "the registration")
+        assert await content_of(*devices) == [d.name.encode() for d in devices]
+        await cancelled(serving)
+        assert not any(device.registered for device in devices)
+        assert not os.path.exists(devices[0].path)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+def test_serve_leaves_registered_what_was_so_before():
+    async def main():
+        with Named("before") as device:
+            for _ in range(2):
+                serving = asyncio.create_task(pyfusd.aio.serve(device))
+                assert await content_of(device) == [b"before"]
+                await cancelled(serving)
+                assert device.registered
+
+    asyncio.run(main())
+
+
+def test_serve_ends_with_its_last_device():
+    async def main():
+        devices = [Named("one"), Named("two")]
+        serving = asyncio.create_task(pyfusd.aio.serve(*devices))
+        await until(lambda: devices[-1].registered, "the registration")
+        devices[0].unregister()
+        assert await content_of(devices[1]) == [b"two"]
+        assert not serving.done()
+        await asyncio.get_running_loop().run_in_executor(None, devices[1].unregister)
+        await asyncio.wait_for(serving, DEADLINE)
+
+    asyncio.run(main())
+
+
+def test_serve_without_arguments_serves_what_is_registered():
+    async def main():
+        with Named("one") as one, Named("two") as two:
+            serving = asyncio.create_task(pyfusd.aio.serve())
+            assert await content_of(one, two) == [b"one", b"two"]
+            await cancelled(serving)
+
+    asyncio.run(main())
+
+
+def test_serve_serves_what_is_registered_meanwhile():
+    class Parent(pyfusd.Device):
+        async def write(self, file, buf, offset):
+            self.child = Named(bytes(buf).decode()).register()
+            return len(buf)
+
+    async def main():
+        parent = Parent("parent", 0o666)
+        serving = asyncio.create_task(pyfusd.aio.serve(parent))
+        await until(lambda: parent.registered, "the registration")
+
+        def write():
+            with open(parent.path, "wb", buffering=0) as file:
+                file.write(b"child")
+
+        await asyncio.get_running_loop().run_in_executor(None, write)
+        parent.unregister()
+        assert await content_of(parent.child) == [b"child"]
+        assert not serving.done()
+        parent.child.unregister()
+        await asyncio.wait_for(serving, DEADLINE)
+
+    asyncio.run(main())
+
+
+def test_several_serves_share_a_loop():
+    async def main():
+        one, two = Named("one"), Named("two")
+        two.delay = 0.001
+        first = asyncio.create_task(pyfusd.aio.serve(one))
+        second = asyncio.create_task(pyfusd.aio.serve(two))
+        await until(lambda: two.registered, "the registration")
+        assert await content_of(one, two) == [b"one", b"two"]
+        await cancelled(first)
+        assert await content_of(two) == [b"two"]
+        await cancelled(second)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+def test_each_thread_may_have_its_loop(serve_async, in_thread):
+    devices = [Named(f"thread{number}") for number in range(4)]
+    for device in devices:
+        device.delay = 0
+        serve_async(device)
+
+    def read(device):
+        return {content(device.path) for _ in range(100)}
+
+    reads = [in_thread(read, device) for device in devices * 2]
+    for device, call in zip(devices * 2, reads):
+        assert call.get() == {device.name.encode()}
+
+
+def test_a_device_belongs_to_one_loop(serve_async):
+    device = serve_async(Named("taken"))
+    assert content(device.path) == b"taken"  # So it is being served.
+    with pytest.raises(RuntimeError, match="another event loop"):
+        asyncio.run(pyfusd.aio.serve(device))
+    assert content(device.path) == b"taken"
+
+
+def test_devices_come_and_go_from_other_threads(serve_async):
+    keeper = serve_async(Named("keeper"))
+    done = threading.Event()
+
+    def churn(number):
+        for round in range(20):
+            device = Named(f"churn{number}")
+            device.delay = 0
+            loop = threading.Thread(
+                target=asyncio.run, args=(pyfusd.aio.serve(device.register()),)
+            )
+            loop.start()
+            assert content(device.path) == device.name.encode(), round
+            device.unregister()
+            loop.join(DEADLINE)
+            assert not loop.is_alive()
+
+    threads = [threading.Thread(target=churn, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        assert content(keeper.path) == b"keeper"
+    done.set()
+
+
+def test_a_failing_register_undoes_the_others():
+    async def main():
+        devices = [Named("fine"), Named("not/../fine")]
+        with pytest.raises(OSError):
+            await pyfusd.aio.serve(*devices)
+        assert not devices[0].registered
+
+    asyncio.run(main())
+
+
+DRIVER = """
+import asyncio, contextlib, os, sys
+import pyfusd
+
+class Driver(pyfusd.Device):
+    async def read(self, file, buf, offset):
+        os.write(1, b"reading\\n")
+        try:
+            if sys.argv[1] == "wait":
+                await asyncio.sleep(1000)
+            return b"driver"[offset:]
+        finally:
+            os.write(1, b"read\\n")
+
+async def announce(device):
+    while not device.registered:
+        await asyncio.sleep(0.001)
+    os.write(1, device.path.encode() + b"\\n")
+
+async def main():
+    device = Driver("driver")
+    announcing = asyncio.create_task(announce(device))
+    try:
+        await pyfusd.aio.serve(device)
+    finally:
+        os.write(1, b"unwound\\n")
+
+with contextlib.suppress(KeyboardInterrupt):
+    asyncio.run(main())
+os.write(1, b"ended\\n")
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", ["idle", "wait"])
+def test_a_signal_ends_serve_and_leaves_nothing(number, kind, in_thread):
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER, kind],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    path = driver.stdout.readline().decode().strip()
+    if kind == "wait":
+        reading = in_thread(content, path)
+        assert driver.stdout.readline() == b"reading\n"
+    else:
+        assert content(path) == b"driver"
+        driver.stdout.readline(), driver.stdout.readline()
+    driver.send_signal(number)
+    output, errors = driver.communicate(timeout=DEADLINE)
+    assert errors == b""
+    assert driver.returncode == 0
+    lines = output.splitlines()
+    assert lines[-2:] == [b"unwound", b"ended"]
+    if kind == "wait":
+        assert lines[0] == b"read"
+        with pytest.raises(BrokenPipeError):
+            reading.get()
+    assert not os.path.exists(path)
+
+
+def test_system_exit_in_a_callback_ends_the_loop(in_thread):
+    class Exiting(pyfusd.Device):
+        async def read(self, file, buf, offset):
+            if self.waits:
+                await asyncio.sleep(0)
+            sys.exit(7)
+
+    for waits in (False, True):
+        device = Exiting("exiting")
+        device.waits = waits
+        device.register()
+        reading = in_thread(content, device.path)
+        with pytest.raises(SystemExit):
+            asyncio.run(pyfusd.aio.serve(device))
+        with pytest.raises(BrokenPipeError):
+            reading.get()
+        device.unregister()
