@@ -3,6 +3,8 @@
 
 import resource
 
+from scale import SCALE
+
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -17,3 +19,9 @@ def pytest_configure(config):
     # Hundreds of clients and a thousand devices: more than the usual 1,024.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def pytest_report_header():
+    if SCALE != 1:
+        return f"FUSD_TEST_SCALE: great numbers in tests are times {SCALE:g}"
+    return None

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Waiting for conditions, with a deadline that only a failure reaches."""
+"""Waiting for conditions, with a deadline that only a failure reaches.
 
+FUSD_TEST_PATIENCE stretches it, for machines that are emulated.
+"""
+
+import os
 import time
 
-DEADLINE = 20
+DEADLINE = 20 * float(os.environ.get("FUSD_TEST_PATIENCE", "1"))
 
 
 def wait_until(condition, what):

@@ -3,14 +3,14 @@
 
 import os
 import subprocess
-import sys
 
 import pytest
 
 import pyfusd
 
 import capabilities
-from processes import HERE, TOP, Client, Driver
+from nursery import Nursery
+from processes import HERE, TOP, Client, Driver, start_c_driver
 
 
 def pytest_generate_tests(metafunc):
@@ -48,8 +48,8 @@ def environment(tmp_path, transport):
     if transport == "none":
         pytest.skip("no transport works here")
     problem = pyfusd.transport_problem(transport)
-    if problem:
-        pytest.skip(f"{transport} does not work here: {problem}")
+    # Transports that do not work are here only if asked for by --transport.
+    assert problem is None, f"{transport} does not work here: {problem}"
     return {
         **os.environ,
         "FUSD_DEV_ROOT": str(tmp_path / "dev"),
@@ -59,16 +59,28 @@ def environment(tmp_path, transport):
     }
 
 
+@pytest.fixture(scope="session")
+def nursery():
+    """What the Python processes of the suite are forked from."""
+    one = Nursery()
+    yield one
+    one.stop()
+
+
 @pytest.fixture
-def driver(request, language, environment):
+def driver(request, language, environment, nursery):
     """driver("KIND:NAME", ...) runs a driver until the test ends."""
     drivers = []
 
     def start(*kinds, language=language):
-        command = [sys.executable, str(HERE / "driver.py")]
         if language == "c":
-            command = [str(request.getfixturevalue("c_driver"))]
-        drivers.append(Driver(command, kinds, environment))
+            program = request.getfixturevalue("c_driver")
+            process = start_c_driver(program, kinds, environment)
+        else:
+            process = nursery.start(
+                HERE / "driver.py", *kinds, environment=environment, stderr=True
+            )
+        drivers.append(Driver(process, kinds))
         return drivers[-1]
 
     yield start
@@ -77,12 +89,12 @@ def driver(request, language, environment):
 
 
 @pytest.fixture
-def client():
+def client(nursery):
     """client() starts a client process."""
     clients = []
 
     def start():
-        clients.append(Client())
+        clients.append(Client(nursery.start(HERE / "client.py")))
         return clients[-1]
 
     yield start

@@ -7,7 +7,6 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -19,18 +18,22 @@ HERE = Path(__file__).parent
 TOP = HERE.parent.parent
 
 
+def start_c_driver(program, kinds, environment):
+    return subprocess.Popen(
+        [str(program), *kinds],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+
+
 class Driver:
     """A driver process, with its events and its commands."""
 
-    def __init__(self, command, kinds, environment):
-        self.process = subprocess.Popen(
-            [*command, *kinds],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
+    def __init__(self, process, kinds):
+        self.process = process
         self.events = queue.Queue()
         self.seen = []
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -114,13 +117,8 @@ class Driver:
 class Client:
     """A client process; a call raises the OSError that the process got."""
 
-    def __init__(self):
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "client.py")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def __init__(self, process):
+        self.process = process
 
     def start(self, call, *arguments):
         request = {"call": call, "arguments": arguments}

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from scale import scaled
 from waiting import DEADLINE, wait_until
 
 
@@ -172,7 +173,7 @@ def test_a_wrong_name_in_a_callback_is_its_answer(driver, client):
 def test_1000_devices_in_one_process(driver, client):
     # libfuse takes one of the process's 1,024 pthread keys for each session,
     # and a sanitizer or Python has a few of them.
-    count = 1000
+    count = scaled(1000)
     served = driver(*(f"memory:d{n // 100}/{n}" for n in range(count)))
     caller = client()
     assert len(set(served.paths)) == count
@@ -181,9 +182,9 @@ def test_1000_devices_in_one_process(driver, client):
         assert caller("write", descriptor, "x") == 1
         caller("close", descriptor)
     served.process.terminate()
-    served.process.wait(60)
+    served.process.wait(3 * DEADLINE)
     base = os.path.dirname(os.path.dirname(served.path))
-    wait_until(lambda: base not in mounts(), "the end of 1,000 mounts")
+    wait_until(lambda: base not in mounts(), "the end of the mounts")
     wait_until(lambda: not os.path.exists(base + "/d0"), "the end of the files")
 
 
@@ -200,9 +201,9 @@ def test_drivers_in_c_and_in_python_serve_side_by_side(driver, client):
 def test_100000_requests_leave_memory_flat(driver):
     served = driver("memory:device")
     copy = ["dd", f"if={served.path}", "of=/dev/null", "bs=16", "status=none"]
-    subprocess.run([*copy, "count=10000"], check=True)
+    subprocess.run([*copy, f"count={scaled(10_000)}"], check=True)
     before = served.resident_kilobytes()
-    subprocess.run([*copy, "count=100000"], check=True)
+    subprocess.run([*copy, f"count={scaled(100_000)}"], check=True)
     served.drain()
     assert served.resident_kilobytes() - before < 2048
 

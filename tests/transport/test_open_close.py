@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from scale import scaled
 from waiting import wait_until
 
 
@@ -77,9 +78,10 @@ def test_a_client_killed_during_its_open_is_closed_if_that_succeeded(driver):
 def test_500_clients_have_the_device_open_at_once(driver, client):
     served = driver("memory:device")
     clients = []
+    count = scaled(500)
     script = "exec 3<$1; echo opened; read line"
     try:
-        for _ in range(500):
+        for _ in range(count):
             clients.append(
                 subprocess.Popen(
                     ["sh", "-c", script, "sh", served.path],
@@ -89,7 +91,7 @@ def test_500_clients_have_the_device_open_at_once(driver, client):
             )
         for process in clients:
             assert process.stdout.readline() == b"opened\n"
-        assert len(served.collect("open", 500)) == 500
+        assert len(served.collect("open", count)) == count
         caller = client()
         descriptor = caller("open", served.path, os.O_RDONLY)
         assert caller("read", descriptor, 3) == "\0\0\0"
@@ -99,7 +101,7 @@ def test_500_clients_have_the_device_open_at_once(driver, client):
             process.wait()
             process.stdin.close()
             process.stdout.close()
-    wait_until(lambda: closes(served) >= 500, "500 closes")
+    wait_until(lambda: closes(served) >= count, "a close for each")
 
 
 def test_the_node_has_the_mode_of_the_registration(driver, holds):

@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from waiting import DEADLINE
+
 MAX_RW_SIZE = 128 << 10
 SIZES = [1, 2, 100, 4095, 4096, 4097, 65536, MAX_RW_SIZE - 1, MAX_RW_SIZE]
 
@@ -154,7 +156,7 @@ def shell(script, path):
         ["sh", "-ec", script, "sh", path],
         stdout=subprocess.PIPE,
         check=True,
-        timeout=60,
+        timeout=3 * DEADLINE,
     ).stdout
 
 
@@ -169,7 +171,7 @@ def test_unmodified_programs_work(driver):
         ["sh", "-ec", script, "sh", path, path + ".copy"],
         stdout=subprocess.PIPE,
         check=True,
-        timeout=60,
+        timeout=3 * DEADLINE,
         cwd="/",
     )
     os.unlink(path + ".copy")
