@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -306,10 +307,16 @@ int fusd_node_create(const char *root, const char *path)
 
 void fusd_node_remove(const char *root, const char *path)
 {
+	sigset_t all, before;
+
+	/* A signal that ends the driver in between would leave the file. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
 	unmount(path);
 	/* EBUSY if another driver has mounted over it by now. */
 	if (unlink(path) == 0)
 		remove_directories(root, path);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 static int make_private(const char *directory)

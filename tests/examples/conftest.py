@@ -2,12 +2,9 @@
 """Runs the examples, C and Python, as their opening comments say."""
 
 import os
-import queue
 import shutil
-import subprocess
 import sys
 import tempfile
-import threading
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,8 @@ import pytest
 import pyfusd
 
 import capabilities
-from waiting import DEADLINE, wait_until
+from running import Example
+from waiting import wait_until
 
 TOP = Path(__file__).parent.parent.parent
 
@@ -31,35 +29,6 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("transport", names or ["none"], scope="session")
     if "language" in metafunc.fixturenames:
         metafunc.parametrize("language", ["c", "python"], scope="session")
-
-
-@pytest.fixture(scope="session")
-def installed(tmp_path_factory):
-    """An installed libfusd and C examples built against it by pkg-config alone."""
-    base = tmp_path_factory.mktemp("installed")
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CFLAGS")
-    }
-    subprocess.run(
-        ["make", "-s", "-C", "libfusd", "install", f"PREFIX={base}"],
-        cwd=TOP,
-        check=True,
-        env=environment,
-    )
-    environment["PKG_CONFIG_PATH"] = f"{base}/lib/pkgconfig"
-    # Where the library is; nothing else needs to be set to run them.
-    environment["LDFLAGS"] = f"-Wl,-rpath,{base}/lib"
-    environment["CFLAGS"] = "-O2 -Wall -Wextra -Wshadow -Wconversion -Werror"
-    examples = base / "src"
-    examples.mkdir()
-    for file in (TOP / "examples" / "c").iterdir():
-        shutil.copy(file, examples)
-    subprocess.run(
-        ["make", "-s", f"OUT={base}/bin"], cwd=examples, check=True, env=environment
-    )
-    return base
 
 
 @pytest.fixture
@@ -101,60 +70,6 @@ def program_in(request):
 def program(program_in, language):
     """program(name) is the command that runs an example."""
     return lambda name: program_in(language, name)
-
-
-class Example:
-    """A running example; its lines come out one by one, the paths first."""
-
-    def __init__(self, name, command, environment):
-        self.name = name
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-        self.lines = queue.Queue()
-        self.paths = []
-        self.reader = threading.Thread(target=self._read, daemon=True)
-        self.reader.start()
-
-    def _read(self):
-        for line in self.process.stdout:
-            self.lines.put(line.rstrip("\n"))
-        self.lines.put(None)
-
-    def line(self):
-        """The next line, or None at the end of the output."""
-        return self.lines.get(timeout=DEADLINE)
-
-    def device(self):
-        """The path of the next device that the example says it made."""
-        line = self.line()
-        assert line is not None, self.process.communicate()[1]
-        assert line.startswith(f"{self.name}: /"), line
-        path = line.split(": ", 1)[1]
-        assert os.path.exists(path)
-        self.paths.append(path)
-        return path
-
-    def type(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
-    def stop(self):
-        """Ends it; what it wrote to its standard error, which should be "" ."""
-        self.process.terminate()
-        self.reader.join(DEADLINE)
-        # Not communicate(): it would want to read the output too.
-        self.process.stdin.close()
-        errors = self.process.stderr.read()
-        self.process.stderr.close()
-        self.process.wait(DEADLINE)
-        self.process.stdout.close()
-        return errors
 
 
 @pytest.fixture

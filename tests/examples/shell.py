@@ -35,9 +35,9 @@ def failure(command, **options):
     return result.stderr
 
 
-def has_open(process, path):
+def has_open(pid, path):
     """True once a process has the device open."""
-    directory = f"/proc/{process.pid}/fd"
+    directory = f"/proc/{pid}/fd"
     for descriptor in os.listdir(directory):
         with suppress(FileNotFoundError):
             if os.readlink(f"{directory}/{descriptor}") == path:
@@ -60,7 +60,7 @@ class Reader:
             stdout=subprocess.PIPE,
             text=True,
         )
-        wait_until(lambda: has_open(self.process, path), f"{path} open")
+        wait_until(lambda: has_open(self.process.pid, path), f"{path} open")
 
     def line(self):
         return self.process.stdout.readline()

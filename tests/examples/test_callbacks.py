@@ -2,10 +2,12 @@
 """The manual's examples: who asks, which device, which open file, which request."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
 
+from running import Example
 from shell import Reader, failure, output
 from waiting import wait_until
 
@@ -70,6 +72,23 @@ def test_drums3_obeys_its_input_and_its_clients(start):
     assert output(f"head -n 1 {bass}") == "thud\n"
     drums.process.stdin.close()
     assert drums.process.wait(20) == 0
+
+
+def test_a_driver_that_ends_while_it_removes_a_device_leaves_nothing(
+    program, environment, transport, device_root
+):
+    if transport != "fuse":
+        pytest.skip("only the fuse transport removes a node in two steps")
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    inject = ["strace", "-f", "-o", "/dev/null", "-e", "inject=umount2:signal=SIGTERM"]
+    drums = Example("drums3", [*inject, *program("drums3")], environment)
+    drums.device(), drums.device()
+    drums.type("snare")
+    drums.process.wait(20)
+    drums.stop()
+    root = device_root / "dev"
+    wait_until(lambda: list(root.rglob("*")) == [], "nodes to go")
 
 
 DIALOGUE = """\
