@@ -132,6 +132,7 @@ struct fusd_file_operations {
 typedef struct fusd_file_info fusd_file_info_t;
 typedef struct fusd_file_operations fusd_file_operations_t;
 
+#ifndef FUSD_KOR_API
 /**
  * Registers a device.
  *
@@ -153,7 +154,9 @@ typedef struct fusd_file_operations fusd_file_operations_t;
  * this machine), EACCES or EPERM (not for this user), ENOMEM, EMFILE, ENFILE.
  * fusd_error() has the sentence that says what to do.
  */
-#ifdef FUSD_KOR_API
+int fusd_register(const char *name, mode_t mode, void *device_info,
+		  struct fusd_file_operations *fops);
+#else
 #define FUSD_KOR_HACKED_VERSION
 /* clang-format off */
 int fusd_register(const char *name, const char *clazz, const char *devname,
@@ -161,17 +164,9 @@ int fusd_register(const char *name, const char *clazz, const char *devname,
 		  struct fusd_file_operations *fops)
 	__asm__("fusd_register_kor");
 /* clang-format on */
-#else
-int fusd_register(const char *name, mode_t mode, void *device_info,
-		  struct fusd_file_operations *fops);
 #endif
 
-/**
- * fusd_simple_register(name, mode, device_info, .read = f, .write = g, ...)
- *
- * Registers with the callbacks written in place, as designated initialisers.
- * Returns what fusd_register() returns.
- */
+/* The callbacks of fusd_simple_register(), as a structure. */
 #ifdef __cplusplus
 #define FUSD_OPS(...) fusd_ops_copy(fusd_file_operations{ __VA_ARGS__ })
 static inline struct fusd_file_operations *
@@ -182,13 +177,20 @@ fusd_ops_copy(const struct fusd_file_operations &ops)
 #else
 #define FUSD_OPS(...) (&(struct fusd_file_operations){ __VA_ARGS__ })
 #endif
-#ifdef FUSD_KOR_API
+
+#ifndef FUSD_KOR_API
+/**
+ * fusd_simple_register(name, mode, device_info, .read = f, .write = g, ...)
+ *
+ * Registers with the callbacks written in place, as designated initialisers.
+ * Returns what fusd_register() returns.
+ */
+#define fusd_simple_register(name, mode, device_info, ...) \
+	fusd_register((name), (mode), (device_info), FUSD_OPS(__VA_ARGS__))
+#else
 #define fusd_simple_register(name, clazz, devname, mode, device_info, ...) \
 	fusd_register((name), (clazz), (devname), (mode), (device_info),   \
 		      FUSD_OPS(__VA_ARGS__))
-#else
-#define fusd_simple_register(name, mode, device_info, ...) \
-	fusd_register((name), (mode), (device_info), FUSD_OPS(__VA_ARGS__))
 #endif
 
 /**
