@@ -2,7 +2,7 @@
 # The front door: everything is done elsewhere.
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check lint bench install uninstall clean help
+.PHONY: all demo check lint docs bench install uninstall clean help
 
 all: ## build libfusd (build/lib) and pyfusd (build/venv)
 	@tools/setup demo
@@ -21,6 +21,11 @@ check: ## set up, then run all tests
 lint: ## formatting, types, and rules of style
 	@tools/setup check
 	@tools/lint
+
+docs: ## the manual, a web site in build/docs/html; its sessions are tested
+	@tools/setup docs
+	@$(MAKE) --no-print-directory -C libfusd
+	@tools/docs
 
 bench: ## measure round trips on the fuse transport
 	@tools/setup demo

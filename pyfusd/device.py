@@ -32,8 +32,8 @@ class Device(DeviceCore):
       as many bytes as *request* codes for, or the client's argument, an int,
       if it codes for none. Return None or an int of 0 or more. See also
       pyfusd.ioctl().
-    - ``poll(self, file)``: return the NOTIFY_ bits that hold now. Call
-      poll_changed() when that changes.
+    - ``poll(self, file)``: return those of NOTIFY_INPUT, NOTIFY_OUTPUT and
+      NOTIFY_EXCEPT that hold now. Call poll_changed() when that changes.
     - ``unblock(self, file, request)``: the client of *request*, which was
       held, was interrupted by a signal. The driver may answer *request* now;
       if it does not, the client's call ends or restarts as the transport

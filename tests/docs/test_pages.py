@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Every code block of the manual runs, or comes from a file that is tested."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pyfusd
+
+from pages import DOCS, PAGES, TOP, blocks_of
+from session import Session, steps
+
+# Directives that hold no code.
+PROSE = {
+    "toctree",
+    "include",
+    "figure",
+    "note",
+    "warning",
+    "tip",
+    "eval-rst",
+    "tab-set",
+    "tab-set-code",
+    "tab-item",
+    "grid",
+    "grid-item-card",
+    "list-table",
+}
+# Where code that pages include is tested.
+TESTED = ("examples", "tests", "include", "benchmarks", "pyfusd", "kernel")
+# Sessions that change the machine: their words are checked instead.
+SET_UP = "set-up"
+# Pages whose blocks a test of their own runs.
+OWN_TEST = {"testing-with-mocks.md": "tests/plugin/test_document.py"}
+# A page whose session needs a program that is not everywhere.
+PROGRAMS = {"strace.md": "strace"}
+
+
+def sessions(page):
+    """The console blocks of a page, by the transport they are about."""
+    result = {}
+    for block in blocks_of(page):
+        if block.language == "console":
+            transport = block.options.get("class", "fuse")
+            if transport == SET_UP:
+                continue
+            result.setdefault(transport, []).append(block)
+    return result
+
+
+def files(page):
+    return {
+        block.options["caption"]: block
+        for block in blocks_of(page)
+        if "caption" in block.options and block.language
+    }
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_code_blocks_are_executed(page):
+    if page in OWN_TEST:
+        assert page in (TOP / OWN_TEST[page]).read_text(encoding="utf-8")
+        return
+    mentioned = "".join(
+        block.text for blocks in sessions(page).values() for block in blocks
+    )
+    for block in blocks_of(page):
+        where = f"docs/{page}:{block.line}"
+        if block.kind == "literalinclude":
+            source = (DOCS / page).parent.joinpath(block.argument).resolve()
+            assert source.relative_to(TOP).parts[0] in TESTED, where
+        elif block.language in ("python", "c"):
+            assert block.options.get("caption", "no caption") in mentioned, (
+                f"{where}: no session of the page uses this file"
+            )
+        elif block.language != "console":
+            assert block.is_directive, f"{where}: a block that nothing runs"
+            assert block.kind in PROSE, f"{where}: {block.kind} may be code"
+
+
+def test_set_up_names_what_exists():
+    help_text = subprocess.run(
+        ["make", "help"], cwd=TOP, stdout=subprocess.PIPE, text=True, check=True
+    ).stdout
+    tools = (TOP / "tools" / "setup").read_text(encoding="utf-8")
+    for page in PAGES:
+        for block in blocks_of(page):
+            if block.options.get("class") != SET_UP:
+                continue
+            for target in re.findall(
+                r"^\$ (?:sudo )?make ([a-z][a-z-]*)", block.text, re.M
+            ):
+                assert f"make {target}" in help_text, f"{page}: make {target}"
+            for packages in re.findall(r"apt install (.*)", block.text):
+                # One package has the kernel's release in its name.
+                for package in re.sub(r"\S*\$\(.*?\)", "", packages).split():
+                    assert f"echo {package}\n" in tools, f"{page}: {package}"
+
+
+@pytest.fixture
+def clone(tmp_path, installed):
+    """What a reader has: the repository's files, and an installed libfusd."""
+    directory = tmp_path / "fusd"
+    directory.mkdir()
+    for name in ("examples", "benchmarks"):
+        shutil.copytree(
+            TOP / name,
+            directory / name,
+            ignore=shutil.ignore_patterns("__pycache__"),
+        )
+    return directory
+
+
+@pytest.fixture
+def environment(tmp_path, installed):
+    return {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PKG_CONFIG_PATH": f"{installed}/lib/pkgconfig",
+        "LD_LIBRARY_PATH": f"{installed}/lib",
+        "FUSD_DEV_ROOT": str(tmp_path / "dev"),
+        "LC_ALL": "C.UTF-8",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("page", "transport"),
+    [(page, transport) for page in PAGES for transport in sessions(page)],
+)
+def test_sessions_are_as_shown(page, transport, clone, environment, tmp_path):
+    problem = pyfusd.transport_problem(transport)
+    if problem:
+        pytest.skip(problem)
+    program = PROGRAMS.get(page)
+    if program and not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
+    for name, block in files(page).items():
+        (clone / name).write_text(block.text, encoding="utf-8")
+    environment["FUSD_TRANSPORT"] = transport
+    root = str(tmp_path / "dev") if transport == "fuse" else "/dev"
+    session = Session(clone, root, environment)
+    try:
+        for block in sessions(page)[transport]:
+            for command, output in steps(block.text):
+                session.run(command, output)
+    finally:
+        session.finish()
