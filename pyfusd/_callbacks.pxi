@@ -99,7 +99,7 @@ cdef inline void begin(Call *call, fusd_file_info *info, File file, int operatio
     call.file = <PyObject *>file
     call.view = call.buffer = call.request = NULL
     call.operation = operation
-    call.offset_is_set = False
+    call.offset_is_set = call.retry = False
     call.outer = <Call *>pyfusd_call
     pyfusd_call = call
 
@@ -261,8 +261,13 @@ cdef int on_ioctl(fusd_file_info *info, int request, void *data) noexcept:
         else:
             argument = <size_t>data
         retval = answer(&call, call_ioctl(file.device, file, number, argument))
+    except Retry:
+        retval = -EIO  # See below.
     except BaseException as error:
         retval = failed(&call, error)
+    if call.retry:
+        # Also if the callback caught the exception: it has not got its bytes.
+        retval = retried(&call)
     argument = None
     if buffer is not None and buffer.exports:
         buffer.detach(info)
@@ -318,3 +323,28 @@ cdef int on_unblock(fusd_file_info *info) noexcept:
         failed(&call, error)
     end(&call)
     return 0
+
+
+cdef int on_mmap(
+    fusd_file_info *info, int offset, size_t length, int protection, int flags,
+    void **address, size_t *out_length,
+) noexcept:
+    cdef Call call
+    cdef int retval
+    cdef File file = file_of(info)
+    if file is None:
+        return -EPIPE
+    begin(&call, info, file, MMAP)
+    try:
+        # Not offset, which is cut to an int.
+        result = file.device.mmap_callback(
+            file, fusd_mmap_offset(info), length, protection, flags
+        )
+        retval = mmap_answer(&call, result, length, protection, address, out_length)
+    except MappingError as error:
+        log_callback_failure(file.device, "mmap", error, EINVAL)
+        retval = -EINVAL
+    except BaseException as error:
+        retval = <int>failed(&call, error)
+    end(&call)
+    return retval

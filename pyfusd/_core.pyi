@@ -55,6 +55,36 @@ class File:
         answers it after all. RuntimeError outside an open, read, write or
         ioctl callback.
         """
+    def client_memory(
+        self, address: int | None, length: int, *, write: bool = False
+    ) -> memoryview:
+        """Memory of the client, for an ioctl whose argument points at it.
+
+        A request number such as TCGETS does not say what its argument points
+        at, and a structure may hold further pointers. Inside an ioctl callback,
+        before the first ``await`` of a coroutine, this gives a view of a copy of
+        *length* bytes at *address*. With *write* the view is writable, and what
+        it holds when the request is answered goes back to the client before its
+        call returns, unless the answer is an error. A structure of ctypes can be
+        laid over the view with from_buffer(). A view that is kept stays valid
+        memory, and is no longer the client's.
+
+        On cuse the kernel has to be asked first: the callback is ended by an
+        exception, and called again *from the start* with the memory at hand. So
+        let it have no effect before its last client_memory(). Elsewhere it
+        reads and writes as a debugger would, with process_vm_readv(2).
+
+        The client's other threads may change its memory at any time, so check
+        the copy, and use that. A client may give an address whose pages come
+        slowly, and so make this thread wait.
+
+        Raises OSError: EFAULT (the client has no such memory), EPERM (the
+        driver may not access the client's memory: run it as the same user or as
+        root), ESRCH, E2BIG (more than 128 KiB or 256 pieces in one request),
+        ENOTTY (not on this transport); and RuntimeError outside of an ioctl
+        callback. If the client's memory is gone when the answer is written, its
+        call gives EFAULT.
+        """
     def poll_changed(self) -> None:
         """Asks poll() again, and wakes clients if its state is another one."""
     def __getattr__(self, name: str) -> Any: ...
@@ -104,6 +134,9 @@ class Request:
         """
     def fail(self, error: int) -> None:
         """Answers with an errno; raises as reply() does."""
+
+class Retry(BaseException):
+    """Ends an ioctl callback that is called again, with its client's memory."""
 
 class DeviceCore:
     """A device's registration; pyfusd.Device is what drivers derive from."""

@@ -17,6 +17,7 @@ Who owns what:
 
 from cpython.buffer cimport (
     PyBUF_SIMPLE,
+    PyBUF_WRITABLE,
     PyBuffer_FillInfo,
     PyBuffer_Release,
     PyObject_CheckBuffer,
@@ -25,9 +26,9 @@ from cpython.buffer cimport (
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.number cimport PyNumber_Index
 from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
-from libc.errno cimport EAGAIN, EBADF, EIO, ENOTTY, EPIPE, errno
+from libc.errno cimport EACCES, EAGAIN, EBADF, EINVAL, EIO, ENOTTY, EPIPE, errno
 from libc.limits cimport INT_MAX
-from posix.types cimport mode_t
+from posix.types cimport mode_t, off_t
 
 cimport cython
 
@@ -40,6 +41,7 @@ import warnings
 import weakref
 
 from pyfusd.errors import errno_of, log_callback_failure, log_message
+from pyfusd.mapping import MappingError, is_shared_mapping
 
 NOREPLY = -FUSD_NOREPLY
 NOTIFY_INPUT = FUSD_NOTIFY_INPUT
@@ -83,9 +85,10 @@ cdef enum Operation:
     IOCTL
     POLL
     UNBLOCK
+    MMAP
 
 cdef tuple OPERATION_NAMES = (
-    "open", "close", "read", "write", "ioctl", "poll", "unblock"
+    "open", "close", "read", "write", "ioctl", "poll", "unblock", "mmap"
 )
 
 
@@ -133,6 +136,8 @@ cdef inline void advance(loff_t *offset, ssize_t retval, size_t length):
 
 include "_open_file.pxi"
 include "_coroutines.pxi"
+include "_client_memory.pxi"
+include "_mapping.pxi"
 include "_callbacks.pxi"
 
 
@@ -169,6 +174,7 @@ cdef class DeviceCore:
     cdef object ioctl_callback
     cdef object poll_callback
     cdef object unblock_callback
+    cdef object mmap_callback
     cdef dict ioctl_handlers
     # Called with each held request and its answer; None unless traced.
     cdef public object _observer
@@ -222,6 +228,7 @@ cdef class DeviceCore:
         self.open_callback = self.close_callback = None
         self.read_callback = self.write_callback = None
         self.ioctl_callback = self.poll_callback = self.unblock_callback = None
+        self.mmap_callback = None
         self.ioctl_handlers = {}
 
     def _callbacks(self):
@@ -233,6 +240,7 @@ cdef class DeviceCore:
             "ioctl": self.ioctl_callback,
             "poll": self.poll_callback,
             "unblock": self.unblock_callback,
+            "mmap": self.mmap_callback,
             "ioctl_handlers": self.ioctl_handlers,
         }
 
@@ -244,6 +252,7 @@ cdef class DeviceCore:
         self.ioctl_callback = callbacks["ioctl"]
         self.poll_callback = callbacks["poll"]
         self.unblock_callback = callbacks["unblock"]
+        self.mmap_callback = callbacks["mmap"]
         self.ioctl_handlers = callbacks["ioctl_handlers"]
 
     cdef void connect(self, fusd_file_operations *operations):
@@ -254,9 +263,10 @@ cdef class DeviceCore:
         self.ioctl_callback = getattr(self, "ioctl", None)
         self.poll_callback = getattr(self, "poll", None)
         self.unblock_callback = getattr(self, "unblock", None)
+        self.mmap_callback = getattr(self, "mmap", None)
         operations[0] = fusd_file_operations(
             open=on_open, close=on_close, read=NULL, write=NULL,
-            ioctl=on_ioctl, poll_diff=NULL, unblock=on_unblock,
+            ioctl=on_ioctl, poll_diff=NULL, unblock=on_unblock, mmap=NULL,
         )
         if self.read_callback is not None:
             operations.read = on_read
@@ -264,6 +274,8 @@ cdef class DeviceCore:
             operations.write = on_write
         if self.poll_callback is not None:
             operations.poll_diff = on_poll_diff
+        if self.mmap_callback is not None:
+            operations.mmap = on_mmap
 
     def _register(
         self, name, mode_t mode, dict ioctl_handlers, transport, clazz, devname

@@ -9,6 +9,7 @@ cdef struct Call:
     PyObject *request  # owned, or NULL: what hold() made
     int operation
     bint offset_is_set
+    bint retry  # the ioctl comes again, with its client's memory
     Call *outer
 
 
@@ -31,6 +32,7 @@ cdef class File:
     # The held poll_diff, the driver's; NULL if there is none.
     cdef fusd_file_info *poll_info
     cdef unsigned int poll_cached
+    cdef dict mappings  # what mmap() gave, by what that is; None if nothing
     # Counts poll_changed(), to see those that come while poll() runs.
     cdef unsigned long poll_changes
 
@@ -100,6 +102,17 @@ cdef class File:
         raise RuntimeError(
             "hold() belongs inside an open, read, write or ioctl callback"
         )
+
+    def client_memory(self, address, size_t length, *, bint write=False):
+        cdef Call *call = call_of(self)
+        if call is NULL or call.operation != IOCTL:
+            raise RuntimeError(
+                "client_memory() belongs inside an ioctl callback, before that waits"
+            )
+        if length == 0:
+            return memoryview(bytearray())
+        # A null pointer in a ctypes structure is None.
+        return client_memory(call, 0 if address is None else address, length, write)
 
     def poll_changed(self):
         cdef fusd_file_info *info = self.poll_info

@@ -268,6 +268,9 @@ class _Server:
 
     def _ended(self, task: Any) -> None:
         self.tasks.discard(task)
+        if not task.cancelled():
+            # SystemExit went on to who runs the loop: asyncio need not log it.
+            task.exception()
 
     def tasks_of(self, device: DeviceCore) -> list[_CallbackTask]:
         return [task for task in self.tasks if task.device is device]

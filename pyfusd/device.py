@@ -31,9 +31,15 @@ class Device(DeviceCore):
     - ``ioctl(self, file, request, data)``: *data* is a writable memoryview of
       as many bytes as *request* codes for, or the client's argument, an int,
       if it codes for none. Return None or an int of 0 or more. See also
-      pyfusd.ioctl().
+      pyfusd.ioctl() and, for an argument that is a pointer,
+      File.client_memory().
     - ``poll(self, file)``: return those of NOTIFY_INPUT, NOTIFY_OUTPUT and
       NOTIFY_EXCEPT that hold now. Call poll_changed() when that changes.
+    - ``mmap(self, file, offset, length, prot, flags)``: return the memory that
+      clients map: a shared mmap.mmap, or a memfd or other file, as a descriptor
+      or an object with fileno(). *offset* counts from its beginning. What is
+      not shared is refused with EINVAL. Only kfusd can do it; elsewhere, and
+      without mmap(), clients get ENODEV.
     - ``unblock(self, file, request)``: the client of *request*, which was
       held, was interrupted by a signal. The driver may answer *request* now;
       if it does not, the client's call ends or restarts as the transport

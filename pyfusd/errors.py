@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from typing import Any
 
 logger = logging.getLogger("pyfusd")
@@ -45,12 +46,15 @@ def errno_of(error: BaseException) -> int:
     return 0
 
 
-def log_callback_failure(device: Any, operation: str, error: BaseException) -> None:
-    """Logs, with its traceback, a callback's exception that is no OSError."""
+def log_callback_failure(
+    device: Any, operation: str, error: BaseException, number: int = errno.EIO
+) -> None:
+    """Logs, with its traceback, a callback's exception that means no errno."""
     logger.error(
-        "%s: %s() failed, its client gets an input/output error",
+        "%s: %s() failed, its client gets: %s",
         device.path or device.name,
         operation,
+        os.strerror(number),
         exc_info=error,
         # For handlers that want one device's failures only, as testing's does.
         extra={"fusd_device": device},

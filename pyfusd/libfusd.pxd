@@ -8,6 +8,9 @@ from posix.types cimport gid_t, mode_t, off_t, pid_t, uid_t
 cdef extern from "fusd.h" nogil:
     enum:
         FUSD_NOREPLY
+        FUSD_RETRY
+        FUSD_CLIENT_READ
+        FUSD_CLIENT_WRITE
         FUSD_NOTIFY_INPUT
         FUSD_NOTIFY_OUTPUT
         FUSD_NOTIFY_EXCEPT
@@ -33,6 +36,9 @@ cdef extern from "fusd.h" nogil:
         int (*ioctl)(fusd_file_info *, int, void *) noexcept
         int (*poll_diff)(fusd_file_info *, unsigned int) noexcept
         int (*unblock)(fusd_file_info *) noexcept
+        int (*mmap)(
+            fusd_file_info *, int, size_t, int, int, void **, size_t *
+        ) noexcept
 
     struct fusd_options:
         size_t size
@@ -56,9 +62,21 @@ cdef extern from "fusd.h" nogil:
     long fusd_get_transaction(fusd_file_info *file)
     fusd_buffer *fusd_buffer_acquire(fusd_file_info *file)
     void fusd_buffer_release(fusd_buffer *buffer)
+    void *fusd_client_memory(fusd_file_info *file, unsigned long address,
+                             size_t length, int access)
     ssize_t fusd_device_path(int fd, char *path, size_t size)
     const char *fusd_device_transport(int fd)
     int fusd_transport_check(const char *transport, char *reason, size_t size)
     const char *fusd_error()
     void fusd_set_log(void (*log)(int, const char *, void *) noexcept, void *data)
     const char *fusd_version()
+
+
+cdef extern from *:
+    """
+    static inline unsigned long fusd_mmap_offset(struct fusd_file_info *file)
+    {
+        return file->fusd_msg->parm.fops_msg.mmoffset;
+    }
+    """
+    unsigned long fusd_mmap_offset(fusd_file_info *file)

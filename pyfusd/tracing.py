@@ -29,6 +29,7 @@ from pyfusd._core import (
     DeviceCore,
     File,
     Request,
+    Retry,
     registered_devices,
 )
 from pyfusd.errors import errno_of, logger
@@ -152,6 +153,8 @@ def _outcome(result: Any, operation: str, size: int | None) -> int:
     is_transfer = operation in ("read", "write")
     if result is None and not is_transfer:
         return 0
+    if operation == "mmap" and not (isinstance(result, int) and result < 0):
+        return 0  # A file, or memory.
     try:
         count = _count(result, operation)
     except (AttributeError, TypeError):
@@ -218,7 +221,7 @@ class Tracer:
         self._originals[device] = callbacks
         handlers = callbacks["ioctl_handlers"]
         wrapped: dict[str, Any] = {**callbacks, "ioctl_handlers": {}}
-        for operation in ("poll", "unblock"):
+        for operation in ("poll", "unblock", "mmap"):
             wrapped[operation] = self._plain(device, operation, callbacks[operation])
         wrapped["open"] = self._open(device, callbacks["open"])
         wrapped["close"] = self._close(device, callbacks["close"])
@@ -295,6 +298,8 @@ class Tracer:
     def _run(self, started: _Started, file: File, callback: Any, arguments: Any) -> Any:
         try:
             result = callback(*arguments) if callback is not None else None
+        except Retry:
+            raise  # It comes again.
         except BaseException as error:
             self._finish(started, _failure(error), time.perf_counter_ns())
             raise
@@ -308,6 +313,8 @@ class Tracer:
     ) -> Any:
         try:
             result = await awaitable
+        except Retry:
+            raise
         except BaseException as error:
             self._finish(started, _failure(error), time.perf_counter_ns())
             raise

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Devices and calls in threads of the test."""
 
-import asyncio
 import threading
 from contextlib import contextmanager
 
-import pyfusd
+from pyfusd import aio, loop
 
 from waiting import DEADLINE
 
@@ -14,17 +13,21 @@ from waiting import DEADLINE
 def _served(devices, serve):
     """Registers devices and serves them in a thread; fails if that fails."""
     failures = []
+    is_ready = threading.Event()
 
     def run():
         try:
-            serve(*devices)
+            serve(devices, is_ready.set)
         except BaseException as error:
             failures.append(error)
+        is_ready.set()
 
     for device in devices:
         device.register()
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
+    # Else an early unregister() would come before the loop, which registers.
+    is_ready.wait(DEADLINE)
     try:
         yield devices[0]
     finally:
@@ -36,12 +39,12 @@ def _served(devices, serve):
 
 
 def serving(*devices):
-    return _served(devices, pyfusd.run)
+    return _served(devices, loop.serve)
 
 
 def serving_async(*devices):
     """In an event loop of its own."""
-    return _served(devices, lambda *these: asyncio.run(pyfusd.aio.serve(*these)))
+    return _served(devices, aio.run)
 
 
 class Background:

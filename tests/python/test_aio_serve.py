@@ -205,8 +205,8 @@ import pyfusd
 
 class Driver(pyfusd.Device):
     async def read(self, file, buf, offset):
-        os.write(1, b"reading\\n")
         try:
+            os.write(1, b"reading\\n")
             if sys.argv[1] == "wait":
                 await asyncio.sleep(1000)
             return b"driver"[offset:]
@@ -277,3 +277,33 @@ def test_system_exit_in_a_callback_ends_the_loop(in_thread):
         with pytest.raises(BrokenPipeError):
             reading.get()
         device.unregister()
+
+
+def test_an_exception_that_ends_the_loop_is_not_logged_too():
+    driver = subprocess.run(
+        [sys.executable, "-c", EXITING],
+        capture_output=True,
+        timeout=DEADLINE,
+    )
+    assert (driver.returncode, driver.stderr) == (7, b"")
+
+
+EXITING = """
+import asyncio, os, sys, threading
+import pyfusd
+
+class Exiting(pyfusd.Device):
+    async def read(self, file, buf, offset):
+        await asyncio.sleep(0)
+        sys.exit(7)
+
+def read(path):
+    try:
+        os.read(os.open(path, os.O_RDONLY), 1)
+    except OSError:
+        pass
+
+with Exiting("exiting") as device:
+    threading.Thread(target=read, args=(device.path,)).start()
+    asyncio.run(pyfusd.aio.serve(device))
+"""
