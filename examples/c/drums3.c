@@ -7,7 +7,7 @@
  *          bass thud           (type this: the bass sounds different now)
  *          triangle ting       (a new device)
  *          snare               (takes the snare away)
- *          Ctrl-D              (ends the driver)
+ *          Ctrl-D              (ends the driver, as the last drum's end does)
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -27,6 +27,7 @@ struct drum {
 
 static const char *directory;
 static struct drum drums[DRUMS];
+static int drum_count;
 
 static ssize_t drum_read(struct fusd_file_info *file, char *buffer,
 			 size_t length, loff_t *offset)
@@ -68,6 +69,7 @@ static void set_drum(struct drum *drum, const char *name, const char *sound)
 		fprintf(stderr, "drums3: %s\n", fusd_error());
 		return;
 	}
+	drum_count++;
 	example_started("drums3", drum->fd);
 }
 
@@ -85,6 +87,7 @@ static void obey(char *line)
 	} else if (drum->fd >= 0) {
 		fusd_unregister(drum->fd);
 		drum->fd = -1;
+		drum_count--;
 		printf("drums3: %s is gone\n", name);
 		fflush(stdout);
 	}
@@ -121,7 +124,7 @@ int main(int argc, char **argv)
 		drum->fd = -1;
 	set_drum(find_drum("bass"), "bass", "boom");
 	set_drum(find_drum("snare"), "snare", "tak");
-	while (listening) {
+	while (listening && drum_count) {
 		fd_set readable;
 		int max = STDIN_FILENO;
 

@@ -6,7 +6,7 @@ Try it:  python drums3.py         (prints where the devices are)
          bass thud           (type this: the bass sounds different now)
          triangle ting       (a new device)
          snare               (takes the snare away)
-         Ctrl-D              (ends the driver)
+         Ctrl-D              (ends the driver, as the last drum's end does)
 """
 
 import asyncio
@@ -31,15 +31,12 @@ class Drums:
         drum = self.drums.get(name)
         if drum is None:
             drum = Drum(f"{self.directory}/{name}", mode=0o666).register()
-            asyncio.get_running_loop().add_reader(drum, drum.dispatch)
             self.drums[name] = drum
             print("drums3:", drum.path, flush=True)
         drum.sound = sound
 
     def remove(self, name):
-        drum = self.drums.pop(name)
-        asyncio.get_running_loop().remove_reader(drum)
-        drum.unregister()
+        self.drums.pop(name).unregister()
 
     def obey(self, line):
         """ "NAME SOUND" or "NAME" """
@@ -53,18 +50,26 @@ class Drums:
         except OSError as error:
             print(f"drums3: {error.strerror}", file=sys.stderr)
 
+    async def listen(self):
+        """Obeys its standard input; takes all drums away at the end of that."""
+        lines = asyncio.StreamReader()
+        await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(lines), sys.stdin
+        )
+        async for line in lines:
+            self.obey(line.decode())
+        for name in list(self.drums):
+            self.remove(name)
+
 
 async def serve(directory):
     drums = Drums(directory)
     drums.set("bass", "boom")
     drums.set("snare", "tak")
-    loop = asyncio.get_running_loop()
-    lines = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    async for line in lines:
-        drums.obey(line.decode())
-    for name in list(drums.drums):
-        drums.remove(name)
+    listening = asyncio.create_task(drums.listen())
+    # Until no drum is left. It serves those, too, that are registered later.
+    await pyfusd.aio.serve(*drums.drums.values())
+    listening.cancel()
 
 
 def main():

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from shell import output
+from waiting import DEADLINE
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 NAMES = sorted(file.stem for file in (EXAMPLES / "python").glob("*.py"))
@@ -35,7 +36,7 @@ def test_a_name_that_is_taken_is_one_sentence(device, start):
     device("echo", "taken")
     second = start("echo", "taken")
     assert second.line() is None
-    assert second.process.wait(20) == 1
+    assert second.process.wait(DEADLINE) == 1
     errors = second.process.stderr.read()
     assert errors.startswith("echo: ")
     assert "another driver" in errors

@@ -9,7 +9,7 @@ import pytest
 
 from running import Example
 from shell import Reader, failure, output
-from waiting import wait_until
+from waiting import DEADLINE, wait_until
 
 
 def test_uid_filter_lets_in_whoever_runs_it(device):
@@ -71,7 +71,16 @@ def test_drums3_obeys_its_input_and_its_clients(start):
     assert not os.path.exists(snare)
     assert output(f"head -n 1 {bass}") == "thud\n"
     drums.process.stdin.close()
-    assert drums.process.wait(20) == 0
+    assert drums.process.wait(DEADLINE) == 0
+
+
+def test_drums3_ends_with_its_last_drum(start):
+    drums = start("drums3")
+    drums.device(), drums.device()
+    for name in ("snare", "bass"):
+        drums.type(name)
+        assert drums.line() == f"drums3: {name} is gone"
+    assert drums.process.wait(DEADLINE) == 0
 
 
 def test_a_driver_that_ends_while_it_removes_a_device_leaves_nothing(
@@ -85,7 +94,7 @@ def test_a_driver_that_ends_while_it_removes_a_device_leaves_nothing(
     drums = Example("drums3", [*inject, *program("drums3")], environment)
     drums.device(), drums.device()
     drums.type("snare")
-    drums.process.wait(20)
+    drums.process.wait(DEADLINE)
     drums.stop()
     root = device_root / "dev"
     wait_until(lambda: list(root.rglob("*")) == [], "nodes to go")

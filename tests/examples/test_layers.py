@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The examples that hand on what others make: random_bytes and proxy."""
+"""The examples that hand on what others make: random_bytes, proxy, thermometer."""
 
 import os
 import re
+import socket
 import subprocess
 
-from shell import failure, output
+import pytest
+
+from shell import Reader, failure, output
+from waiting import DEADLINE
 
 
 def test_random_bytes_feeds_dd(device):
@@ -76,3 +80,48 @@ def test_proxy_hands_on_errors(start, tmp_path):
     assert proxy.line().endswith(" open(0) = -2")
     os.mkdir(tmp_path / "target")
     assert "Is a directory" in failure(f"cat {path}")
+
+
+def test_thermometer_asks_its_own_sensor(device):
+    path = device("thermometer")
+    assert output(f"cat {path}; cat {path}; cat {path}") == "20.0\n20.1\n20.2\n"
+
+
+@pytest.fixture
+def sensor():
+    """A sensor that the test plays."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(DEADLINE)
+        yield server
+
+
+def test_thermometer_serves_others_while_a_client_waits(device, sensor):
+    path = device("thermometer", "thermometer", str(sensor.getsockname()[1]))
+    first = Reader(path)
+    answer_first = sensor.accept()[0]
+    second = Reader(path)
+    with sensor.accept()[0] as answer_second:
+        answer_second.sendall(b"-3.5\n")
+    assert second.rest() == "-3.5\n"
+    with answer_first:
+        answer_first.sendall(b"40.0\n")
+    assert first.rest() == "40.0\n"
+
+
+def test_thermometer_says_that_there_is_no_sensor(device, sensor):
+    port = sensor.getsockname()[1]
+    sensor.close()
+    path = device("thermometer", "thermometer", str(port))
+    assert "Connection refused" in failure(f"cat {path}")
+
+
+def test_thermometer_goes_on_when_a_waiting_client_is_killed(device, sensor):
+    path = device("thermometer", "thermometer", str(sensor.getsockname()[1]))
+    gone = Reader(path)
+    with sensor.accept()[0] as unanswered:
+        gone.kill()
+        staying = Reader(path)
+        with sensor.accept()[0] as answer:
+            answer.sendall(b"15.0\n")
+        assert staying.rest() == "15.0\n"
+        assert unanswered.fileno() >= 0

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from shell import Reader, is_asleep, output
-from waiting import wait_until
+from waiting import DEADLINE, wait_until
 
 RING_SIZE = 64 * 1024
 
@@ -73,7 +73,7 @@ def test_poll_tells_when_there_is_something_new(device, name):
     with opened(path) as client:
         assert polled(client) == []
         output(f"echo news > {path}")
-        assert polled(client, 20000) == [select.POLLIN]
+        assert polled(client, DEADLINE * 1000) == [select.POLLIN]
         assert os.read(client, 100) == b"news\n"
         assert polled(client) == []
 

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * A thermometer on the network as a device: each read asks the sensor, and
+ * while it waits for the answer others are served.
+ *
+ * A read is held while its connection is in a poll(2) loop of the driver's
+ * own. So that it can be tried, the sensor is here too, a server on 127.0.0.1
+ * in the same loop.
+ *
+ * Try it:  thermometer &       (prints where the device is)
+ *          cat /dev/thermometer
+ *   also:  thermometer NAME PORT   (a sensor of yours on 127.0.0.1)
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "example.h"
+
+#define SENSOR_SECONDS 5
+#define MAX_READINGS 64
+
+/* A held read, and the connection that its answer comes from. */
+struct reading {
+	struct fusd_file_info *file;
+	int socket;
+	time_t deadline;
+};
+
+static struct reading readings[MAX_READINGS];
+static size_t reading_count;
+static struct sockaddr_in sensor = { .sin_family = AF_INET };
+
+static time_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return time.tv_sec;
+}
+
+static ssize_t thermometer_read(struct fusd_file_info *file, char *buffer,
+				size_t length, loff_t *offset)
+{
+	struct reading *reading = &readings[reading_count];
+	int fd;
+
+	(void)buffer;
+	(void)length;
+	if (*offset > 0)
+		return 0;
+	if (reading_count == MAX_READINGS)
+		return -EBUSY;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&sensor, sizeof(sensor)) < 0 &&
+	    errno != EINPROGRESS) {
+		int error = errno;
+
+		close(fd);
+		return -error;
+	}
+	reading->file = file;
+	reading->socket = fd;
+	reading->deadline = now() + SENSOR_SECONDS;
+	reading_count++;
+	return -FUSD_NOREPLY;
+}
+
+/* Answers a read whose connection has something, or took too long. */
+static void finish(struct reading *reading, bool is_ready)
+{
+	char *buffer = fusd_get_read_buffer(reading->file);
+	size_t length = fusd_get_length(reading->file);
+	ssize_t result = -ETIMEDOUT;
+
+	if (is_ready) {
+		result = recv(reading->socket, buffer, length, 0);
+		if (result < 0)
+			result = -errno;
+	}
+	if (result > 0)
+		*fusd_get_offset(reading->file) += result;
+	/* EPIPE, if the client is gone: nothing to do. */
+	fusd_return(reading->file, result);
+	close(reading->socket);
+	*reading = readings[--reading_count];
+}
+
+/* Makes the sensor, unless there is one on that port. */
+static int start_sensor(const char *port)
+{
+	socklen_t size = sizeof(sensor);
+	int fd;
+
+	sensor.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	sensor.sin_port = htons((uint16_t)strtoul(port, NULL, 10));
+	if (sensor.sin_port)
+		return -1;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (bind(fd, (struct sockaddr *)&sensor, sizeof(sensor)) < 0 ||
+	    listen(fd, MAX_READINGS) < 0 ||
+	    getsockname(fd, (struct sockaddr *)&sensor, &size) < 0) {
+		perror("thermometer");
+		exit(1);
+	}
+	return fd;
+}
+
+/* Sends a line to whoever connects; it gets warmer with each. */
+static void sensor_answer(int listener)
+{
+	static double celsius = 20.0;
+	int fd = accept(listener, NULL, NULL);
+
+	if (fd < 0)
+		return;
+	dprintf(fd, "%.1f\n", celsius);
+	celsius += 0.1;
+	close(fd);
+}
+
+static void serve(int device, int listener)
+{
+	struct pollfd fds[2 + MAX_READINGS] = {
+		{ .fd = device, .events = POLLIN },
+		{ .fd = listener, .events = POLLIN },
+	};
+
+	for (;;) {
+		size_t count = reading_count;
+
+		for (size_t i = 0; i < count; i++) {
+			fds[2 + i].fd = readings[i].socket;
+			fds[2 + i].events = POLLIN;
+		}
+		if (poll(fds, 2 + count, count ? 1000 : -1) < 0)
+			continue;
+		/* Backwards: the last one takes the place of one that ends. */
+		for (size_t i = count; i-- > 0;)
+			if (fds[2 + i].revents || readings[i].deadline <= now())
+				finish(&readings[i], fds[2 + i].revents);
+		if (fds[1].revents)
+			sensor_answer(listener);
+		if (fds[0].revents)
+			fusd_dispatch(device);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : "thermometer";
+	const char *port = argc > 2 ? argv[2] : "0";
+	int listener;
+
+	if (argc > 3 || *name == '-' || port[strspn(port, "0123456789")]) {
+		fprintf(stderr, "usage: %s [NAME [PORT]]\n", argv[0]);
+		return 1;
+	}
+	listener = start_sensor(port);
+	serve(example_started("thermometer",
+			      fusd_simple_register(name, 0444, NULL,
+						   .read = thermometer_read)),
+	      listener);
+}
