@@ -66,6 +66,11 @@ static ssize_t control_write(struct kiocb *iocb, struct iov_iter *from)
 		error = kfusd_device_register(device,
 					      &message.parm.register_msg);
 		return error ? error : (ssize_t)sizeof(message);
+	case FUSD_UNREGISTER_DEVICE:
+		if (message.datalen)
+			return -EINVAL;
+		error = kfusd_device_end(device);
+		return error ? error : (ssize_t)sizeof(message);
 	case FUSD_FOPS_REPLY:
 	case FUSD_FOPS_NONBLOCK_REPLY:
 		return kfusd_reply(device, &message, from);
@@ -79,6 +84,8 @@ static __poll_t control_poll(struct file *filp, poll_table *table)
 	struct kfusd_device *device = filp->private_data;
 
 	poll_wait(filp, &device->receive_wait, table);
+	if (READ_ONCE(device->state) == KFUSD_GONE)
+		return EPOLLIN | EPOLLRDNORM | EPOLLHUP;
 	return (kfusd_may_receive(device) ? EPOLLIN | EPOLLRDNORM : 0) |
 	       EPOLLOUT | EPOLLWRNORM;
 }

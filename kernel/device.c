@@ -257,15 +257,10 @@ static int create_node(struct kfusd_device *device)
 
 static int register_named(struct kfusd_device *device)
 {
-	int error;
-
 	if (live_count >= kfusd_max_devices)
 		return -ENOSPC;
 	if (is_taken(device))
 		return -EEXIST;
-	error = check_vacant(DEFAULT_DEV_ROOT, device->name);
-	if (error)
-		return error;
 	return create_node(device);
 }
 
@@ -308,6 +303,9 @@ int kfusd_device_register(struct kfusd_device *device,
 {
 	int error = check_names(message);
 
+	/* Not under the lock: a file system may make this wait. */
+	if (!error)
+		error = check_vacant(DEFAULT_DEV_ROOT, message->name);
 	if (error)
 		return error;
 	if (mutex_lock_interruptible(&kfusd_devices_lock))
@@ -319,7 +317,10 @@ int kfusd_device_register(struct kfusd_device *device,
 	return error;
 }
 
-/* Nothing enters the table any more; some may be on their way out of it. */
+/*
+ * Nothing enters the table any more. What is not sent yet fails when it is, and
+ * what is being replied to ends with that.
+ */
 static void end_requests(struct kfusd_device *device)
 {
 	struct kfusd_request *request;
@@ -330,8 +331,8 @@ static void end_requests(struct kfusd_device *device)
 		spin_lock(&device->lock);
 		request = xa_find(&device->requests, &hint, ULONG_MAX,
 				  XA_PRESENT);
-		/* One that is not sent yet fails as soon as it is. */
-		is_over = request && request->state != KFUSD_REQUEST_NEW;
+		is_over = request && (request->state == KFUSD_REQUEST_QUEUED ||
+				      request->state == KFUSD_REQUEST_SENT);
 		if (is_over)
 			kfusd_request_complete(request, -EPIPE);
 		spin_unlock(&device->lock);
@@ -342,51 +343,73 @@ static void end_requests(struct kfusd_device *device)
 	}
 }
 
-/* The driver's side of messages: those left are unblocks, and half a call. */
-static void end_messages(struct kfusd_device *device)
+static struct kfusd_message *next_message(struct kfusd_device *device)
 {
-	struct kfusd_message *message = device->partial;
+	struct kfusd_message *message;
 
-	device->partial = NULL;
-	while (message) {
-		kfusd_request_put(message->request);
-		spin_lock(&device->lock);
-		message = list_first_entry_or_null(&device->queue,
-						   struct kfusd_message, entry);
-		if (message)
-			list_del_init(&message->entry);
-		spin_unlock(&device->lock);
-	}
+	spin_lock(&device->lock);
+	message = list_first_entry_or_null(&device->queue, struct kfusd_message,
+					   entry);
+	if (message)
+		list_del_init(&message->entry);
+	spin_unlock(&device->lock);
+	return message;
 }
 
-static void wake_polls(struct kfusd_device *device)
+/* What the driver will not receive: unblocks, and half a call. */
+static void drop_messages(struct kfusd_device *device)
+{
+	struct kfusd_message *message;
+
+	mutex_lock(&device->receive_lock);
+	message = device->partial;
+	device->partial = NULL;
+	mutex_unlock(&device->receive_lock);
+	if (message)
+		kfusd_request_put(message->request);
+	while ((message = next_message(device)))
+		kfusd_request_put(message->request);
+}
+
+static void wake_all(struct kfusd_device *device)
 {
 	struct kfusd_file *file;
 
+	wake_up_all(&device->receive_wait);
 	spin_lock(&device->lock);
 	list_for_each_entry(file, &device->files, entry)
 		wake_up_poll(&file->poll_wait, EPOLLHUP | EPOLLERR | EPOLLPRI);
 	spin_unlock(&device->lock);
 }
 
-void kfusd_device_end(struct kfusd_device *device)
+static int end_locked(struct kfusd_device *device)
 {
-	mutex_lock(&kfusd_devices_lock);
-	if (device->state != KFUSD_LIVE) {
-		mutex_unlock(&kfusd_devices_lock);
-		return;
-	}
+	if (device->state != KFUSD_LIVE)
+		return -ENODEV;
 	set_state(device, KFUSD_GONE);
 	end_requests(device);
-	end_messages(device);
-	wake_polls(device);
+	wake_all(device);
 	xa_erase(&minors, device->minor);
 	device_unregister(device->sysfs);
 	put_class(device->class);
 	device->class = NULL;
 	live_count--;
+	return 0;
+}
+
+int kfusd_device_end(struct kfusd_device *device)
+{
+	int error;
+
+	mutex_lock(&kfusd_devices_lock);
+	error = end_locked(device);
 	mutex_unlock(&kfusd_devices_lock);
+	if (error)
+		return error;
+	/* Not before: its lock may be held as long as a driver likes. */
+	drop_messages(device);
 	kfusd_status_changed();
+	return 0;
 }
 
 int kfusd_devices_init(const struct file_operations *client_operations)

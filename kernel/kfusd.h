@@ -9,8 +9,9 @@
  * Who owns what, and what ends its life
  *
  * A device is made by open(2) of the control file, becomes visible by the
- * register message, and is gone when the control file is released: its node
- * and its name go then, at once, and every call on it fails with EPIPE. The
+ * register message, and is gone with the unregister message or when the control
+ * file is released: its node and its name go then, at once, and every call on
+ * it fails with EPIPE. The
  * structure lives on while files are open (a zombie): references belong to
  * the control file and to each open file.
  *
@@ -220,8 +221,8 @@ void kfusd_device_put(struct kfusd_device *device);
 /* Makes the node. 0, -EINVAL, -EEXIST, -ENOSPC, -ENOMEM ... */
 int kfusd_device_register(struct kfusd_device *device,
 			  const register_msg_t *message);
-/* Takes the node away and ends every request with EPIPE. */
-void kfusd_device_end(struct kfusd_device *device);
+/* Takes the node away and ends every request with EPIPE. -ENODEV: no device. */
+int kfusd_device_end(struct kfusd_device *device);
 /* The live device of a minor, with a reference; NULL if there is none. */
 struct kfusd_device *kfusd_device_find(unsigned int minor);
 

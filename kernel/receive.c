@@ -79,9 +79,9 @@ static void put_back(struct kfusd_device *device, struct kfusd_message *message)
 		kref_get(&request->ref);
 		list_add(&message->entry, &device->queue);
 	} else if (request->state == KFUSD_REQUEST_SENT) {
-		if (request->abandoned) {
-			/* An open: the driver never knew of it. */
-			kfusd_request_complete(request, -EINTR);
+		if (request->abandoned || device->state == KFUSD_GONE) {
+			/* If it is an open, the driver never knew of it. */
+			kfusd_request_complete(request, -EPIPE);
 			is_over = true;
 		} else {
 			request->state = KFUSD_REQUEST_QUEUED;
@@ -101,7 +101,8 @@ static ssize_t receive_header(struct kfusd_device *device, char __user *buffer)
 	fusd_msg_t header;
 
 	if (!message)
-		return -EAGAIN;
+		return READ_ONCE(device->state) == KFUSD_GONE ? -ENODEV :
+								-EAGAIN;
 	fill_header(&header, message);
 	if (copy_to_user(buffer, &header, sizeof(header))) {
 		put_back(device, message);
@@ -141,7 +142,8 @@ static ssize_t receive(struct kfusd_device *device, char __user *buffer,
 
 bool kfusd_may_receive(struct kfusd_device *device)
 {
-	return READ_ONCE(device->partial) || !list_empty(&device->queue);
+	return READ_ONCE(device->partial) || !list_empty(&device->queue) ||
+	       READ_ONCE(device->state) == KFUSD_GONE;
 }
 
 ssize_t kfusd_receive(struct kfusd_device *device, char __user *buffer,

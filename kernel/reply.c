@@ -69,7 +69,8 @@ static void unclaim(struct kfusd_device *device, struct kfusd_request *request)
 
 	spin_lock(&device->lock);
 	request->state = KFUSD_REQUEST_SENT;
-	if (request->abandoned && request->call.subcmd != FUSD_OPEN) {
+	if (device->state == KFUSD_GONE ||
+	    (request->abandoned && request->call.subcmd != FUSD_OPEN)) {
 		kfusd_request_complete(request, -EPIPE);
 		is_over = true;
 	}

@@ -211,6 +211,7 @@ struct fusd_transport {
 	void (*close_device)(struct fusd_device *device);
 };
 
+extern const struct fusd_transport fusd_transport_kfusd;
 extern const struct fusd_transport fusd_transport_fuse;
 
 /* transport.c */

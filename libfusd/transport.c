@@ -8,6 +8,7 @@
 
 /* In the order in which "auto" tries them. */
 static const struct fusd_transport *const transports[] = {
+	&fusd_transport_kfusd,
 	&fusd_transport_fuse,
 };
 
@@ -19,7 +20,9 @@ static const struct fusd_transport *find(const char *name)
 		if (!strcmp(transports[i]->name, name))
 			return transports[i];
 	errno = EINVAL;
-	fusd_fail(EINVAL, "unknown transport \"%s\": use auto or fuse", name);
+	fusd_fail(EINVAL,
+		  "unknown transport \"%s\": use auto, kfusd, cuse or fuse",
+		  name);
 	return NULL;
 }
 

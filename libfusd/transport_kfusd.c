@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The kfusd transport: the classic messages, to and from the kernel module.
+ *
+ * The kernel does here what the other transports do in the library: it keeps
+ * open files and their positions, and matches answers with requests.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <fusd_control.h>
+
+#include "internal.h"
+
+/* A device's transport_data. */
+struct kfusd_device {
+	/* A header and its data are received by one thread. */
+	pthread_mutex_t receive_lock;
+	uint64_t files; /* what its open files' ids begin with */
+};
+
+/* The ids of the other transports count up from 1. */
+#define KFUSD_FILES (UINT64_C(1) << 63)
+
+static struct kfusd_device *kfusd_device(struct fusd_device *device)
+{
+	return device->transport_data;
+}
+
+static int open_control(void)
+{
+	int fd = open(FUSD_CONTROL_DEVNAME, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd >= 0)
+		return fd;
+	if (errno == EACCES || errno == EPERM)
+		return fusd_fail(
+			errno, "this user may not open " FUSD_CONTROL_DEVNAME
+			       ": run the driver as root, or let a group have "
+			       "it (see 60-fusd.rules)");
+	if (errno == ENOENT || errno == ENXIO || errno == ENODEV)
+		return fusd_fail(
+			ENOPKG, "there is no " FUSD_CONTROL_DEVNAME
+				": build and install the kernel module (\"make "
+				"-C kernel install\"), and run \"modprobe "
+				"kfusd\" as root");
+	return fusd_fail(errno, FUSD_CONTROL_DEVNAME " does not open: %s",
+			 strerror(errno));
+}
+
+static int kfusd_check(void)
+{
+	int fd = open_control();
+
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+/* An older module without options calls the driver for everything. */
+static int set_options(struct fusd_device *device, int fd)
+{
+	__u64 options = 0;
+
+	if (device->ops.unblock)
+		options |= FUSD_OPTION_UNBLOCK;
+	if (!device->ops.poll_diff)
+		options |= FUSD_OPTION_ALWAYS_READY;
+	if (ioctl(fd, FUSD_CONTROL_OPTIONS, &options) < 0 && errno != ENOTTY)
+		return fusd_fail(errno, "kfusd takes no options: %s",
+				 strerror(errno));
+	return 0;
+}
+
+static int copy_name(char field[FUSD_MAX_NAME_LENGTH + 1], const char *name)
+{
+	if (!name)
+		return 0;
+	if (strlen(name) > FUSD_MAX_NAME_LENGTH)
+		return fusd_fail(EINVAL, "\"%s\" is too long: at most %d bytes",
+				 name, FUSD_MAX_NAME_LENGTH);
+	strcpy(field, name);
+	return 0;
+}
+
+static int refused(const struct fusd_device *device, int error)
+{
+	switch (error) {
+	case EEXIST:
+		return fusd_fail(error,
+				 "/dev/%s is there already, or its name in "
+				 "sysfs is taken: choose another name",
+				 device->name);
+	case ENOSPC:
+		return fusd_fail(error,
+				 "kfusd has as many devices as it may: raise "
+				 "/sys/module/kfusd/parameters/max_devices");
+	default:
+		return fusd_fail(error, "kfusd does not register \"%s\": %s",
+				 device->name, strerror(error));
+	}
+}
+
+static int register_name(struct fusd_device *device,
+			 const struct fusd_options *options, int fd)
+{
+	fusd_msg_t message = {
+		.magic = FUSD_MSG_MAGIC,
+		.cmd = FUSD_REGISTER_DEVICE,
+	};
+	register_msg_t *parameters = &message.parm.register_msg;
+	int error;
+
+	parameters->mode = device->mode;
+	parameters->device_info = device->device_info;
+	strcpy(parameters->name, device->name);
+	error = copy_name(parameters->clazz, options->clazz);
+	if (!error)
+		error = copy_name(parameters->devname, options->devname);
+	if (error)
+		return error;
+	if (write(fd, &message, sizeof(message)) < 0)
+		return refused(device, errno);
+	return 0;
+}
+
+/* The kernel made the node before it answered; this process may not see it. */
+static int find_node(struct fusd_device *device)
+{
+	struct stat status;
+
+	if (asprintf(&device->path, "/dev/%s", device->name) < 0) {
+		device->path = NULL;
+		return fusd_fail(ENOMEM, "no memory for a path");
+	}
+	if (stat(device->path, &status) == 0 && S_ISCHR(status.st_mode))
+		return 0;
+	return fusd_fail(ENODEV,
+			 "%s did not appear: /dev is no devtmpfs here; mount "
+			 "one, or use the transport fuse",
+			 device->path);
+}
+
+static int kfusd_open_device(struct fusd_device *device,
+			     const struct fusd_options *options)
+{
+	static _Atomic uint32_t last_device;
+	struct kfusd_device *data;
+	int error, fd = open_control();
+
+	if (fd < 0)
+		return fd;
+	error = set_options(device, fd);
+	if (!error)
+		error = register_name(device, options, fd);
+	if (!error)
+		error = find_node(device);
+	if (error)
+		goto close_fd;
+	data = malloc(sizeof(*data));
+	if (!data) {
+		error = fusd_fail(ENOMEM, "no memory for a device");
+		goto close_fd;
+	}
+	pthread_mutex_init(&data->receive_lock, NULL);
+	data->files = KFUSD_FILES | (uint64_t)++last_device << 32;
+	device->transport_data = data;
+	device->fd = fd;
+	return 0;
+
+close_fd:
+	close(fd);
+	return error;
+}
+
+/* Reads a header and its data. 0 or -errno. */
+static int receive_message(struct fusd_request *request)
+{
+	struct fusd_device *device = request->device;
+	fusd_msg_t *message = &request->msg;
+	size_t size;
+
+	if (read(device->fd, message, sizeof(*message)) < 0)
+		return -errno;
+	request->data = fusd_request_payload(request);
+	if (message->datalen == 0)
+		return 0;
+	size = (size_t)message->datalen;
+	if (size > MAX_RW_SIZE ||
+	    read(device->fd, request->data, size) != (ssize_t)size)
+		return -EPROTO;
+	return 0;
+}
+
+/* Makes the data what the callback may see, and the client may get back. */
+static void prepare_data(struct fusd_request *request)
+{
+	const fops_msg_t *fops = &request->msg.parm.fops_msg;
+	uint64_t file = kfusd_device(request->device)->files |
+			(uint32_t)(uintptr_t)fops->fusd_file;
+	size_t size = (size_t)request->msg.datalen;
+
+	if (size > 0)
+		fusd_payload_overwritten(request, file, size);
+	else if (request->msg.subcmd == FUSD_READ)
+		fusd_payload_isolate(request, file, fops->length);
+	else if (request->msg.subcmd == FUSD_IOCTL) {
+		size = fops->length;
+		memset(request->data, 0, size);
+		fusd_payload_overwritten(request, file, size);
+	}
+	if (request->msg.subcmd == FUSD_WRITE ||
+	    request->msg.subcmd == FUSD_IOCTL)
+		request->data[size] = 0;
+}
+
+/* Lists the request under the cookie that the kernel gave it. */
+static void list_request(struct fusd_request *request)
+{
+	struct fusd_device *device = request->device;
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+	long transid = fops->transid;
+
+	request->sent_private_info = fops->private_info;
+	request->sent_flags = fops->flags;
+	fops->device_info = device->device_info;
+	pthread_mutex_lock(&device->lock);
+	fusd_request_received(request);
+	fops->transid = transid;
+	pthread_mutex_unlock(&device->lock);
+}
+
+static int kfusd_receive(struct fusd_device *device,
+			 struct fusd_request **result)
+{
+	struct kfusd_device *data = kfusd_device(device);
+	struct fusd_request *request = fusd_request_new(device);
+	int error;
+
+	if (!request)
+		return -ENOMEM;
+	pthread_mutex_lock(&data->receive_lock);
+	error = receive_message(request);
+	pthread_mutex_unlock(&data->receive_lock);
+	if (error) {
+		fusd_request_put(request);
+		fusd_request_put(request);
+		if (error == -EAGAIN)
+			return error;
+		/* Anything else means that the connection makes no sense. */
+		return error == -EINTR ? 1 : -ENODEV;
+	}
+	prepare_data(request);
+	list_request(request);
+	*result = request;
+	return 0;
+}
+
+static bool kfusd_hold(struct fusd_request *request)
+{
+	(void)request;
+	/* The kernel tells with a message of its own: FUSD_UNBLOCK. */
+	return false;
+}
+
+static struct fusd_request *kfusd_unblock(struct fusd_request *interrupted)
+{
+	fusd_request_put(interrupted);
+	return NULL;
+}
+
+static void kfusd_commit(struct fusd_request *request)
+{
+	(void)request;
+}
+
+/* How many bytes of data an answer carries. */
+static size_t reply_size(const struct fusd_request *request, size_t length)
+{
+	const fops_msg_t *fops = &request->msg.parm.fops_msg;
+
+	if (request->msg.subcmd == FUSD_READ)
+		return length;
+	if (request->msg.subcmd == FUSD_IOCTL && fops->retval >= 0 &&
+	    (_IOC_DIR(fops->cmd) & _IOC_READ))
+		return fops->length;
+	return 0;
+}
+
+static int kfusd_reply(struct fusd_request *request, const void *data,
+		       size_t length)
+{
+	fusd_msg_t *message = &request->msg;
+	struct iovec parts[2] = {
+		{ .iov_base = message, .iov_len = sizeof(*message) },
+		{ .iov_len = reply_size(request, length) },
+	};
+
+	/* It is told, not asked. */
+	if (message->subcmd == FUSD_UNBLOCK)
+		return 0;
+	parts[1].iov_base =
+		message->subcmd == FUSD_READ ? (void *)data : request->data;
+	message->datalen = (int)parts[1].iov_len;
+	if (writev(request->device->fd, parts, parts[1].iov_len ? 2 : 1) < 0)
+		return errno == ENODEV ? -EPIPE : -errno;
+	return 0;
+}
+
+static void kfusd_remove_node(struct fusd_device *device)
+{
+	const fusd_msg_t message = {
+		.magic = FUSD_MSG_MAGIC,
+		.cmd = FUSD_UNREGISTER_DEVICE,
+	};
+
+	/* Closing the descriptor does it too, but that may be later. */
+	if (write(device->fd, &message, sizeof(message)) < 0 && errno != ENODEV)
+		fusd_log(LOG_WARNING, "kfusd does not unregister %s: %s",
+			 device->path, strerror(errno));
+}
+
+static void kfusd_close_device(struct fusd_device *device)
+{
+	close(device->fd);
+	pthread_mutex_destroy(&kfusd_device(device)->receive_lock);
+	free(kfusd_device(device));
+}
+
+const struct fusd_transport fusd_transport_kfusd = {
+	.name = "kfusd",
+	.check = kfusd_check,
+	.open_device = kfusd_open_device,
+	.receive = kfusd_receive,
+	.hold = kfusd_hold,
+	.unblock = kfusd_unblock,
+	.commit = kfusd_commit,
+	.reply = kfusd_reply,
+	.fetch = fusd_region_read,
+	.store = fusd_region_write,
+	.remove_node = kfusd_remove_node,
+	.close_device = kfusd_close_device,
+};
