@@ -387,13 +387,14 @@ static int end_locked(struct kfusd_device *device)
 	if (device->state != KFUSD_LIVE)
 		return -ENODEV;
 	set_state(device, KFUSD_GONE);
-	end_requests(device);
-	wake_all(device);
+	/* The node first: a client that gets EPIPE finds the name free. */
 	xa_erase(&minors, device->minor);
 	device_unregister(device->sysfs);
 	put_class(device->class);
 	device->class = NULL;
 	live_count--;
+	end_requests(device);
+	wake_all(device);
 	return 0;
 }
 

@@ -19,9 +19,12 @@ static struct kmem_cache *request_cache;
 
 int kfusd_requests_init(void)
 {
-	request_cache =
-		kmem_cache_create("kfusd_request", sizeof(struct kfusd_request),
-				  0, SLAB_HWCACHE_ALIGN | SLAB_ACCOUNT, NULL);
+	/* Of the whole, user space sees only the data. */
+	request_cache = kmem_cache_create_usercopy(
+		"kfusd_request", sizeof(struct kfusd_request), 0,
+		SLAB_HWCACHE_ALIGN | SLAB_ACCOUNT,
+		offsetof(struct kfusd_request, inline_data), KFUSD_INLINE_SIZE,
+		NULL);
 	return request_cache ? 0 : -ENOMEM;
 }
 

@@ -5,7 +5,7 @@ The contract suite asserts both; docs/capabilities.md is made from this list:
     python tests/transport/capabilities.py > docs/capabilities.md
 """
 
-TRANSPORTS = ("fuse",)
+TRANSPORTS = ("kfusd", "fuse")
 
 # id, what a driver or client relies on, {transport: what happens instead}
 CAPABILITIES = [
