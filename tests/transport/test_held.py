@@ -113,16 +113,31 @@ def test_a_signal_with_restart_does_what_the_transport_says(opened, holds):
         assert served.answer(4, "same") == 32
 
 
-def test_a_device_goes_on_after_interruptions(opened):
+def test_a_device_goes_on_after_interruptions(opened, holds):
     served, caller, descriptor = opened
-    for _ in range(20):
+    for number in range(20):
         signalled(served, caller, descriptor, restart=False)
         assert caller.failure() == "EINTR"
-        served.answer(0)
+        answer = f"answer-{number:03}"
+        served.answer(len(answer), answer)
+        if holds("restart"):
+            # The thread that makes the same call again gets what is its.
+            assert caller("raw_read", descriptor, 10) == answer
     caller.start("read", descriptor, 10)
     served.expect("hold")
     assert served.answer(2, "ok") == 0
     assert caller.result() == "ok"
+
+
+def test_another_call_does_not_get_an_interrupted_one_s_answer(opened):
+    served, caller, descriptor = opened
+    signalled(served, caller, descriptor, restart=False)
+    assert caller.failure() == "EINTR"
+    caller.start("read", descriptor, 7)
+    served.expect("hold")
+    served.answer(5, "first")
+    assert served.answer(6, "second") == 0
+    assert caller.result() == "second"
 
 
 INPUT, OUTPUT, EXCEPT = 1, 2, 4
