@@ -2,7 +2,7 @@
 # The front door: everything is done elsewhere.
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check lint docs bench install uninstall clean help
+.PHONY: all demo check check-pythons fuzz lint docs bench install uninstall clean help
 
 all: ## build libfusd (build/lib) and pyfusd (build/venv)
 	@tools/setup demo
@@ -17,6 +17,10 @@ check: ## set up, then run all tests
 	@$(MAKE) --no-print-directory -C libfusd
 	@$(MAKE) --no-print-directory -C libfusd SANITIZE=1
 	@tools/check
+
+check-pythons: ## build and test pyfusd on each CPython of this machine
+	@tools/setup check
+	@tools/check-pythons
 
 lint: ## formatting, types, and rules of style
 	@tools/setup check
@@ -44,4 +48,4 @@ clean: ## remove everything that was built
 	rm -rf *.egg-info
 
 help: ## this list
-	@sed -n 's/^\([a-z]*\): ## /  make \1	/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\): ## /  make \1	/p' Makefile | expand -t 24
