@@ -22,6 +22,11 @@ check-pythons: ## build and test pyfusd on each CPython of this machine
 	@tools/setup check
 	@tools/check-pythons
 
+fuzz: ## random calls and answers against a model (MINUTES=10)
+	@tools/setup check
+	@build/venv/bin/python -m pytest -q tests/fuzz \
+		--fuzz-minutes=$(or $(MINUTES),10)
+
 lint: ## formatting, types, and rules of style
 	@tools/setup check
 	@tools/lint

@@ -4,14 +4,16 @@
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 
 import pyfusd
 
 import capabilities
 from sequences import numbers_tried, statistics
+from waiting import wait_until
 from world import World
 
 COMMON = {
@@ -21,9 +23,6 @@ COMMON = {
     "print_blob": True,
 }
 settings.register_profile("ci", max_examples=400, database=None, **COMMON)
-settings.register_profile(
-    "debug", max_examples=400, database=None, phases=[Phase.generate], **COMMON
-)
 settings.register_profile("deep", max_examples=1000, database=None, **COMMON)
 
 
@@ -55,7 +54,13 @@ def world(request):
     world = World(transport, f"fuzz-{os.getpid()}", environment)
     yield world
     world.stop()
+    # Of a driver that had to be killed, its watcher clears the device.
+    wait_until(lambda: directory not in mounts(), "the end of the mount")
     shutil.rmtree(directory)
+
+
+def mounts():
+    return Path("/proc/self/mounts").read_text(encoding="utf-8")
 
 
 def pytest_terminal_summary(terminalreporter):

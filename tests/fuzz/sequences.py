@@ -89,7 +89,7 @@ class Sequences(RuleBasedStateMachine):
         assert result == expected.result
         assert error in (expected.error, expected.also)
         noted = [
-            entry[:3] + (None,) if want[-1] is None else entry
+            (*entry[:3], None) if want[-1] is None else entry
             for want, entry in zip(expected.seen, seen)
         ]
         assert noted == expected.seen and len(seen) == len(expected.seen)

@@ -11,7 +11,7 @@ from sequences import Sequences
 
 def test_a_device_does_what_the_model_does(world, pytestconfig):
     minutes = pytestconfig.getoption("--fuzz-minutes")
-    profile = settings.get_profile("deep" if minutes else "debug")
+    profile = settings.get_profile("deep" if minutes else "ci")
     machine = type("Bound", (Sequences,), {"world": world})
     end = time.monotonic() + 60 * minutes
     while True:

@@ -49,7 +49,7 @@ class World:
         self.transport = transport
         self.name = name
         self.environment = environment
-        self.errors = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115
         self.is_clean = False
         self.programs = []
 
