@@ -66,6 +66,11 @@ class OpenFile:
     byte: int = 0
 
     @property
+    def own_bytes(self):
+        """That of its transfers and answers, and that of its ioctls' arguments."""
+        return bytes([self.byte, self.byte + 100])
+
+    @property
     def may_read(self):
         return self.flags & os.O_ACCMODE != os.O_WRONLY
 
@@ -81,8 +86,8 @@ class Expected:
     result: int
     error: int = 0
     seen: list = field(default_factory=list)
-    #: Memory after the call. None in place of a byte: free to be 0 or one of
-    #: the open file's own.
+    #: Memory after the call, and the part that an answer covers but the driver
+    #: did not fill: any of the open file's own bytes, or 0.
     memory: bytes = b""
     unfilled: range = range(0)
     #: Another errno that the call may give, where kernels differ.

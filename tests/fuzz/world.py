@@ -109,7 +109,6 @@ class World:
 
         wait_until(all_closed, "a close for each open")
         self.check_errors()
-        self.is_clean = True
 
     def check_errors(self):
         self.errors.seek(0)
