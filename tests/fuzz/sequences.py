@@ -276,13 +276,14 @@ class Sequences(RuleBasedStateMachine):
     @precondition(has_files)
     @rule(
         index=some_index,
-        number=any_number,
+        numbers=st.lists(any_number, min_size=1, max_size=12),
         result=answer,
         fill=some_length,
         value=some_value,
     )
-    def ioctl_of_any_number(self, index, number, result, fill, value):
-        self._ioctl(index, number, result, fill, value)
+    def ioctls_of_any_numbers(self, index, numbers, result, fill, value):
+        for number in numbers:
+            self._ioctl(index, number, result, fill, value)
 
     @precondition(has_files)
     @rule(
