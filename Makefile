@@ -2,7 +2,7 @@
 # The front door: everything is done elsewhere.
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-pythons fuzz lint docs bench install uninstall clean help
+.PHONY: all demo check check-vm lint docs bench bench-vm install uninstall clean help
 
 all: ## build libfusd (build/lib) and pyfusd (build/venv)
 	@tools/setup demo
@@ -12,20 +12,16 @@ demo: ## set up, then show a Python driver answering cat
 	@tools/setup demo
 	@tools/demo
 
-check: ## set up, then run all tests
+check: ## set up, then run all tests, also in a booted kernel
 	@tools/setup check
 	@$(MAKE) --no-print-directory -C libfusd
 	@$(MAKE) --no-print-directory -C libfusd SANITIZE=1
 	@tools/check
 
-check-pythons: ## build and test pyfusd on each CPython of this machine
+check-vm: ## the tests in a booted kernel alone (KERNEL=6.1 or 6.12)
 	@tools/setup check
-	@tools/check-pythons
-
-fuzz: ## random calls and answers against a model (MINUTES=10)
-	@tools/setup check
-	@build/venv/bin/python -m pytest -q tests/fuzz \
-		--fuzz-minutes=$(or $(MINUTES),10)
+	@$(MAKE) --no-print-directory -C libfusd SANITIZE=1
+	@tests/vm/check $(or $(KERNEL),6.1)
 
 lint: ## formatting, types, and rules of style
 	@tools/setup check
@@ -41,6 +37,11 @@ bench: ## measure round trips on the fuse transport
 	@$(MAKE) --no-print-directory -C libfusd
 	@$(MAKE) --no-print-directory -C benchmarks bench
 
+bench-vm: ## count the instructions of round trips on kfusd and cuse
+	@tools/setup vm
+	@$(MAKE) --no-print-directory -C libfusd
+	@$(MAKE) --no-print-directory -C benchmarks bench-vm
+
 install: ## install libfusd and its headers (PREFIX, DESTDIR)
 	@$(MAKE) --no-print-directory -C libfusd install
 
@@ -53,4 +54,4 @@ clean: ## remove everything that was built
 	rm -rf *.egg-info
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\): ## /  make \1	/p' Makefile | expand -t 24
+	@sed -n 's/^\([a-z-]*\): ## /  make \1	/p' Makefile | expand -t 20

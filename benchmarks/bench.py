@@ -12,35 +12,18 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
 
-TOP = Path(__file__).resolve().parent.parent
-PROGRAMS = TOP / "build" / "benchmarks"
+from roundtrip import PROGRAMS, PYTHON_DRIVER, TOP, measure, progress, start_driver
+
 DRIVERS = ("c", "python", "libfuse", "pipe")
 SIZES = ((1, 4000), (4096, 4000), (128 << 10, 1500))
 # of, to, and the ratio that is to be reached
 TARGETS = (("c", "libfuse", 1.08), ("python", "c", 1.12), ("c", "pipe", None))
-
-
-def start_driver(stack: ExitStack, core: int, command: list[str], env: dict) -> str:
-    """Runs a driver until the stack unwinds; returns its device's path."""
-    driver = subprocess.Popen(
-        ["taskset", "-c", str(core), *command],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=env,
-    )
-    stack.callback(driver.wait)
-    stack.callback(driver.terminate)
-    path = driver.stdout.readline().strip()
-    if not path:
-        sys.exit(f"bench: {command[0]} did not start")
-    return path
 
 
 def remove_when_empty(directory: str) -> None:
@@ -55,7 +38,7 @@ def start_drivers(stack: ExitStack, core: int) -> dict[str, str]:
     directory = tempfile.mkdtemp(prefix="fusd-bench-")
     stack.callback(remove_when_empty, directory)
     env = {**os.environ, "FUSD_TRANSPORT": "fuse", "FUSD_DEV_ROOT": directory}
-    python = [sys.executable, str(TOP / "benchmarks" / "driver.py"), "bench-python"]
+    python = [*PYTHON_DRIVER, "bench-python"]
     libfuse = [str(PROGRAMS / "libfuse_driver"), f"{directory}/bench-libfuse"]
     return {
         "c": start_driver(stack, core, [str(PROGRAMS / "driver")], env),
@@ -63,17 +46,6 @@ def start_drivers(stack: ExitStack, core: int) -> dict[str, str]:
         "libfuse": start_driver(stack, core, libfuse, env),
         "pipe": "pipe",
     }
-
-
-def measure(core: int, path: str, op: str, size: int, count: int) -> float:
-    command = [str(PROGRAMS / "client"), path, op, str(size), str(count)]
-    result = subprocess.run(
-        ["taskset", "-c", str(core), *command],
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    )
-    return float(result.stdout)
 
 
 def run(rounds: int, core: int, scale: float) -> dict[tuple[str, int], dict]:
@@ -94,11 +66,6 @@ def run(rounds: int, core: int, scale: float) -> dict[tuple[str, int], dict]:
                         )
     progress("")
     return times
-
-
-def progress(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def report(times: dict) -> dict:

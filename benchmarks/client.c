@@ -2,12 +2,14 @@
 /*
  * The benchmark's client: transfers SIZE bytes at the start of a device COUNT
  * times, and prints the microseconds of one. With "pipe" for the path it is
- * the floor: the same bytes through a pair of pipes to a child process.
+ * a floor: the same bytes through a pair of pipes to a child process; with
+ * "eventfd" it is the lowest: two processes that wake each other, no bytes.
  */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -87,19 +89,43 @@ static void on_pipe(int is_write, size_t size, long count)
 	waitpid(child, NULL, 0);
 }
 
+static void on_eventfd(long count)
+{
+	int there = eventfd(0, 0), back = eventfd(0, 0);
+	eventfd_t value;
+	pid_t child;
+
+	if (there < 0 || back < 0)
+		fail("eventfd");
+	child = fork();
+	if (child == 0) {
+		for (; count > 0; count--) {
+			eventfd_read(there, &value);
+			eventfd_write(back, 1);
+		}
+		_exit(0);
+	}
+	for (; count > 0; count--) {
+		eventfd_write(there, 1);
+		eventfd_read(back, &value);
+	}
+	waitpid(child, NULL, 0);
+}
+
 int main(int argc, char **argv)
 {
-	int is_write, is_pipe;
+	int is_write, is_pipe, is_eventfd;
 	size_t size;
 	long count;
 	double start;
 
 	if (argc != 5) {
-		fprintf(stderr, "usage: client PATH|pipe read|write SIZE "
-				"COUNT\n");
+		fprintf(stderr, "usage: client PATH|pipe|eventfd "
+				"read|write SIZE COUNT\n");
 		return 2;
 	}
 	is_pipe = !strcmp(argv[1], "pipe");
+	is_eventfd = !strcmp(argv[1], "eventfd");
 	is_write = !strcmp(argv[2], "write");
 	size = strtoul(argv[3], NULL, 0);
 	count = strtol(argv[4], NULL, 0);
@@ -107,11 +133,13 @@ int main(int argc, char **argv)
 		return 2;
 	memset(data, 'c', sizeof(data));
 	/* Warm caches, and connections that answer more slowly at first. */
-	if (!is_pipe)
+	if (!is_pipe && !is_eventfd)
 		on_device(argv[1], is_write, size, count / 20 + 20);
 	start = now();
 	if (is_pipe)
 		on_pipe(is_write, size, count);
+	else if (is_eventfd)
+		on_eventfd(count);
 	else
 		on_device(argv[1], is_write, size, count);
 	printf("%.4f\n", (now() - start) / (double)count);
