@@ -13,6 +13,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 BUILD = TOP / "build" / "vm"
+CANNOT_BOOT = 98
 
 
 class Error(Exception):

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import initramfs
 import kernel_log
-from kernels import TOP, say
+from kernels import CANNOT_BOOT, TOP, say
 
 APPEND = [
     "console=ttyS0",
     "ignore_loglevel",
     "printk.time=1",
     "panic=-1",
-    "panic_on_oops=1",
+    "oops=panic",
     # A busy host makes an emulated CPU stand still for long.
     "nosoftlockup",
     "rcupdate.rcu_cpu_stall_timeout=120",
@@ -81,7 +81,15 @@ def wait(process, timeout):
             process.wait()
 
 
-def judge(kernel, job, qemu_status, arguments):
+def keep_results(kernel, job, name):
+    """Returns the path of the kernel's log."""
+    results = kernel.directory / "results" / name
+    shutil.rmtree(results, ignore_errors=True)
+    shutil.copytree(job / "out", results)
+    return shutil.copy(job / "console", results / "console.log")
+
+
+def judge(job, qemu_status, kept, timeout):
     """Says what is wrong, and returns the exit status of the whole."""
     log = kernel_log.read(job / "console")
     complaints = [f"kernel: {line}" for line in kernel_log.complaints(log)]
@@ -89,10 +97,8 @@ def judge(kernel, job, qemu_status, arguments):
         complaints += (job / "complaints").read_text().splitlines()
     for complaint in complaints:
         say(complaint)
-    kept = kernel.directory / "console.log"
-    shutil.copy(job / "console", kept)
     if qemu_status is None:
-        say(f"ended after --timeout {arguments.timeout:g} s; kernel log: {kept}")
+        say(f"ended after --timeout {timeout:g} s; kernel log: {kept}")
         return 124
     if not (job / "status").exists():
         say(f"the guest ended before its command did; kernel log: {kept}")
@@ -104,16 +110,10 @@ def judge(kernel, job, qemu_status, arguments):
     return status or (99 if complaints else 0)
 
 
-def keep_results(kernel, job):
-    out = kernel.directory / "out"
-    out.mkdir(exist_ok=True)
-    shutil.copytree(job / "out", out, dirs_exist_ok=True)
-
-
 def run(kernel, module, arguments):
     if not shutil.which("qemu-system-x86_64"):
         say("qemu-system-x86_64 is missing: run tools/setup vm")
-        return 98
+        return CANNOT_BOOT
     archive = initramfs.make(kernel)
     with tempfile.TemporaryDirectory(prefix="job-", dir=kernel.directory) as name:
         job = Path(name)
@@ -124,8 +124,9 @@ def run(kernel, module, arguments):
             stdin=subprocess.PIPE,  # at whose end QEMU would close the output
             env={**os.environ, "TMPDIR": name},
         )
-        status = judge(kernel, job, wait(process, arguments.timeout), arguments)
-        keep_results(kernel, job)
+        ended = wait(process, arguments.timeout)
+        kept = keep_results(kernel, job, arguments.name)
+        status = judge(job, ended, kept, arguments.timeout)
     took = time.monotonic() - started
     say(f"Linux {kernel.release}: exit status {status} after {took:.1f} s")
     return status
