@@ -5,6 +5,8 @@ import ctypes
 import errno
 import mmap
 import os
+import subprocess
+import sys
 import tempfile
 
 import pytest
@@ -13,6 +15,7 @@ import pyfusd
 from pyfusd.mapping import is_shared_mapping
 
 from capabilities import holds
+from processes import HERE, Client
 
 SIZE = 4 * mmap.PAGESIZE
 PAGE = mmap.PAGESIZE
@@ -35,17 +38,30 @@ class Mapped(pyfusd.Device):
         return self.memory() if callable(self.memory) else self.memory
 
 
-def map_device(device, opened, size=SIZE, offset=0, flags=os.O_RDWR, **options):
-    return mmap.mmap(opened(device, flags), size, offset=offset, **options)
+class MappingClient(Client):
+    """A process of its own: none may map a device that it serves itself."""
+
+    def __init__(self):
+        command = [sys.executable, str(HERE / "client.py")]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        super().__init__(subprocess.Popen(command, text=True, **pipes))
+        self.device = None
+
+    def open(self, device):
+        self.device = self("open", device.path, os.O_RDWR)
+
+    def map(self, size=SIZE, offset=0, writable=True):
+        return self("map_shared", self.device, size, offset, writable)
+
+    def cannot_map(self, size=SIZE, offset=0, writable=True):
+        return self.fails("map_shared", self.device, size, offset, writable)
 
 
-def failure(device, opened):
-    """As map_device(), which looks at the size of a regular file first."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mmap.restype = ctypes.c_ssize_t
-    access = mmap.PROT_READ | mmap.PROT_WRITE
-    assert libc.mmap(None, SIZE, access, mmap.MAP_SHARED, opened(device), 0) == -1
-    return errno.errorcode[ctypes.get_errno()]
+@pytest.fixture
+def client():
+    one = MappingClient()
+    yield one
+    one.stop()
 
 
 @pytest.fixture
@@ -61,16 +77,18 @@ def mapped(serve):
     return start
 
 
-def test_a_transport_that_cannot_map_gives_enodev(serve, opened):
+def test_a_transport_that_cannot_map_gives_enodev(serve, client):
     device = serve(Mapped(mmap.mmap(-1, SIZE)))
     if holds(device.transport, "mmap"):
         pytest.skip(f"{device.transport} can map")
-    assert failure(device, opened) == "ENODEV"
+    client.open(device)
+    assert client.cannot_map() == "ENODEV"
     assert device.calls == []
 
 
-def test_a_device_without_mmap_gives_enodev(serve, opened):
-    assert failure(serve(pyfusd.Device("plain")), opened) == "ENODEV"
+def test_a_device_without_mmap_gives_enodev(serve, client):
+    client.open(serve(pyfusd.Device("plain")))
+    assert client.cannot_map() == "ENODEV"
 
 
 @pytest.fixture(params=["mmap", "memfd", "file"])
@@ -89,65 +107,64 @@ def memory(request):
             yield file, mmap.mmap(file.fileno(), SIZE)
 
 
-def test_both_sides_see_what_the_other_writes(mapped, opened, memory):
+def test_both_sides_see_what_the_other_writes(mapped, client, memory):
     given, mine = memory
     device = mapped(given)
-    theirs = map_device(device, opened)
+    client.open(device)
+    theirs = client.map()
     mine[:5] = b"hello"
-    assert theirs[:5] == b"hello"
-    theirs[PAGE : PAGE + 5] = b"there"
+    assert client("peek", theirs, 5) == "hello"
+    client("poke", theirs + PAGE, "there")
     assert mine[PAGE : PAGE + 5] == b"there"
     assert device.calls == [
         (0, SIZE, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED)
     ]
 
 
-def test_an_offset_counts_from_the_memory_s_beginning(mapped, opened, memory):
+def test_an_offset_counts_from_the_memory_s_beginning(mapped, client, memory):
+    given, mine = memory
+    client.open(mapped(given))
+    theirs = client.map(PAGE, 2 * PAGE)
+    mine[2 * PAGE] = ord("x")
+    assert client("peek", theirs, 1) == "x"
+    for size, offset in ((PAGE, SIZE), (2 * PAGE, SIZE - PAGE), (PAGE, 1 << 40)):
+        assert client.cannot_map(size, offset) == "EINVAL"
+
+
+def test_a_mapping_outlives_all_else(mapped, client, memory):
     given, mine = memory
     device = mapped(given)
-    theirs = map_device(device, opened, PAGE, 2 * PAGE)
-    mine[2 * PAGE] = 42
-    assert theirs[0] == 42
-    for size, offset in ((PAGE, SIZE), (2 * PAGE, SIZE - PAGE), (PAGE, 1 << 40)):
-        with pytest.raises(OSError) as caught:
-            map_device(device, opened, size, offset)
-        assert caught.value.errno == errno.EINVAL
-
-
-def test_a_mapping_outlives_all_else(mapped, opened, memory):
-    device = mapped(given := memory[0])
-    descriptor = os.open(device.path, os.O_RDWR)
-    theirs = mmap.mmap(descriptor, SIZE)
-    theirs[0] = 7
-    os.close(descriptor)
+    client.open(device)
+    theirs = client.map()
+    client("poke", theirs, "before")
+    client("close", client.device)
     device.memory = None
     device.unregister()
-    del given
-    theirs[1] = 8
-    assert theirs[:2] == b"\7\x08"
+    assert mine[:6] == b"before"
+    client("poke", theirs, "behind")
+    assert client("peek", theirs, 6) == "behind"
+    assert mine[:6] == b"behind"
 
 
-def test_many_mappings_of_many_clients_are_one_memory(mapped, opened):
+def test_many_mappings_are_one_memory(mapped, client):
     descriptor = memfd()
     device = mapped(descriptor)
-    maps = [map_device(device, opened) for _ in range(20)]
-    maps += [mmap.mmap(opened(device), PAGE, offset=PAGE) for _ in range(20)]
-    maps[0][PAGE] = 1
-    for number, one in enumerate(maps):
-        at = PAGE if number < 20 else 0
-        assert one[at] == number + 1
-        one[at] = number + 2
+    maps = []
+    for _ in range(20):
+        client.open(device)
+        maps += [client.map() + PAGE, client.map(PAGE, PAGE)]
+    for number, address in enumerate(maps):
+        client("poke", address, str(number))
+        assert client("peek", maps[-number], len(str(number))) == str(number)
     os.close(descriptor)
 
 
-def test_read_only_memory_is_not_mapped_for_writing(mapped, opened, tmp_path):
+def test_read_only_memory_is_not_mapped_for_writing(mapped, client, tmp_path):
     (tmp_path / "file").write_bytes(b"r" * SIZE)
     with open(tmp_path / "file", "rb") as file:
-        device = mapped(file)
-        with pytest.raises(PermissionError):
-            map_device(device, opened)
-        theirs = map_device(device, opened, prot=mmap.PROT_READ)
-        assert theirs[:3] == b"rrr"
+        client.open(mapped(file))
+        assert client.cannot_map() == "EACCES"
+        assert client("peek", client.map(writable=False), 3) == "rrr"
 
 
 @pytest.mark.parametrize(
@@ -164,10 +181,10 @@ def test_read_only_memory_is_not_mapped_for_writing(mapped, opened, tmp_path):
     ],
 )
 def test_what_cannot_be_shared_is_refused(
-    mapped, opened, caplog, memory, expected, logged
+    mapped, client, caplog, memory, expected, logged
 ):
-    device = mapped(memory())
-    assert failure(device, opened) == expected
+    client.open(mapped(memory()))
+    assert client.cannot_map() == expected
     assert (logged in caplog.text) if logged else not caplog.records
 
 

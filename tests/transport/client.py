@@ -49,10 +49,19 @@ def read_into_pattern(descriptor, size):
     return [result, data.raw[: size + 8].decode("latin-1")]
 
 
-def map_shared(descriptor):
+def map_shared(descriptor, size=4096, offset=0, writable=True):
+    """The address of the mapping, for peek and poke."""
     libc.mmap.restype = ctypes.c_ssize_t
-    protection = mmap.PROT_READ | mmap.PROT_WRITE
-    check(libc.mmap(None, 4096, protection, mmap.MAP_SHARED, descriptor, 0))
+    libc.mmap.argtypes = [
+        *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int),
+        *(ctypes.c_int, ctypes.c_int, ctypes.c_long),
+    ]
+    protection = mmap.PROT_READ | (mmap.PROT_WRITE if writable else 0)
+    return check(libc.mmap(None, size, protection, mmap.MAP_SHARED, descriptor, offset))
+
+
+def poke(address, data):
+    ctypes.memmove(address, data.encode("latin-1"), len(data))
 
 
 def fork_read(descriptor, size):
@@ -95,6 +104,8 @@ CALLS = {
     "poll": poll,
     "read_into_pattern": read_into_pattern,
     "map_shared": map_shared,
+    "peek": lambda address, size: ctypes.string_at(address, size).decode("latin-1"),
+    "poke": poke,
     "fork_read": fork_read,
     "handle_signal": handle_signal,
     "getfl": lambda fd: fcntl.fcntl(fd, fcntl.F_GETFL),
