@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A page of memory that the driver and its clients share, and that can be read
+and written as a file, too.
+
+A client that has mapped it sees what others write without asking anybody. Only
+the kfusd transport can map; elsewhere mmap(2) gives ENODEV.
+
+Try it:  python mmap_page.py &    (prints where the device is)
+         echo hello > /dev/mmap_page
+         python3 -c 'import mmap; f = open("/dev/mmap_page", "r+b")
+         page = mmap.mmap(f.fileno(), 4096); page[:5] = b"HELLO"'
+         head -c 6 /dev/mmap_page
+"""
+
+import errno
+import mmap
+import sys
+
+import pyfusd
+
+SIZE = 4096
+
+
+class MmapPage(pyfusd.Device):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        # Shared, as mmap makes it: private memory could be shown to nobody.
+        self.page = mmap.mmap(-1, SIZE)
+
+    def read(self, file, buf, offset):
+        return self.page[offset : offset + len(buf)]
+
+    def write(self, file, buf, offset):
+        count = min(len(buf), max(0, SIZE - offset))
+        if count == 0:
+            raise OSError(errno.ENOSPC, "the page is full")
+        self.page[offset : offset + count] = buf[:count]
+        return count
+
+    def mmap(self, file, offset, length, prot, flags):
+        if offset != 0 or length > SIZE:
+            raise OSError(errno.EINVAL, "outside of the page")
+        return self.page
+
+
+def main():
+    name = sys.argv[1] if len(sys.argv) > 1 else "mmap_page"
+    if len(sys.argv) > 2 or name.startswith("-"):
+        sys.exit("usage: mmap_page.py [NAME]")
+    try:
+        with MmapPage(name, mode=0o666) as device:
+            print("mmap_page:", device.path, flush=True)
+            pyfusd.run(device)
+    except OSError as error:
+        sys.exit(f"mmap_page: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()
