@@ -25,6 +25,11 @@ _DEVICES = re.compile(
 _JOB_ENDED = re.compile(r"^.*: line \d+: +\d+ (?:Terminated|Killed) .*\n", re.M)
 
 
+def with_devices_in(root, text):
+    """The text with the devices that it has in /dev in another directory."""
+    return _DEVICES.sub(f"{root}/", text)
+
+
 def steps(text):
     """(command, expected output) of each command of a console block."""
     result = []
@@ -74,7 +79,7 @@ class Session:
 
     def run(self, command, expected):
         """Types a command; asserts that the page shows what comes."""
-        typed = _DEVICES.sub(f"{self.root}/", command)
+        typed = with_devices_in(self.root, command)
         self.process.stdin.write(f"{typed}\nprintf '{_END} %s\\n' \"$!\"\n")
         self.process.stdin.flush()
         text = job = ""

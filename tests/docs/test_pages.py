@@ -13,7 +13,7 @@ import pytest
 import pyfusd
 
 from pages import DOCS, PAGES, TOP, blocks_of
-from session import Session, steps
+from session import Session, steps, with_devices_in
 
 # Directives that hold no code.
 PROSE = {
@@ -140,10 +140,10 @@ def test_sessions_are_as_shown(page, transport, clone, environment, tmp_path):
     program = PROGRAMS.get(page)
     if program and not shutil.which(program):
         pytest.skip(f"{program} is not installed")
-    for name, block in files(page).items():
-        (clone / name).write_text(block.text, encoding="utf-8")
-    environment["FUSD_TRANSPORT"] = transport
     root = str(tmp_path / "dev") if transport == "fuse" else "/dev"
+    for name, block in files(page).items():
+        (clone / name).write_text(with_devices_in(root, block.text), encoding="utf-8")
+    environment["FUSD_TRANSPORT"] = transport
     session = Session(clone, root, environment)
     try:
         for block in sessions(page)[transport]:

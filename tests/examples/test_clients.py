@@ -22,12 +22,6 @@ SENSOR = 0x48
 
 
 @pytest.fixture
-def program(program_in):
-    """These are not in C, too."""
-    return lambda name: program_in("python", name)
-
-
-@pytest.fixture
 def client_environment():
     """Administrators' programs, and their words in English."""
     path = os.environ["PATH"] + ":/usr/sbin:/sbin"
