@@ -2,7 +2,8 @@
 # The front door: everything is done elsewhere.
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-vm lint docs bench bench-vm install uninstall clean help
+.PHONY: all demo check check-pythons check-vm fuzz lint docs bench bench-vm install
+.PHONY: uninstall clean help
 
 all: ## build libfusd (build/lib) and pyfusd (build/venv)
 	@tools/setup demo
@@ -22,6 +23,15 @@ check-vm: ## the tests in a booted kernel alone (KERNEL=6.1 or 6.12)
 	@tools/setup check
 	@$(MAKE) --no-print-directory -C libfusd SANITIZE=1
 	@tests/vm/check $(or $(KERNEL),6.1)
+
+check-pythons: ## build and test pyfusd on each CPython of this machine
+	@tools/setup check
+	@tools/check-pythons
+
+fuzz: ## random calls and answers against a model (MINUTES=10)
+	@tools/setup check
+	@build/venv/bin/python -m pytest -q tests/fuzz \
+		--fuzz-minutes=$(or $(MINUTES),10)
 
 lint: ## formatting, types, and rules of style
 	@tools/setup check
@@ -54,4 +64,4 @@ clean: ## remove everything that was built
 	rm -rf *.egg-info
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\): ## /  make \1	/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\): ## /  make \1	/p' Makefile | expand -t 24

@@ -281,14 +281,15 @@ static int reply_regions(struct fusd_request *request, ssize_t retval)
 
 int fusd_ioctl_reply(struct fusd_request *request, ssize_t retval)
 {
-	size_t size = retval < 0 ? 0 : request->ioctl_out_size;
+	size_t size = request->ioctl_out_size;
 
-	if (retval >= 0 && request->is_retry)
+	/* Not as a result, which the kernel's own ioctls want data with. */
+	if (retval < 0)
+		return fuse_reply_err(request->fuse, (int)-retval);
+	if (request->is_retry)
 		return reply_retry(request);
-	if (retval >= 0 && request->regions &&
-	    !request->device->transport->store)
+	if (request->regions && !request->device->transport->store)
 		return reply_regions(request, retval);
-	/* Errors too are sent as results: the kernel reads ENOSYS as ours. */
 	return fuse_reply_ioctl(request->fuse, (int)retval,
 				size ? request->data : NULL, size);
 }

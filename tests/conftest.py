@@ -21,6 +21,12 @@ def pytest_addoption(parser):
         help="run the contract suite on this transport (may be repeated); "
         "default: on those that work here",
     )
+    parser.addoption(
+        "--fuzz-minutes",
+        type=float,
+        default=0,
+        help="how long tests/fuzz goes on on each transport; default: a short run",
+    )
 
 
 def pytest_configure(config):

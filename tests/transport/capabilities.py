@@ -20,6 +20,15 @@ CAPABILITIES = [
         "the driver's `*offset` is the file position, as are pread, pwrite",
         {},
     ),
+    (
+        "position-kernel",
+        "lseek and pread are exact, also where a driver left a position of its own or "
+        "a client appends",
+        {
+            "fuse": "the kernel counts on from its own position, and a pread just "
+            "there is taken for the next read"
+        },
+    ),
     ("ioctl-sized", "`_IOR`, `_IOW` and `_IOWR` requests, up to 16,383 bytes", {}),
     ("ioctl-value", "`_IO` requests with an argument by value", {}),
     (
@@ -32,6 +41,11 @@ CAPABILITIES = [
         "ioctl-vfs",
         "FIONREAD reaches the driver",
         {"fuse": "the kernel answers FIONREAD itself, as for any regular file"},
+    ),
+    (
+        "ioctl-enosys",
+        "a driver's ENOSYS for an ioctl reaches the client",
+        {"fuse": "newer kernels give ENOTTY for it"},
     ),
     ("poll", "poll, select and epoll, with wake-ups when the state changes", {}),
     (

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """ioctl: what goes in, what comes out, and what stays untouched."""
 
+import errno
 import os
 
 import pytest
@@ -19,6 +20,7 @@ EXCHANGE_BIG = number(3, 6, 16000)
 UNTOUCHED = number(2, 7, 8)
 TCGETS = 0x5401
 FIONREAD = 0x541B
+FS_IOC_GETFLAGS = number(2, 1, 8, "f")
 
 
 @pytest.fixture
@@ -89,6 +91,13 @@ def test_an_unknown_request_is_enotty(opened, request_number):
     data = "?" * 16384
     result = caller("ioctl", descriptor, request_number, data)
     assert result == [-1, data + "guard", 25]
+
+
+def test_lsattr_s_request_is_enotty(opened):
+    """Of a regular file the kernel asks itself, and is strict with the answer."""
+    _, caller, descriptor = opened
+    result = caller("ioctl", descriptor, FS_IOC_GETFLAGS, "????????")
+    assert result == [-1, "????????guard", errno.ENOTTY]
 
 
 def test_a_request_without_a_size_brings_the_raw_argument(opened):

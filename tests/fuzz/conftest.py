@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Profiles, and what a run tried, of the random tests."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import pyfusd
+
+import capabilities
+from sequences import numbers_tried, statistics
+from waiting import wait_until
+from world import World
+
+COMMON = {
+    "deadline": None,
+    "stateful_step_count": 40,
+    "suppress_health_check": list(HealthCheck),
+    "print_blob": True,
+}
+settings.register_profile("ci", max_examples=400, database=None, **COMMON)
+settings.register_profile("deep", max_examples=1000, database=None, **COMMON)
+
+
+def pytest_generate_tests(metafunc):
+    if "world" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--transport")
+        names = chosen or [
+            name
+            for name in capabilities.TRANSPORTS
+            if pyfusd.transport_problem(name) is None
+        ]
+        metafunc.parametrize("world", names or ["none"], scope="module", indirect=True)
+
+
+@pytest.fixture(scope="module")
+def world(request):
+    transport = request.param
+    problem = "no transport works here"
+    if transport != "none":
+        problem = pyfusd.transport_problem(transport)
+    if problem:
+        pytest.skip(problem)
+    directory = tempfile.mkdtemp(prefix="fusd-fuzz-")
+    environment = {
+        **os.environ,
+        "FUSD_TRANSPORT": transport,
+        "FUSD_DEV_ROOT": f"{directory}/dev",
+    }
+    world = World(transport, f"fuzz-{os.getpid()}", environment)
+    yield world
+    world.stop()
+    # Of a driver that had to be killed, its watcher clears the device.
+    wait_until(lambda: directory not in mounts(), "the end of the mount")
+    shutil.rmtree(directory)
+
+
+def mounts():
+    return Path("/proc/self/mounts").read_text(encoding="utf-8")
+
+
+def pytest_terminal_summary(terminalreporter):
+    if statistics["sequences"]:
+        terminalreporter.write_line(
+            f"fuzz: {statistics['sequences']} sequences, {statistics['requests']} "
+            f"requests, {len(numbers_tried)} distinct ioctl numbers"
+        )

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Random sequences of calls and answers, on each transport."""
+
+import time
+
+from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from sequences import Sequences
+
+
+def test_a_device_does_what_the_model_does(world, pytestconfig):
+    minutes = pytestconfig.getoption("--fuzz-minutes")
+    profile = settings.get_profile("deep" if minutes else "ci")
+    machine = type("Bound", (Sequences,), {"world": world})
+    end = time.monotonic() + 60 * minutes
+    while True:
+        run_state_machine_as_test(machine, settings=profile)
+        if time.monotonic() >= end:
+            break

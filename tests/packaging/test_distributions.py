@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The source distribution and the wheel, built from it and from nothing else."""
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parent.parent.parent
+PROJECT = (TOP / "pyproject.toml").read_text(encoding="utf-8")
+VERSION = re.search(r'^version = "(.*)"$', PROJECT, re.M).group(1)
+
+
+def run(*command, **options):
+    result = subprocess.run(
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **options,
+    )
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory):
+    """The source distribution and the wheel that it makes."""
+    pytest.importorskip("build")
+    out = tmp_path_factory.mktemp("dist")
+    # Without isolation: the build's requirements are installed, and no
+    # network is needed. The wheel is made in an unpacked copy of the source.
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", out, TOP)
+    (source,) = out.glob("*.tar.gz")
+    (wheel,) = out.glob("*.whl")
+    return source, wheel
+
+
+@pytest.fixture(scope="module")
+def installed(distributions, tmp_path_factory):
+    """An environment with the wheel in it and nothing else."""
+    where = tmp_path_factory.mktemp("environment")
+    run(sys.executable, "-m", "venv", where)
+    run(
+        where / "bin" / "python", "-m", "pip", "--disable-pip-version-check",
+        "install", "--no-index", "--no-deps", distributions[1],
+    )  # fmt: skip
+    return where
+
+
+def test_the_source_has_what_a_build_needs_and_no_products(distributions):
+    with tarfile.open(distributions[0]) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"pyproject.toml", "setup.py", "LICENSE", "README.md"} <= names
+    assert {"include/fusd.h", "pyfusd/_core.pyx", "pyfusd/py.typed"} <= names
+    assert not {n for n in names if n.endswith((".so", ".o", ".c.orig", ".pyc"))}
+    assert {n for n in names if n.startswith("pyfusd/") and n.endswith(".c")} == set()
+
+
+def test_the_wheel_has_stubs_command_plugin_and_manual(distributions):
+    with zipfile.ZipFile(distributions[1]) as archive:
+        names = archive.namelist()
+        entry_points = archive.read(
+            f"pyfusd-{VERSION}.dist-info/entry_points.txt"
+        ).decode()
+    assert "pyfusd/py.typed" in names
+    assert "pyfusd/_core.pyi" in names
+    assert any(name.endswith("share/man/man1/fusd.1") for name in names)
+    assert "fusd = pyfusd.cli:main" in entry_points
+    assert "[pytest11]\nfusd = pyfusd.testing" in entry_points
+    assert not [name for name in names if name.endswith((".pyx", ".c", ".h"))]
+
+
+def test_libfuse_is_the_extension_s_only_library_beside_libc(installed):
+    (extension,) = installed.glob("lib/python*/site-packages/pyfusd/_core*.so")
+    needed = re.findall(r"^\s*(\S+?)\.so\S* ", run("ldd", extension), re.M)
+    names = {os.path.basename(name) for name in needed}
+    assert names - {"linux-vdso", "ld-linux-x86-64", "ld-linux-aarch64"} <= {
+        "libfuse3",
+        "libc",
+        "libpthread",
+        "libdl",
+    }
+
+
+def test_it_works_with_no_other_package(installed):
+    output = run(
+        installed / "bin" / "python", "-c",
+        "import pyfusd, pyfusd.cli, pyfusd.tracing; print(pyfusd.__version__)",
+        cwd="/",
+    )  # fmt: skip
+    assert output == VERSION + "\n"
+
+
+def test_the_version_is_the_project_s_everywhere(installed, distributions):
+    assert run(installed / "bin" / "fusd", "--version", cwd="/") == f"fusd {VERSION}\n"
+    assert all(f"pyfusd-{VERSION}" in str(path) for path in distributions)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A driver as a user types it: mypy --strict must not object. Never run."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from typing import TYPE_CHECKING
+
+import pyfusd
+from pyfusd import tracing
+
+if TYPE_CHECKING:
+    from typing_extensions import assert_type
+
+
+class Config(ctypes.Structure):
+    _fields_ = [("speed", ctypes.c_uint32)]
+
+
+SET_CONFIG = pyfusd.IOW("t", 1, Config)
+GET_LEVEL = pyfusd.IOR("t", 2, "<I")
+RESET = pyfusd.IO("t", 3)
+
+
+class Typed(pyfusd.Device):
+    """All callbacks, in the forms that the documentation gives them."""
+
+    waiting: pyfusd.Request | None = None
+
+    def __init__(self, name: str, *, speed: int = 9600) -> None:
+        super().__init__(name, 0o666, transport="fuse")
+        self.speed = speed
+
+    def open(self, file: pyfusd.File) -> None:
+        assert_type(file.pid, int)
+        assert_type(file.flags, int)
+        file.mine = 1
+        if file.uid != os.getuid():
+            raise OSError(errno.EACCES, "not yours")
+
+    def close(self, file: pyfusd.File) -> None:
+        file.poll_changed()
+
+    def read(
+        self, file: pyfusd.File, buf: memoryview, offset: int
+    ) -> int | bytes | pyfusd.Request:
+        if offset == 0:
+            self.waiting = file.hold()
+            return self.waiting
+        file.offset = 0
+        buf[:1] = b"x"
+        return 1
+
+    def write(self, file: pyfusd.File, buf: memoryview, offset: int) -> int:
+        if self.waiting:
+            self.waiting.reply(bytes(buf))
+            self.waiting.reply(buf)
+            self.waiting.fail(errno.EIO)
+            assert_type(self.waiting.operation, str)
+        self.poll_changed()
+        return len(buf)
+
+    def poll(self, file: pyfusd.File) -> int:
+        return pyfusd.NOTIFY_INPUT | pyfusd.NOTIFY_OUTPUT
+
+    def unblock(self, file: pyfusd.File, request: pyfusd.Request) -> None:
+        if request.interrupted and not request.done:
+            request.fail(errno.EINTR)
+
+    @pyfusd.ioctl(SET_CONFIG)
+    def set_config(self, file: pyfusd.File, config: Config) -> None:
+        self.speed = config.speed
+
+    @pyfusd.ioctl(GET_LEVEL)
+    def get_level(self, file: pyfusd.File, _: tuple[()]) -> int:
+        return 5
+
+    @pyfusd.ioctl(RESET)
+    def reset(self, file: pyfusd.File, argument: int) -> int:
+        return -errno.EBUSY if argument else 0
+
+    def ioctl(
+        self, file: pyfusd.File, request: int, data: memoryview | int
+    ) -> int | None:
+        number = pyfusd.IoctlNumber(request)
+        assert_type(number.size, int)
+        assert_type(number.readable, bool)
+        return -errno.ENOTTY
+
+
+def serve() -> None:
+    with Typed("typed") as device:
+        assert_type(device, Typed)
+        assert_type(device.path, str)
+        assert_type(device.fileno(), int)
+        assert_type(device.dispatch(), bool)
+        pyfusd.run(device)
+    assert_type(Typed("other").register(), Typed)
+    assert_type(pyfusd.transport_problem("fuse"), "str | None")
+    assert_type(pyfusd.__version__, str)
+
+
+def show(call: tracing.Call) -> None:
+    assert_type(call.error, "str | None")
+    assert_type(call.microseconds, float)
+
+
+def trace() -> None:
+    with tracing.trace(show):
+        serve()
