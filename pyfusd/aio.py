@@ -23,9 +23,9 @@ not wait shares the task that it sees with others that do not. ``file.pid``,
 ``file.offset`` and their siblings keep their meaning across each ``await``.
 
 The task is cancelled, and its client gets EINTR, when a signal interrupts the
-client; also when the open file is closed under it, or the device unregistered,
-which gives EPIPE. The client does not wait for the cancelled task. One that
-something else cancels gives ECANCELED.
+client; also when the open file is closed under it, and, with EPIPE, when the
+device is unregistered or serve() ends. The client does not wait for the
+cancelled task. One that something else cancels gives ECANCELED.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ class _CallbackTask(_Task):
             answer_for_coroutine(request, result)
         except asyncio.CancelledError:
             # If the whole loop is being cancelled, serve() comes first, and
-            # unregisters the device.
+            # leaves the device.
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
             number = errno.EINTR if request.interrupted else self.error
@@ -232,7 +232,7 @@ class _Server:
 
     async def end(self) -> None:
         for device in list(self.devices.values()):
-            self.remove(device)
+            self.leave(device)
         self.context.close()
         if self.spare is not None:
             spare = self.spare
@@ -305,7 +305,8 @@ class _Server:
         if not self.change.done():
             self.change.set_result(None)
 
-    def _unregistering(self, device: DeviceCore) -> None:
+    def leave(self, device: DeviceCore) -> None:
+        """Serves the device no more; nobody else answers for its coroutines."""
         self.remove(device)
         current = asyncio.current_task(self.loop)
         for task in self.tasks_of(device):
@@ -316,14 +317,14 @@ class _Server:
     def removing(self, device: DeviceCore) -> None:
         """Some thread is about to unregister the device."""
         if self.is_here():
-            self._unregistering(device)
+            self.leave(device)
             return
         # The loop has to let go of the descriptor before that is closed, and
         # its number another file's.
         removed = threading.Event()
 
         def remove() -> None:
-            self._unregistering(device)
+            self.leave(device)
             removed.set()
 
         with suppress(RuntimeError):  # The loop is closed.
@@ -412,7 +413,7 @@ async def _serve(devices: tuple[Any, ...], ready: Callable[[], object] | None) -
             for device in own:
                 device.unregister()
             for device in served:
-                server.remove(device)
+                server.leave(device)
             tasks = [task for device in served for task in server.tasks_of(device)]
             if tasks:
                 await asyncio.wait(tasks)

@@ -77,6 +77,23 @@ def test_serve_leaves_registered_what_was_so_before():
     asyncio.run(main())
 
 
+def test_the_end_of_serve_ends_what_waits(in_thread):
+    device = Named("waiting")
+    device.delay = 3600
+
+    async def main():
+        with device:
+            serving = asyncio.create_task(pyfusd.aio.serve(device))
+            reading = in_thread(content, device.path)
+            await until(lambda: len(asyncio.all_tasks()) > 2, "the read")
+            await cancelled(serving)
+            assert device.registered
+            with pytest.raises(BrokenPipeError):
+                reading.get()
+
+    asyncio.run(main())
+
+
 def test_serve_ends_with_its_last_device():
     async def main():
         devices = [Named("one"), Named("two")]

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import struct
+import subprocess
 
 import pytest
 from hypothesis import given
@@ -36,6 +37,58 @@ class Config(ctypes.Structure):
 def test_numbers_equal_the_c_macros(number, expected):
     assert number == expected
     assert hash(number) == hash(expected)
+
+
+C_PROGRAM = """
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <linux/rtc.h>
+
+struct config { unsigned speed, flags; };
+struct mixed { char a; long long b; short c; };
+
+int main(void)
+{
+    unsigned group, number;
+
+    for (group = 0; group < 256; group += 5)
+        for (number = 0; number < 256; number += 7)
+            printf("%u\\n", (unsigned)_IO(group, number));
+#define EACH(size) printf("%u %u %u\\n", (unsigned)_IOR('T', 3, char[size]), \\
+    (unsigned)_IOW('T', 4, char[size]), (unsigned)_IOWR('T', 5, char[size]));
+    CALLS
+    printf("%u %u %u %u\\n", (unsigned)_IOWR('G', 1, struct config),
+           (unsigned)_IOR('G', 2, struct mixed), (unsigned)RTC_RD_TIME,
+           (unsigned)RTC_SET_TIME);
+    return 0;
+}
+"""
+
+
+class Mixed(ctypes.Structure):
+    _fields_ = (
+        ("a", ctypes.c_char),
+        ("b", ctypes.c_longlong),
+        ("c", ctypes.c_short),
+    )
+
+
+def test_numbers_equal_those_that_a_c_compiler_makes(tmp_path):
+    sizes = [1, 2, 3, 4, 8, 36, 255, 256, 4096, 16383]
+    program = C_PROGRAM.replace("CALLS", " ".join(f"EACH({size})" for size in sizes))
+    (tmp_path / "numbers.c").write_text(program, encoding="utf-8")
+    subprocess.run(
+        ["cc", "-o", tmp_path / "numbers", tmp_path / "numbers.c"], check=True
+    )
+    output = subprocess.check_output([tmp_path / "numbers"], text=True)
+    expected = [
+        IO(group, number) for group in range(0, 256, 5) for number in range(0, 256, 7)
+    ]
+    for size in sizes:
+        expected += [IOR("T", 3, size), IOW("T", 4, size), IOWR("T", 5, size)]
+    expected += [IOWR("G", 1, Config), IOR("G", 2, Mixed)]
+    expected += [IOR("p", 9, "9i"), IOW("p", 10, "9i")]
+    assert [int(number) for number in output.split()] == expected
 
 
 @given(st.integers(0, 2**32 - 1))

@@ -55,6 +55,16 @@ CAPABILITIES = [
     ),
     ("held", "held requests, answered later from any thread", {}),
     (
+        "async",
+        "Python's `async def` callbacks, cancelled when their client is interrupted",
+        {},
+    ),
+    (
+        "concurrent",
+        "threads of a client that share an open file do not wait for each other",
+        {"fuse": "a read or write waits for the one before, as on any regular file"},
+    ),
+    (
         "restart",
         "a signal to a blocked client restarts its call with the same request",
         {

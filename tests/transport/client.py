@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import sys
+import threading
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -64,6 +65,15 @@ def poke(address, data):
     ctypes.memmove(address, data.encode("latin-1"), len(data))
 
 
+def write_while_reading(descriptor, data):
+    """Writes while another thread reads on the same open file."""
+    reader = threading.Thread(target=os.read, args=(descriptor, 1))
+    reader.start()
+    written = os.write(descriptor, data.encode("latin-1"))
+    reader.join()
+    return written
+
+
 def fork_read(descriptor, size):
     """A forked child reads on the same open file."""
     receiver, sender = os.pipe()
@@ -107,6 +117,7 @@ CALLS = {
     "peek": lambda address, size: ctypes.string_at(address, size).decode("latin-1"),
     "poke": poke,
     "fork_read": fork_read,
+    "write_while_reading": write_while_reading,
     "handle_signal": handle_signal,
     "getfl": lambda fd: fcntl.fcntl(fd, fcntl.F_GETFL),
     "setfl": lambda fd, flags: fcntl.fcntl(fd, fcntl.F_SETFL, flags),

@@ -23,7 +23,8 @@ def pytest_generate_tests(metafunc):
         ]
         metafunc.parametrize("transport", names or ["none"], scope="session")
     if "language" in metafunc.fixturenames:
-        metafunc.parametrize("language", ["c", "python"], scope="session")
+        languages = getattr(metafunc.module, "LANGUAGES", ("c", "python"))
+        metafunc.parametrize("language", languages, scope="session")
 
 
 @pytest.fixture

@@ -24,11 +24,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <fusd.h>
 
 #define MEMORY_SIZE (4u << 20)
+#define MAP_SIZE (16u << 10)
 #define MAX_HELD 1024
 
 #define EXCHANGE _IOWR('T', 1, char[8])
@@ -292,6 +294,52 @@ static struct fusd_file_operations result_ops = {
 	.ioctl = result_ioctl,
 };
 
+/* map, and private: memory that clients map, and such as they must not. */
+
+static int give_mapping(void *memory, size_t length, void **address,
+			size_t *out_length)
+{
+	if (memory == MAP_FAILED)
+		return -ENOMEM;
+	*address = memory;
+	*out_length = length;
+	return 0;
+}
+
+static int shared_mmap(struct fusd_file_info *file, int offset, size_t length,
+		       int protection, int flags, void **address,
+		       size_t *out_length)
+{
+	static char *shared;
+
+	(void)file;
+	if (!shared)
+		shared = mmap(NULL, MAP_SIZE, PROT_READ | PROT_WRITE,
+			      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	say("mmap %d %zu %d %d\n", offset, length, protection,
+	    flags & MAP_SHARED);
+	if (offset < 0 || (size_t)offset >= MAP_SIZE)
+		return -EINVAL;
+	return give_mapping(shared + offset, MAP_SIZE - (size_t)offset, address,
+			    out_length);
+}
+
+static int private_mmap(struct fusd_file_info *file, int offset, size_t length,
+			int protection, int flags, void **address,
+			size_t *out_length)
+{
+	static char *private;
+
+	(void)file, (void)offset, (void)length, (void)protection, (void)flags;
+	if (!private)
+	private = mmap(NULL, MAP_SIZE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return give_mapping(private, MAP_SIZE, address, out_length);
+}
+
+static struct fusd_file_operations map_ops = { .mmap = shared_mmap };
+static struct fusd_file_operations private_ops = { .mmap = private_mmap };
+
 static struct fusd_file_operations bare_ops;
 
 /* registrar: a write registers "+NAME", or takes all of those away, "-". */
@@ -327,6 +375,7 @@ static const struct {
 	{ "memory", &memory_ops }, { "hold", &hold_ops },
 	{ "late", &late_ops },	   { "result", &result_ops },
 	{ "bare", &bare_ops },	   { "registrar", &registrar_ops },
+	{ "map", &map_ops },	   { "private", &private_ops },
 };
 
 static struct fusd_file_info *next_held(void)

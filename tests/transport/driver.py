@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The contract suite's driver in Python; driver.c explains it."""
 
+import asyncio
 import errno
+import mmap
 import os
 import signal
 import sys
@@ -11,6 +13,7 @@ from collections import deque
 import pyfusd
 
 MEMORY_SIZE = 4 << 20
+MAP_SIZE = 16 << 10
 memory = bytearray(MEMORY_SIZE)
 held = deque()
 lock = threading.Lock()
@@ -153,6 +156,35 @@ class Registrar(pyfusd.Device):
         return len(buf)
 
 
+class Map(pyfusd.Device):
+    flags = mmap.MAP_SHARED
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.memory = mmap.mmap(-1, MAP_SIZE, flags=self.flags)
+
+    def mmap(self, file, offset, length, prot, flags):
+        say("mmap", offset, length, prot, flags & mmap.MAP_SHARED)
+        return self.memory
+
+
+class Private(Map):
+    flags = mmap.MAP_PRIVATE
+
+
+class Later(Saying):
+    """A read waits until it is cancelled, unless it is of one byte."""
+
+    async def read(self, file, buf, offset):
+        say("begins")
+        try:
+            await asyncio.sleep(0 if len(buf) == 1 else 3600)
+        except asyncio.CancelledError:
+            say("cancelled")
+            raise
+        return b"x"
+
+
 KINDS = {
     "memory": Memory,
     "hold": Hold,
@@ -160,6 +192,9 @@ KINDS = {
     "result": Result,
     "bare": pyfusd.Device,
     "registrar": Registrar,
+    "map": Map,
+    "private": Private,
+    "later": Later,
 }
 
 

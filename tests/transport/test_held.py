@@ -48,6 +48,21 @@ def test_any_held_operation_is_answered(opened, operation, arguments, result):
         assert (answer[0] if operation == "ioctl" else answer) == result
 
 
+def test_calls_on_one_open_file_run_beside_each_other_or_in_turn(opened, holds):
+    served, caller, descriptor = opened
+    caller.start("write_while_reading", descriptor, "hello")
+    served.expect("hold")
+    if holds("concurrent"):
+        served.expect("hold")
+    # One of them in any case: the other's turn comes with this answer.
+    assert served.answer(1, "x") == 0
+    if not holds("concurrent"):
+        served.expect("hold")
+    assert served.answer(1, "x") == 0
+    assert caller.result() == 1
+    assert len(served.collect("hold", 2)) == 2
+
+
 def test_fifty_clients_are_held_at_once(driver, client):
     served = driver("hold:device")
     clients = [client() for _ in range(50)]
