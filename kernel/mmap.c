@@ -21,7 +21,7 @@ static int take_mapping(struct kfusd_request *request, unsigned long address,
 	if (!vma || vma->vm_start > address || vma->vm_end - address < length)
 		return -EINVAL;
 	/* Private memory has no file to share, or shares only what it was. */
-	if (!(vma->vm_flags & VM_SHARED) || !vma->vm_file ||
+	if (!(vma->vm_flags & VM_MAYSHARE) || !vma->vm_file ||
 	    !S_ISREG(file_inode(vma->vm_file)->i_mode))
 		return -EINVAL;
 	request->map_file = get_file(vma->vm_file);
@@ -61,6 +61,9 @@ static int limit_access(struct vm_area_struct *vma,
 	    ((vma->vm_flags & VM_WRITE) && (forbidden & VM_MAYWRITE)) ||
 	    ((vma->vm_flags & VM_EXEC) && (forbidden & VM_MAYEXEC)))
 		return -EACCES;
+	/* As do_mmap() does it where a file is not open for writing. */
+	if (forbidden & VM_MAYWRITE)
+		forbidden |= VM_SHARED;
 	/* It must not grow over what the driver gave. */
 	kfusd_vm_flags_mod(vma, VM_DONTEXPAND, forbidden);
 	return 0;
