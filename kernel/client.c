@@ -143,8 +143,12 @@ static int client_release(struct inode *inode, struct file *filp)
 	kfusd_poll_cancel(file);
 	kfusd_drop_left(file);
 	remove_file(file);
-	/* An exiting process could not be killed while it waits. */
-	kfusd_send_close(file, filp->f_flags, !(current->flags & PF_EXITING));
+	/*
+	 * An exiting process could not be killed while it waits, and a kernel
+	 * thread, which puts files for others, would keep those waiting.
+	 */
+	kfusd_send_close(file, filp->f_flags,
+			 !(current->flags & (PF_EXITING | PF_KTHREAD)));
 	kfusd_file_put(file);
 	return 0;
 }

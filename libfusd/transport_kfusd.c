@@ -303,6 +303,7 @@ static int kfusd_reply(struct fusd_request *request, const void *data,
 		{ .iov_base = message, .iov_len = sizeof(*message) },
 		{ .iov_len = reply_size(request, length) },
 	};
+	int error;
 
 	/* It is told, not asked. */
 	if (message->subcmd == FUSD_UNBLOCK)
@@ -310,9 +311,18 @@ static int kfusd_reply(struct fusd_request *request, const void *data,
 	parts[1].iov_base =
 		message->subcmd == FUSD_READ ? (void *)data : request->data;
 	message->datalen = (int)parts[1].iov_len;
-	if (writev(request->device->fd, parts, parts[1].iov_len ? 2 : 1) < 0)
-		return errno == ENODEV ? -EPIPE : -errno;
-	return 0;
+	if (writev(request->device->fd, parts, parts[1].iov_len ? 2 : 1) >= 0)
+		return 0;
+	error = errno;
+	if (error == EPIPE || error == ENODEV)
+		return -EPIPE;
+	/* The kernel did not take it; its client is not to wait for ever. */
+	message->datalen = 0;
+	message->parm.fops_msg.retval = -EIO;
+	if (write(request->device->fd, message, sizeof(*message)) < 0)
+		fusd_log(LOG_DEBUG, "%s: nobody waits for the error: %s",
+			 request->device->path, strerror(errno));
+	return -error;
 }
 
 static void kfusd_remove_node(struct fusd_device *device)
