@@ -63,6 +63,13 @@ void fusd_device_leave(struct fusd_device *device)
 	fusd_device_put_reference(device);
 }
 
+void fusd_device_answered(struct fusd_device *device)
+{
+	if (--device->answering == 0 && device->gone &&
+	    device->transport->disconnect)
+		device->transport->disconnect(device);
+}
+
 static int register_device(const char *name, mode_t mode, void *device_info,
 			   const struct fusd_file_operations *fops,
 			   const struct fusd_options *options)
@@ -99,6 +106,7 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 	device->transport = transport;
 	device->fd = -1;
 	atomic_init(&device->users, 1);
+	atomic_init(&device->answering, 0);
 	atomic_init(&device->references, 1);
 	pthread_mutex_init(&device->lock, NULL);
 	error = transport->open_device(device, options);
@@ -163,6 +171,7 @@ FUSD_PUBLIC int fusd_unregister(int fd)
 	if (!device)
 		return fusd_result(-EBADF);
 	device->transport->remove_node(device);
+	device->answering++;
 	pthread_mutex_lock(&device->lock);
 	device->gone = true;
 	pthread_mutex_unlock(&device->lock);
@@ -173,6 +182,7 @@ FUSD_PUBLIC int fusd_unregister(int fd)
 		if (result == 0)
 			fusd_request_refuse(request);
 	}
+	fusd_device_answered(device);
 	fusd_device_leave(device);
 	return 0;
 }

@@ -217,7 +217,7 @@ static int make_directories(const char *root, const char *path)
 	}
 }
 
-static void remove_directories(const char *root, const char *path)
+void fusd_node_remove_directories(const char *root, const char *path)
 {
 	size_t root_length = strlen(root);
 	char part[PATH_MAX];
@@ -315,7 +315,7 @@ void fusd_node_remove(const char *root, const char *path)
 	unmount(path);
 	/* EBUSY if another driver has mounted over it by now. */
 	if (unlink(path) == 0)
-		remove_directories(root, path);
+		fusd_node_remove_directories(root, path);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 

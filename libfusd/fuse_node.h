@@ -29,6 +29,9 @@ int fusd_node_create(const char *root, const char *path);
 /* Unmounts, and removes the file and its directories if they are empty. */
 void fusd_node_remove(const char *root, const char *path);
 
+/* Removes the directories between root and path, if they are empty. */
+void fusd_node_remove_directories(const char *root, const char *path);
+
 /*
  * Makes sure that nodes under root go away when this process dies, however
  * that happens. 0 or -errno.

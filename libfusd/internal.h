@@ -53,6 +53,8 @@ struct fusd_device {
 
 	/* The registration, running dispatches, answers being sent. */
 	atomic_int users;
+	/* Answers being sent, and an unregister that runs. */
+	atomic_int answering;
 	/* The registration, and every request not yet freed. */
 	atomic_int references;
 
@@ -207,11 +209,19 @@ struct fusd_transport {
 	/* Takes the node away, so that the name is free. */
 	void (*remove_node)(struct fusd_device *device);
 
+	/*
+	 * unregister has answered everything; other threads may still be inside
+	 * a callback. Lets go of what the kernel has; fd stays a descriptor.
+	 * May be called more than once. NULL: remove_node did.
+	 */
+	void (*disconnect)(struct fusd_device *device);
+
 	/* Closes fd and frees transport_data. The last user is gone. */
 	void (*close_device)(struct fusd_device *device);
 };
 
 extern const struct fusd_transport fusd_transport_kfusd;
+extern const struct fusd_transport fusd_transport_cuse;
 extern const struct fusd_transport fusd_transport_fuse;
 
 /* transport.c */
@@ -220,6 +230,8 @@ const struct fusd_transport *fusd_transport_choose(const char *name);
 /* device.c */
 void fusd_device_put_reference(struct fusd_device *device);
 void fusd_device_leave(struct fusd_device *device);
+/* An answer was sent that answering counted. */
+void fusd_device_answered(struct fusd_device *device);
 
 /* registry.c: descriptor -> device */
 int fusd_registry_add(struct fusd_device *device);

@@ -162,6 +162,7 @@ static void claim(struct fusd_request *request, ssize_t retval)
 	if (request->next)
 		request->next->link = request->link;
 	request->device->users++;
+	request->device->answering++;
 	request->msg.cmd++;
 	request->msg.parm.fops_msg.retval = retval;
 	request->device->transport->commit(request);
@@ -198,6 +199,7 @@ static int send(struct fusd_request *request, const void *data)
 		fops->retval = error;
 	error = device->transport->reply(
 		request, data, fops->retval > 0 ? (size_t)fops->retval : 0);
+	fusd_device_answered(device);
 	fusd_device_leave(device);
 	return error;
 }

@@ -9,6 +9,7 @@
 /* In the order in which "auto" tries them. */
 static const struct fusd_transport *const transports[] = {
 	&fusd_transport_kfusd,
+	&fusd_transport_cuse,
 	&fusd_transport_fuse,
 };
 

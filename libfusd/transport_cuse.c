@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The cuse transport: a real character device in /dev, of stock kernels and
+ * for root. Each device is a connection of its own over /dev/cuse; the kernel
+ * makes the node while it answers the first message, and takes it away with
+ * the connection, however that ends.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "cuse_number.h"
+#include "fuse_node.h"
+#include "fuse_session.h"
+
+#include <cuse_lowlevel.h>
+
+/* A device's transport_data. */
+struct cuse_device {
+	struct fusd_session session; /* first */
+	dev_t number;
+};
+
+static struct cuse_device *cuse_device(struct fusd_device *device)
+{
+	return device->transport_data;
+}
+
+static void on_init(void *userdata, struct fuse_conn_info *conn)
+{
+	(void)userdata;
+	fusd_session_init(conn);
+}
+
+static void on_ioctl(fuse_req_t fuse, int number, void *argument,
+		     struct fuse_file_info *info, unsigned int flags,
+		     const void *in_data, size_t in_size, size_t out_size)
+{
+	(void)flags;
+	fusd_session_ioctl(fuse, (unsigned int)number, argument, info, in_data,
+			   in_size, out_size);
+}
+
+static const struct cuse_lowlevel_ops operations = {
+	.init = on_init,
+	.open = fusd_session_open,
+	.release = fusd_session_release,
+	.read = fusd_session_read,
+	.write = fusd_session_write,
+	.ioctl = on_ioctl,
+	.poll = fusd_session_poll,
+};
+
+/* The last mount at /dev: the kernel's own directory of devices? */
+static bool is_devtmpfs(void)
+{
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	char *line = NULL;
+	size_t size = 0;
+	bool found = false;
+
+	if (!mounts)
+		return false;
+	while (getline(&line, &size, mounts) > 0) {
+		char root[4] = "", point[8] = "";
+
+		if (sscanf(line, "%*s %*s %*s %3s %7s", root, point) == 2 &&
+		    !strcmp(point, "/dev"))
+			found = !strcmp(root, "/") &&
+				strstr(line, " - devtmpfs ");
+	}
+	free(line);
+	fclose(mounts);
+	return found;
+}
+
+static int cuse_check(void)
+{
+	int fd;
+
+	if (access("/dev/cuse", F_OK) < 0)
+		return fusd_fail(ENODEV,
+				 "there is no /dev/cuse: run \"modprobe cuse\" "
+				 "as root (for a container, on its host); a "
+				 "kernel without CONFIG_CUSE cannot");
+	if (!is_devtmpfs())
+		return fusd_fail(ENODEV,
+				 "/dev is not the kernel's own (devtmpfs), as "
+				 "in a container, so no device would appear: "
+				 "run the driver outside, or use fuse");
+	fd = open("/dev/cuse", O_RDWR | O_CLOEXEC);
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	if (geteuid() != 0)
+		return fusd_fail(errno,
+				 "this user may not open /dev/cuse (%s): run "
+				 "the driver as root",
+				 strerror(errno));
+	return fusd_fail(errno,
+			 "/dev/cuse does not open (%s): start the container "
+			 "with --device /dev/cuse",
+			 strerror(errno));
+}
+
+/* What CUSE and devtmpfs would make something else of. */
+static int check_name(const char *name)
+{
+	size_t length = strlen(name);
+
+	if (strchr(name, '!'))
+		return fusd_fail(EINVAL,
+				 "\"%s\" cannot be a device of cuse: the "
+				 "kernel makes \"/\" of \"!\"",
+				 name);
+	if (isspace((unsigned char)name[0]) ||
+	    isspace((unsigned char)name[length - 1]))
+		return fusd_fail(EINVAL,
+				 "\"%s\" cannot be a device of cuse: the "
+				 "kernel drops white space around a name",
+				 name);
+	return 0;
+}
+
+/* The number the kernel gave to the device of this name; 0: there is none. */
+static dev_t find_number(const char *name)
+{
+	char path[128];
+	unsigned int major_number, minor_number;
+	FILE *file;
+	int count;
+
+	snprintf(path, sizeof(path), "/sys/class/cuse/%s/dev", name);
+	for (char *c = path + strlen("/sys/class/cuse/"); *c; c++)
+		if (*c == '/' && strcmp(c, "/dev") != 0)
+			*c = '!';
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	count = fscanf(file, "%u:%u", &major_number, &minor_number);
+	fclose(file);
+	return count == 2 ? makedev(major_number, minor_number) : 0;
+}
+
+static bool is_node(const char *path, dev_t number)
+{
+	struct stat status;
+
+	return lstat(path, &status) == 0 && S_ISCHR(status.st_mode) &&
+	       status.st_rdev == number;
+}
+
+static struct fuse_session *new_session(struct fusd_device *device,
+					dev_t number)
+{
+	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
+	struct fuse_session *session = NULL;
+	char name[sizeof("DEVNAME=") + FUSD_MAX_NAME_LENGTH];
+	const char *properties[] = { name };
+	const struct cuse_info info = {
+		.dev_major = major(number),
+		.dev_minor = minor(number),
+		.dev_info_argc = 1,
+		.dev_info_argv = properties,
+		.flags = cuse_device(device)->session.is_unrestricted ?
+				 CUSE_UNRESTRICTED_IOCTL :
+				 0,
+	};
+
+	snprintf(name, sizeof(name), "DEVNAME=%s", device->name);
+	fusd_session_redirect_log();
+	if (!fuse_opt_add_arg(&arguments, "fusd"))
+		session = cuse_lowlevel_new(&arguments, &info, &operations,
+					    device);
+	fuse_opt_free_args(&arguments);
+	return session;
+}
+
+/* Opens /dev/cuse for a new session; device->fd belongs to that then. */
+static int open_session(struct fusd_device *device, dev_t number)
+{
+	struct fuse_session *session;
+	char path[32];
+	int fd = open("/dev/cuse", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd < 0)
+		return fusd_fail(errno, "/dev/cuse does not open: %s",
+				 strerror(errno));
+	session = new_session(device, number);
+	if (!session) {
+		close(fd);
+		return fusd_fail(ENOMEM, "libfuse makes no session");
+	}
+	/* How libfuse takes over a descriptor that is open already. */
+	snprintf(path, sizeof(path), "/dev/fd/%d", fd);
+	if (fuse_session_mount(session, path) < 0) {
+		fuse_session_destroy(session);
+		close(fd);
+		return fusd_fail(EPROTO, "libfuse does not take /dev/cuse");
+	}
+	cuse_device(device)->session.fuse = session;
+	device->fd = fd;
+	return 0;
+}
+
+/* Makes the kernel's device. -EAGAIN: refused, perhaps for its number. */
+static int connect_device(struct fusd_device *device, dev_t number)
+{
+	struct fusd_request *request;
+	int error = open_session(device, number);
+
+	if (error)
+		return error;
+	/*
+	 * The kernel's first message waits already. It makes the device, node
+	 * and all, before the answer's write returns, or cuts the connection.
+	 */
+	if (fusd_session_receive(device, &request) == 1 &&
+	    fusd_session_is_connected(device))
+		return 0;
+	fuse_session_destroy(cuse_device(device)->session.fuse);
+	return -EAGAIN;
+}
+
+static int make_device(struct fusd_device *device)
+{
+	dev_t number = fusd_number_take();
+	int error = connect_device(device, number);
+
+	if (error == -EAGAIN && number)
+		error = connect_device(device, 0);
+	if (error != -EAGAIN)
+		return error;
+	if (find_number(device->name))
+		return fusd_fail(EEXIST, "%s is served by another driver",
+				 device->path);
+	return fusd_fail(ENOSPC,
+			 "the kernel makes no device %s: no device number may "
+			 "be free (see its log)",
+			 device->path);
+}
+
+/* The device is there; sees to its node. */
+static int set_up_node(struct fusd_device *device)
+{
+	dev_t number = find_number(device->name);
+
+	if (!number)
+		return fusd_fail(ENODEV,
+				 "/sys/class/cuse does not show %s: mount "
+				 "sysfs at /sys",
+				 device->name);
+	if (!is_node(device->path, number))
+		return fusd_fail(EEXIST,
+				 "the kernel could not make %s: something else "
+				 "is in its place",
+				 device->path);
+	if (chmod(device->path, device->mode) < 0)
+		return fusd_fail(errno, "cannot set the mode of %s: %s",
+				 device->path, strerror(errno));
+	cuse_device(device)->number = number;
+	fusd_number_keep(number);
+	return 0;
+}
+
+static int open_node(struct fusd_device *device)
+{
+	struct stat status;
+	int error;
+
+	/* Else the kernel would make a device without a node. */
+	if (lstat(device->path, &status) == 0)
+		return fusd_fail(EEXIST,
+				 "%s is there already: choose another name, or "
+				 "end the driver that has it",
+				 device->path);
+	if (errno != ENOENT)
+		return fusd_fail(EEXIST, "%s cannot be a device: %s",
+				 device->path, strerror(errno));
+	error = make_device(device);
+	if (error)
+		return error;
+	error = set_up_node(device);
+	if (error)
+		fuse_session_destroy(cuse_device(device)->session.fuse);
+	return error;
+}
+
+static int cuse_open_device(struct fusd_device *device,
+			    const struct fusd_options *options)
+{
+	struct cuse_device *cuse;
+	int error = check_name(device->name);
+
+	(void)options; /* CUSE has one class, named cuse. */
+	if (error)
+		return error;
+	cuse = calloc(1, sizeof(*cuse));
+	if (!cuse || asprintf(&device->path, "/dev/%s", device->name) < 0) {
+		device->path = NULL;
+		free(cuse);
+		return fusd_fail(ENOMEM, "no memory for a device");
+	}
+	cuse->session.has_no_offsets = true;
+	cuse->session.is_unrestricted = device->ops.ioctl;
+	device->transport_data = cuse;
+	error = open_node(device);
+	if (error)
+		free(cuse);
+	return error;
+}
+
+/* The kernel is asked for it: see fuse_ioctl.c. */
+static int cuse_fetch(struct fusd_request *request, struct fusd_region *region)
+{
+	(void)region;
+	/* A thread's id tells whose memory it is. */
+	return request->msg.parm.fops_msg.pid == 0 ? -EPERM : -EAGAIN;
+}
+
+/* The kernel does so when the connection ends, which may take a callback. */
+static void cuse_remove_node(struct fusd_device *device)
+{
+	if (is_node(device->path, cuse_device(device)->number) &&
+	    unlink(device->path) == 0)
+		fusd_node_remove_directories("/dev", device->path);
+}
+
+/*
+ * Lets the kernel's device go, and with it the name, while another thread may
+ * be inside a callback still: the descriptor stays open, but of nothing.
+ */
+static void cuse_disconnect(struct fusd_device *device)
+{
+	int nothing = open("/", O_PATH | O_CLOEXEC);
+
+	if (nothing < 0)
+		return;
+	dup3(nothing, device->fd, O_CLOEXEC);
+	close(nothing);
+}
+
+static void cuse_close_device(struct fusd_device *device)
+{
+	fusd_session_close(device);
+	fusd_number_release(cuse_device(device)->number);
+	free(cuse_device(device));
+}
+
+const struct fusd_transport fusd_transport_cuse = {
+	.name = "cuse",
+	.check = cuse_check,
+	.open_device = cuse_open_device,
+	.receive = fusd_session_receive,
+	.hold = fusd_session_hold,
+	.unblock = fusd_session_unblock,
+	.commit = fusd_session_commit,
+	.reply = fusd_session_reply,
+	.fetch = cuse_fetch,
+	.remove_node = cuse_remove_node,
+	.disconnect = cuse_disconnect,
+	.close_device = cuse_close_device,
+};
