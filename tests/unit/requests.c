@@ -48,7 +48,7 @@ static int open_device(void)
 /* A client process that reads size bytes and expects them, or an errno. */
 static pid_t start_reader(const char *expected, size_t size, int error)
 {
-	pid_t pid = fork();
+	pid_t pid = fork_client();
 
 	if (pid == 0) {
 		char data[256];
@@ -186,7 +186,7 @@ static void a_kept_buffer_outlives_everything(void)
 {
 	int fd = register_device(
 		&(struct fusd_file_operations){ .write = keep_write });
-	pid_t client = fork();
+	pid_t client = fork_client();
 
 	if (client == 0) {
 		int device = open_device();
@@ -397,7 +397,7 @@ static void random_answers_hurt_nobody(void)
 		.ioctl = random_ioctl,
 		.poll_diff = random_poll_diff,
 	});
-	pid_t client = fork();
+	pid_t client = fork_client();
 
 	if (client == 0)
 		random_client();
