@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -327,9 +328,15 @@ static int cuse_fetch(struct fusd_request *request, struct fusd_region *region)
 /* The kernel does so when the connection ends, which may take a callback. */
 static void cuse_remove_node(struct fusd_device *device)
 {
+	sigset_t all, before;
+
+	/* A signal that ends the driver in between would leave directories. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
 	if (is_node(device->path, cuse_device(device)->number) &&
 	    unlink(device->path) == 0)
 		fusd_node_remove_directories("/dev", device->path);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /*

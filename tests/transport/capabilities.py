@@ -5,7 +5,13 @@ The contract suite asserts both; docs/capabilities.md is made from this list:
     python tests/transport/capabilities.py > docs/capabilities.md
 """
 
-TRANSPORTS = ("kfusd", "fuse")
+TRANSPORTS = ("kfusd", "cuse", "fuse")
+
+
+def libfuse(instead):
+    """What happens on both transports of libfuse."""
+    return dict.fromkeys(("cuse", "fuse"), instead)
+
 
 # id, what a driver or client relies on, {transport: what happens instead}
 CAPABILITIES = [
@@ -13,12 +19,18 @@ CAPABILITIES = [
     (
         "transfer",
         "reads and writes of any length; beyond 128 KiB they are short",
-        {},
+        {
+            "cuse": "a longer one becomes several requests, one after the other; so "
+            "does one of more than 124 KiB that does not begin on a page"
+        },
     ),
     (
         "position",
         "the driver's `*offset` is the file position, as are pread, pwrite",
-        {},
+        {
+            "cuse": "`*offset` follows reads and writes; lseek changes nothing and "
+            "returns 0, pread and pwrite are read and write"
+        },
     ),
     (
         "position-kernel",
@@ -30,6 +42,17 @@ CAPABILITIES = [
         },
     ),
     ("ioctl-sized", "`_IOR`, `_IOW` and `_IOWR` requests, up to 16,383 bytes", {}),
+    (
+        "client-memory",
+        "what an ioctl points at can be read and written by the driver, while the "
+        "client's call lasts",
+        {},
+    ),
+    (
+        "client-memory-at-once",
+        "the callback gets it at once",
+        {"cuse": "the kernel fetches it: the callback is called again for that"},
+    ),
     ("ioctl-value", "`_IO` requests with an argument by value", {}),
     (
         "ioctl-legacy",
@@ -51,7 +74,7 @@ CAPABILITIES = [
     (
         "poll-never-blocks",
         "a client's poll never waits for the driver",
-        {"fuse": "the first poll after a change waits until the driver was asked"},
+        libfuse("the first poll after a change waits until the driver was asked"),
     ),
     ("held", "held requests, answered later from any thread", {}),
     (
@@ -67,10 +90,10 @@ CAPABILITIES = [
     (
         "restart",
         "a signal to a blocked client restarts its call with the same request",
-        {
-            "fuse": "the driver's unblock is called; if that does not answer, the "
-            "client gets EINTR"
-        },
+        libfuse(
+            "the driver's unblock is called; if that does not answer, the client "
+            "gets EINTR"
+        ),
     ),
     (
         "death-wakes",
@@ -80,10 +103,10 @@ CAPABILITIES = [
     (
         "death-epipe",
         "that error is EPIPE, and later calls on open files give it too",
-        {
-            "fuse": "ECONNABORTED for calls in flight when the driver was killed, "
-            "ENOTCONN for later calls"
-        },
+        libfuse(
+            "ECONNABORTED for calls in flight when the driver was killed, ENOTCONN "
+            "for later calls"
+        ),
     ),
     (
         "unregister-epipe",
@@ -92,9 +115,14 @@ CAPABILITIES = [
     ),
     ("name-free", "a killed driver's name can be registered again at once", {}),
     (
+        "any-name",
+        "a name may have any characters but control characters",
+        {"cuse": 'a name with "!", or with white space at an end, gives EINVAL'},
+    ),
+    (
         "self-open",
         "a thread that opens the device it serves gets EDEADLK",
-        {"fuse": "it waits for itself, until it is interrupted"},
+        libfuse("it waits for itself, until it is interrupted"),
     ),
     (
         "character-device",
@@ -104,7 +132,7 @@ CAPABILITIES = [
     (
         "mmap",
         "clients map the driver's shared memory",
-        {"fuse": "a shared mapping gives ENODEV"},
+        libfuse("a shared mapping gives ENODEV"),
     ),
     (
         "close-synchronous",

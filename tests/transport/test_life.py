@@ -184,7 +184,7 @@ def test_1000_devices_in_one_process(driver, client):
     served.process.terminate()
     served.process.wait(3 * DEADLINE)
     base = os.path.dirname(os.path.dirname(served.path))
-    wait_until(lambda: base not in mounts(), "the end of the mounts")
+    wait_until(lambda: f"{base}/d" not in mounts(), "the end of the mounts")
     wait_until(lambda: not os.path.exists(base + "/d0"), "the end of the files")
 
 

@@ -9,6 +9,7 @@ import pytest
 from waiting import DEADLINE
 
 MAX_RW_SIZE = 128 << 10
+PAGE_SIZE = 4096
 SIZES = [1, 2, 100, 4095, 4096, 4097, 65536, MAX_RW_SIZE - 1, MAX_RW_SIZE]
 
 
@@ -22,25 +23,45 @@ def pattern(size, start=0):
     return "".join(chr((start + n * 7 + n // 256) % 256) for n in range(size))
 
 
+def transfers(served, operation, size):
+    """The sizes of a call's requests, which follow one another from 0 on."""
+    sizes = []
+    while sum(sizes) < size:
+        length, offset = served.expect(operation).split()[1:3]
+        assert int(offset) == sum(sizes)
+        sizes.append(int(length))
+    assert all(0 < length <= MAX_RW_SIZE for length in sizes)
+    return sizes
+
+
 @pytest.mark.parametrize("size", SIZES)
-def test_what_was_written_is_read(opened, size):
+def test_what_was_written_is_read(opened, holds, size):
     served, caller, descriptor = opened
     data = pattern(size)
     assert caller("write", descriptor, data) == size
-    assert served.expect("write").split()[1:3] == [str(size), "0"]
-    assert caller("lseek", descriptor, 0, os.SEEK_SET) == 0
-    assert caller("read", descriptor, size) == data
-    assert served.expect("read").split()[1:3] == [str(size), "0"]
+    sizes = transfers(served, "write", size)
+    again = caller("open", served.path, os.O_RDONLY)
+    assert caller("read", again, size) == data
+    sizes += transfers(served, "read", size)
+    if holds("transfer") or size <= MAX_RW_SIZE - PAGE_SIZE:
+        assert sizes == [size, size]
 
 
 @pytest.mark.parametrize("size", [MAX_RW_SIZE + 1, 200_000, 1 << 20])
-def test_a_longer_transfer_is_short(opened, size):
+def test_a_longer_transfer_does_what_the_transport_says(opened, holds, size):
     served, caller, descriptor = opened
-    assert caller("write_size", descriptor, size) == MAX_RW_SIZE
-    assert served.expect("write").split()[1] == str(MAX_RW_SIZE)
-    caller("lseek", descriptor, 0, os.SEEK_SET)
-    assert caller("read", descriptor, size) == "w" * MAX_RW_SIZE
-    assert caller("lseek", descriptor, 0, os.SEEK_CUR) == MAX_RW_SIZE
+    done = MAX_RW_SIZE if holds("transfer") else size
+    assert caller("write_size", descriptor, size) == done
+    sizes = transfers(served, "write", done)
+    again = caller("open", served.path, os.O_RDONLY)
+    assert caller("read", again, size) == "w" * done
+    sizes += transfers(served, "read", done)
+    if holds("transfer"):
+        assert sizes == [done, done]
+    else:
+        assert len(sizes) > 2
+    expected = done if holds("position") else 0
+    assert caller("lseek", again, 0, os.SEEK_CUR) == expected
 
 
 def test_the_byte_after_a_write_s_data_is_0(opened):
@@ -51,8 +72,10 @@ def test_the_byte_after_a_write_s_data_is_0(opened):
     assert all(event.endswith(" 0") for event in served.collect("write", 6))
 
 
-def test_the_position_moves_as_the_driver_says(opened):
+def test_the_position_moves_as_the_driver_says(opened, holds):
     _served, caller, descriptor = opened
+    if not holds("position"):
+        pytest.skip("test_a_position_that_only_reads_and_writes_move is for this")
     caller("write", descriptor, "0123456789")
     assert caller("pread", descriptor, 4, 2) == "2345"
     assert caller("lseek", descriptor, 0, os.SEEK_CUR) == 10
@@ -66,10 +89,28 @@ def test_the_position_moves_as_the_driver_says(opened):
     assert caller("pread", descriptor, 1, 9) == "x"
 
 
-def test_duplicates_and_children_share_a_position(opened):
-    _served, caller, descriptor = opened
+def test_a_position_that_only_reads_and_writes_move(opened, holds):
+    served, caller, descriptor = opened
+    if holds("position"):
+        pytest.skip("test_the_position_moves_as_the_driver_says is for this")
     caller("write", descriptor, "0123456789")
-    caller("lseek", descriptor, 0, os.SEEK_SET)
+    again = caller("open", served.path, os.O_RDWR)
+    assert caller("read", again, 2) == "01"
+    for where, whence in ((0, os.SEEK_SET), (7, os.SEEK_SET), (0, os.SEEK_END)):
+        assert caller("lseek", again, where, whence) == 0
+        served.drain()
+    assert caller("pread", again, 2, 0) == "23"
+    assert caller("read", again, 2) == "45"
+    assert caller("pwrite", again, "ab", 0) == 2
+    assert caller("read", again, 2) == "89"
+    other = caller("open", served.path, os.O_RDONLY)
+    assert caller("read", other, 10) == "012345ab89"
+
+
+def test_duplicates_and_children_share_a_position(opened):
+    served, caller, first = opened
+    caller("write", first, "0123456789")
+    descriptor = caller("open", served.path, os.O_RDONLY)
     copy = caller("dup", descriptor)
     assert caller("read", descriptor, 2) == "01"
     assert caller("read", copy, 2) == "23"
@@ -84,7 +125,8 @@ def test_open_files_have_positions_of_their_own(opened, client):
     second = other("open", served.path, os.O_RDONLY)
     assert other("read", second, 3) == "012"
     assert other("read", second, 3) == "345"
-    assert caller("lseek", descriptor, 0, os.SEEK_CUR) == 10
+    assert caller("write", descriptor, "ab") == 2
+    assert other("read", second, 6) == "6789ab"
 
 
 def test_a_driver_may_leave_the_position_anywhere(driver, client):
