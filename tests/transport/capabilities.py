@@ -37,8 +37,9 @@ CAPABILITIES = [
         "lseek and pread are exact, also where a driver left a position of its own or "
         "a client appends",
         {
+            "cuse": "an append goes where the driver left the position",
             "fuse": "the kernel counts on from its own position, and a pread just "
-            "there is taken for the next read"
+            "there is taken for the next read",
         },
     ),
     ("ioctl-sized", "`_IOR`, `_IOW` and `_IOWR` requests, up to 16,383 bytes", {}),
@@ -68,7 +69,7 @@ CAPABILITIES = [
     (
         "ioctl-enosys",
         "a driver's ENOSYS for an ioctl reaches the client",
-        {"fuse": "newer kernels give ENOTTY for it"},
+        libfuse("newer kernels give ENOTTY for it"),
     ),
     ("poll", "poll, select and epoll, with wake-ups when the state changes", {}),
     (

@@ -12,10 +12,12 @@ import mmap
 import os
 import select
 import signal
+import struct
 import sys
 import threading
 
 libc = ctypes.CDLL(None, use_errno=True)
+libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 
 
 def check(result):
@@ -27,11 +29,19 @@ def check(result):
 
 def ioctl(descriptor, number, argument):
     """Returns the result and what the memory holds then, guards included."""
-    libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
     if isinstance(argument, int):
         return [check(libc.ioctl(descriptor, number, argument)), None]
     data = ctypes.create_string_buffer(argument.encode("latin-1") + b"guard")
     result = libc.ioctl(descriptor, number, ctypes.addressof(data))
+    error = ctypes.get_errno() if result < 0 else 0
+    return [result, data.raw[:-1].decode("latin-1"), error]
+
+
+def nested_ioctl(descriptor, number, text, shift):
+    """As ioctl, of memory whose argument only points at it; shift spoils that."""
+    data = ctypes.create_string_buffer(text.encode("latin-1") + b"guard")
+    argument = struct.pack("QQ", ctypes.addressof(data) + shift, len(text))
+    result = libc.ioctl(descriptor, number, argument)
     error = ctypes.get_errno() if result < 0 else 0
     return [result, data.raw[:-1].decode("latin-1"), error]
 
@@ -111,6 +121,7 @@ CALLS = {
     "pwrite": lambda fd, data, at: os.pwrite(fd, data.encode("latin-1"), at),
     "lseek": os.lseek,
     "ioctl": ioctl,
+    "nested_ioctl": nested_ioctl,
     "poll": poll,
     "read_into_pattern": read_into_pattern,
     "map_shared": map_shared,

@@ -10,6 +10,7 @@
  *
  *   answer N [DATA]  answers the oldest held request, a read with DATA
  *   destroy          drops the oldest held request
+ *   end              ends a close callback of the devices "closing"
  *   state N          the poll state of the devices "hold"
  *   result N         what the callbacks of the devices "result" answer
  *   position N       where their reads and writes leave the position; -1: there
@@ -20,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +42,12 @@
 #define FAIL _IOR('T', 5, char[8])
 #define EXCHANGE_BIG _IOWR('T', 6, char[16000])
 #define UNTOUCHED _IOR('T', 7, char[8])
+#define NESTED 0x0707 /* I2C_RDWR, for which the same holds */
+
+struct nested {
+	unsigned long address;
+	size_t length;
+};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fusd_file_info *held[MAX_HELD];	    /* lock; a queue */
@@ -108,9 +116,26 @@ static void invert(char *data, size_t size)
 		data[i] = (char)~data[i];
 }
 
+/* The argument points at a structure, which points at what is inverted. */
+static int invert_nested(struct fusd_file_info *file, unsigned long argument)
+{
+	const struct nested *nested;
+	char *data = NULL;
+
+	say("nested\n");
+	nested = fusd_client_memory(file, argument, sizeof(*nested),
+				    FUSD_CLIENT_READ);
+	if (nested)
+		data = fusd_client_memory(file, nested->address, nested->length,
+					  FUSD_CLIENT_WRITE);
+	if (!data)
+		return errno == EAGAIN ? -FUSD_RETRY : -errno;
+	invert(data, nested->length);
+	return 3;
+}
+
 static int memory_ioctl(struct fusd_file_info *file, int request, void *data)
 {
-	(void)file;
 	switch ((unsigned int)request) {
 	case EXCHANGE:
 	case EXCHANGE_BIG:
@@ -130,6 +155,8 @@ static int memory_ioctl(struct fusd_file_info *file, int request, void *data)
 		return -ENODATA;
 	case UNTOUCHED:
 		return 0;
+	case NESTED:
+		return invert_nested(file, (unsigned long)data);
 	case 0x5401: /* TCGETS: no size, so the raw argument */
 		say("value %lx\n", (unsigned long)data);
 		return 0;
@@ -250,6 +277,20 @@ static struct fusd_file_operations late_ops = {
 	.open = late_open,
 	.close = late_close,
 };
+
+/* closing: its close callback waits for the command "end". */
+
+static sem_t may_end;
+
+static int closing_close(struct fusd_file_info *file)
+{
+	(void)file;
+	say("closing\n");
+	sem_wait(&may_end);
+	return 0;
+}
+
+static struct fusd_file_operations closing_ops = { .close = closing_close };
 
 /* result: answers what it was told to. */
 
@@ -372,10 +413,11 @@ static const struct {
 	const char *name;
 	struct fusd_file_operations *ops;
 } kinds[] = {
-	{ "memory", &memory_ops }, { "hold", &hold_ops },
-	{ "late", &late_ops },	   { "result", &result_ops },
-	{ "bare", &bare_ops },	   { "registrar", &registrar_ops },
-	{ "map", &map_ops },	   { "private", &private_ops },
+	{ "memory", &memory_ops },	 { "hold", &hold_ops },
+	{ "late", &late_ops },		 { "closing", &closing_ops },
+	{ "result", &result_ops },	 { "bare", &bare_ops },
+	{ "registrar", &registrar_ops }, { "map", &map_ops },
+	{ "private", &private_ops },
 };
 
 static struct fusd_file_info *next_held(void)
@@ -431,6 +473,9 @@ static void *obey(void *descriptors)
 		} else if (!strcmp(line, "destroy")) {
 			fusd_destroy(next_held());
 			say("destroyed\n");
+		} else if (!strcmp(line, "end")) {
+			sem_post(&may_end);
+			say("ended\n");
 		} else if (!strncmp(line, "state ", 6)) {
 			set_state((unsigned int)atoi(line + 6));
 		} else if (!strncmp(line, "result ", 7)) {
@@ -475,6 +520,7 @@ int main(int argc, char **argv)
 		fusd_device_path(fd, path, sizeof(path));
 		say("ready %.240s\n", path);
 	}
+	sem_init(&may_end, 0, 0);
 	pthread_create(&thread, NULL, obey, descriptors);
 	for (;;) {
 		fusd_run();

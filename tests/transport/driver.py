@@ -6,6 +6,7 @@ import errno
 import mmap
 import os
 import signal
+import struct
 import sys
 import threading
 from collections import deque
@@ -17,6 +18,7 @@ MAP_SIZE = 16 << 10
 memory = bytearray(MEMORY_SIZE)
 held = deque()
 lock = threading.Lock()
+may_end = threading.Semaphore(0)
 devices = []
 state = 0
 result = 0
@@ -77,6 +79,14 @@ class Memory(Saying):
     def untouched(self, file, data):
         return 0
 
+    @pyfusd.ioctl(0x0707)
+    def invert_nested(self, file, argument):
+        say("nested")
+        address, length = struct.unpack("QQ", file.client_memory(argument, 16))
+        data = file.client_memory(address, length, write=True)
+        data[:] = bytes(byte ^ 0xFF for byte in data)
+        return 3
+
     def ioctl(self, file, request, data):
         if request != 0x5401:
             return -errno.ENOTTY
@@ -116,6 +126,12 @@ class Late(pyfusd.Device):
 
     def close(self, file):
         say("close")
+
+
+class Closing(pyfusd.Device):
+    def close(self, file):
+        say("closing")
+        may_end.acquire()
 
 
 class Result(pyfusd.Device):
@@ -189,6 +205,7 @@ KINDS = {
     "memory": Memory,
     "hold": Hold,
     "late": Late,
+    "closing": Closing,
     "result": Result,
     "bare": pyfusd.Device,
     "registrar": Registrar,
@@ -217,6 +234,11 @@ def answer(number, *data):
 def destroy():
     held.popleft()
     say("destroyed")
+
+
+def end():
+    may_end.release()
+    say("ended")
 
 
 def set_state(number):
@@ -248,6 +270,7 @@ def unregister(index):
 COMMANDS = {
     "answer": answer,
     "destroy": destroy,
+    "end": end,
     "state": set_state,
     "result": set_result,
     "position": set_position,

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import queue
+import select
 import signal
 import subprocess
 import threading
@@ -130,6 +131,9 @@ class Client:
         if "errno" in answer:
             raise OSError(answer["errno"], os.strerror(answer["errno"]))
         return answer["result"]
+
+    def has_answered(self):
+        return bool(select.select([self.process.stdout], [], [], 0)[0])
 
     def __call__(self, call, *arguments):
         self.start(call, *arguments)

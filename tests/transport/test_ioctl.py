@@ -19,6 +19,7 @@ FAIL = number(2, 5, 8)
 EXCHANGE_BIG = number(3, 6, 16000)
 UNTOUCHED = number(2, 7, 8)
 TCGETS = 0x5401
+NESTED = 0x0707
 FIONREAD = 0x541B
 FS_IOC_GETFLAGS = number(2, 1, 8, "f")
 
@@ -104,6 +105,33 @@ def test_a_request_without_a_size_brings_the_raw_argument(opened):
     served, caller, descriptor = opened
     assert caller("ioctl", descriptor, TCGETS, 0x7000) == [0, None]
     assert served.expect("value") == "value 7000"
+
+
+@pytest.mark.parametrize("size", [1, 8, 4096, 100_000])
+def test_what_an_ioctl_points_at_is_the_driver_s_too(opened, holds, size):
+    served, caller, descriptor = opened
+    text = "".join(chr(n % 251) for n in range(size))
+    result = caller("nested_ioctl", descriptor, NESTED, text, 0)
+    assert result == [3, inverted(text) + "guard", 0]
+    # A last call, so that all events of the one before are there.
+    assert caller("ioctl", descriptor, BY_VALUE, 7) == [7, None]
+    served.expect("value")
+    calls = len([event for event in served.seen if event == "nested"])
+    assert calls == (1 if holds("client-memory-at-once") else 3)
+
+
+def test_a_wrong_pointer_inside_is_efault(opened):
+    _, caller, descriptor = opened
+    result = caller("nested_ioctl", descriptor, NESTED, "abcdefgh", 1 << 46)
+    assert result == [-1, "abcdefghguard", 14]
+    assert caller.fails("ioctl", descriptor, NESTED, 1) == "EFAULT"
+
+
+def test_more_than_128_kib_inside_is_e2big(opened):
+    _, caller, descriptor = opened
+    text = "x" * (128 << 10)
+    result = caller("nested_ioctl", descriptor, NESTED, text, 0)
+    assert result == [-1, text + "guard", 7]
 
 
 def test_fionread_goes_where_the_transport_says(opened, holds):

@@ -41,6 +41,14 @@ def test_a_name_says_where_the_device_is(driver, client, name, where):
     assert_gone(served.path)
 
 
+def test_each_device_has_a_number_of_its_own(driver, holds):
+    if not holds("character-device"):
+        return
+    served = driver(*(f"memory:numbered/{n}" for n in range(300)))
+    numbers = {os.stat(path).st_rdev for path in served.paths}
+    assert len(numbers) == 300
+
+
 def registration_error(driver_command, environment, name):
     result = subprocess.run(
         [*driver_command, f"memory:{name}"],
@@ -64,6 +72,20 @@ def test_a_wrong_name_is_einval(driver, environment, name):
     running = driver("memory:right")
     command = running.process.args[:-1]
     assert registration_error(command, environment, name) == "EINVAL"
+
+
+@pytest.mark.parametrize("name", ["a!b", " before", "after ", "k=v", "%s", "\u00fc"])
+def test_an_unusual_name_does_what_the_transport_says(
+    driver, client, environment, holds, name
+):
+    if holds("any-name") or name not in ("a!b", " before", "after "):
+        caller = client()
+        served = driver(f"memory:{name}")
+        assert served.path.endswith("/" + name)
+        caller("open", served.path, os.O_RDWR)
+    else:
+        command = driver("memory:right").process.args[:-1]
+        assert registration_error(command, environment, name) == "EINVAL"
 
 
 def test_a_taken_name_is_eexist(driver, environment):
@@ -119,7 +141,8 @@ def test_a_killed_driver_wakes_50_blocked_clients(driver, client, holds):
     later = {caller.fails("read", files[caller], 1) for caller in clients}
     assert later == ({"EPIPE"} if holds("death-epipe") else {"ENOTCONN"})
     assert all(caller("close", files[caller]) is None for caller in clients)
-    assert newcomer("pread", descriptor, 5, 0) == "alive"
+    again = newcomer("open", again.path, os.O_RDWR)
+    assert newcomer("read", again, 5) == "alive"
 
 
 def test_unregister_wakes_blocked_clients_with_epipe(driver, client, holds):
@@ -195,7 +218,8 @@ def test_drivers_in_c_and_in_python_serve_side_by_side(driver, client):
     for served in (in_c, in_python):
         descriptor = caller("open", served.path, os.O_RDWR)
         assert caller("write", descriptor, served.path) == len(served.path)
-        assert caller("pread", descriptor, 100, 0).rstrip("\0") == served.path
+        again = caller("open", served.path, os.O_RDONLY)
+        assert caller("read", again, 100).rstrip("\0") == served.path
 
 
 def test_100000_requests_leave_memory_flat(driver):

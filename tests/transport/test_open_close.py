@@ -118,6 +118,19 @@ def test_close_reaches_the_driver(driver, client):
         served.expect("close")
 
 
+def test_close_waits_where_the_transport_says(driver, client, holds):
+    served, caller = driver("closing:device"), client()
+    caller.start("close", caller("open", served.path, os.O_RDONLY))
+    served.expect("closing")
+    if holds("close-synchronous"):
+        assert not caller.has_answered()
+        served.command("end", "ended")
+        assert caller.result() is None
+    else:
+        assert caller.result() is None
+        served.command("end", "ended")
+
+
 @pytest.mark.parametrize("flags", [os.O_RDONLY, os.O_WRONLY, os.O_RDWR | os.O_TRUNC])
 def test_a_device_without_callbacks_opens(driver, client, flags):
     served, caller = driver("bare:device"), client()
