@@ -3,15 +3,12 @@
 
 import os
 import resource
-import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from installing import install
 from scale import SCALE
-
-TOP = Path(__file__).parent.parent
 
 
 def pytest_addoption(parser):
@@ -44,27 +41,8 @@ def pytest_report_header():
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory):
     """An installed libfusd and C examples built against it by pkg-config alone."""
+    if "FUSD_TEST_INSTALLED" in os.environ:
+        return Path(os.environ["FUSD_TEST_INSTALLED"])
     base = tmp_path_factory.mktemp("installed")
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "CFLAGS")
-    }
-    subprocess.run(
-        ["make", "-s", "-C", "libfusd", "install", f"PREFIX={base}"],
-        cwd=TOP,
-        check=True,
-        env=environment,
-    )
-    environment["PKG_CONFIG_PATH"] = f"{base}/lib/pkgconfig"
-    # Where the library is; nothing else needs to be set to run them.
-    environment["LDFLAGS"] = f"-Wl,-rpath,{base}/lib"
-    environment["CFLAGS"] = "-O2 -Wall -Wextra -Wshadow -Wconversion -Werror"
-    examples = base / "src"
-    examples.mkdir()
-    for file in (TOP / "examples" / "c").iterdir():
-        shutil.copy(file, examples)
-    subprocess.run(
-        ["make", "-s", f"OUT={base}/bin"], cwd=examples, check=True, env=environment
-    )
+    install(base)
     return base
