@@ -22,6 +22,7 @@ APPEND = [
     "oops=panic",
     # A busy host makes an emulated CPU stand still for long.
     "nosoftlockup",
+    "no_timer_check",
     "rcupdate.rcu_cpu_stall_timeout=120",
     # What an emulated CPU pays most for, and no test is about.
     "mitigations=off",
