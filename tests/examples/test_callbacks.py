@@ -93,7 +93,7 @@ def test_a_driver_that_ends_while_it_removes_a_device_leaves_nothing(
         pytest.skip("only the fuse transport removes a node in two steps")
     if not shutil.which("strace"):
         pytest.skip("strace is not installed")
-    inject = ["strace", "-f", "-o", "/dev/null", "-e", "inject=umount2:signal=SIGTERM"]
+    inject = ["strace", "-o", "/dev/null", "-e", "inject=umount2:signal=SIGTERM"]
     drums = Example("drums3", [*inject, *program("drums3")], environment)
     drums.device(), drums.device()
     drums.type("snare")
