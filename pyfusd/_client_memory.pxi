@@ -41,5 +41,5 @@ cdef inline ssize_t retried(Call *call):
     """The answer of an ioctl callback that was ended by Retry."""
     if call.request is not NULL:
         # It comes again as a new one.
-        (<Request>call.request).info = NULL
+        (<Request>call.request).abandon()
     return -FUSD_RETRY

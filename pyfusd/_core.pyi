@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The extension's types and documentation."""
 
+import errno
 from collections.abc import Callable
 from typing import Any, final
 
@@ -18,7 +19,11 @@ class File:
     """One open file of a device: from open(2) to the last close(2).
 
     Callbacks for the same open file get the same object. A driver may set any
-    attribute of its own on it. Its methods may be called from any thread.
+    attribute of its own on it.
+
+    Any thread may use it. What depends on the running callback (pid, uid, gid,
+    flags, offset, hold() and client_memory()) does so in the callback's own
+    thread, or in its coroutine.
     """
 
     @property
@@ -47,12 +52,15 @@ class File:
         """
     @offset.setter
     def offset(self, offset: int) -> None: ...
-    def hold(self) -> Request:
+    def hold(
+        self, timeout: float | None = None, *, error: int = errno.ETIMEDOUT
+    ) -> Request:
         """Keeps the client of the running callback blocked.
 
         Return the Request, or NOREPLY, from the callback, and answer it later,
         or already inside the callback. Returning a result or raising instead
-        answers it after all. RuntimeError outside an open, read, write or
+        answers it after all. If it is not answered *timeout* seconds from now,
+        its client gets *error*. RuntimeError outside an open, read, write or
         ioctl callback.
         """
     def client_memory(
@@ -95,7 +103,10 @@ class Request:
     """A client's call that File.hold() keeps blocked, until it is answered.
 
     One that is dropped without an answer gives EIO to its client, and a
-    ResourceWarning. Any thread may call its methods.
+    ResourceWarning.
+
+    Any thread may use it, also before the callback has returned. If several
+    answer at once, one of them does, and RuntimeError is raised in the others.
     """
 
     @property

@@ -26,7 +26,17 @@ from cpython.buffer cimport (
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.number cimport PyNumber_Index
 from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
-from libc.errno cimport EACCES, EAGAIN, EBADF, EINVAL, EIO, ENOTTY, EPIPE, errno
+from libc.errno cimport (
+    EACCES,
+    EAGAIN,
+    EBADF,
+    EINVAL,
+    EIO,
+    ENOTTY,
+    EPIPE,
+    ETIMEDOUT,
+    errno,
+)
 from libc.limits cimport INT_MAX
 from posix.types cimport mode_t, off_t
 
@@ -42,6 +52,7 @@ import weakref
 
 from pyfusd.errors import errno_of, log_callback_failure, log_message
 from pyfusd.mapping import MappingError, is_shared_mapping
+from pyfusd.timeouts import fail_after, forget
 
 NOREPLY = -FUSD_NOREPLY
 NOTIFY_INPUT = FUSD_NOTIFY_INPUT

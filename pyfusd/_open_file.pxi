@@ -91,17 +91,23 @@ cdef class File:
             fusd_get_offset(call.info)[0] = offset
             call.offset_is_set = True
 
-    def hold(self):
+    def hold(self, timeout=None, *, int error=ETIMEDOUT):
         cdef Call *call = call_of(self)
+        if not 0 < error <= PYFUSD_MAX_ERRNO:
+            raise ValueError(f"{error} is no errno")
         if call is NULL:
             request = coroutine_request(self)
-            if request is not None:
-                return request
         elif call.operation in (OPEN, READ, WRITE, IOCTL):
-            return hold_call(call)
-        raise RuntimeError(
-            "hold() belongs inside an open, read, write or ioctl callback"
-        )
+            request = hold_call(call)
+        else:
+            request = None
+        if request is None:
+            raise RuntimeError(
+                "hold() belongs inside an open, read, write or ioctl callback"
+            )
+        if timeout is not None:
+            (<Request>request).set_timeout(timeout, error)
+        return request
 
     def client_memory(self, address, size_t length, *, bint write=False):
         cdef Call *call = call_of(self)
@@ -184,6 +190,7 @@ cdef class Request:
     cdef bint offset_is_set
     cdef long transaction
     cdef object task  # of the coroutine that is to answer, if it is one
+    cdef object timeout  # what fail_after() gave; None without one
     cdef object __weakref__
 
     def __init__(self):
@@ -255,10 +262,24 @@ cdef class Request:
             raise RuntimeError(f"{self!r} has been answered already")
         return 0
 
-    cdef fusd_file_info *take(self, ssize_t retval):
-        """Ends this object's ownership, with the offset of the answer set."""
+    cdef object set_timeout(self, seconds, int error):
+        """The last one set is the one that holds."""
+        if self.timeout is not None:
+            forget(self.timeout)
+        self.timeout = None if self.info is NULL else fail_after(self, seconds, error)
+
+    cdef fusd_file_info *abandon(self):
+        """Ends this object's ownership."""
         cdef fusd_file_info *info = self.info
         self.info = NULL
+        if self.timeout is not None:
+            forget(self.timeout)
+            self.timeout = None
+        return info
+
+    cdef fusd_file_info *take(self, ssize_t retval):
+        """Ends this object's ownership, with the offset of the answer set."""
+        cdef fusd_file_info *info = self.abandon()
         if self.kind == READ or self.kind == WRITE:
             fusd_get_offset(info)[0] = self.position
             if not self.offset_is_set:

@@ -26,6 +26,10 @@ The task is cancelled, and its client gets EINTR, when a signal interrupts the
 client; also when the open file is closed under it, and, with EPIPE, when the
 device is unregistered or serve() ends. The client does not wait for the
 cancelled task. One that something else cancels gives ECANCELED.
+
+Coroutines belong to their loop's thread. Other threads may call the methods of
+the device, its files and its requests as ever; each thread may run a loop and
+devices of its own.
 """
 
 from __future__ import annotations

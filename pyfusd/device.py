@@ -62,8 +62,10 @@ class Device(DeviceCore):
     else the first that works; *clazz* and *devname* name the device in
     /sys/class where the transport can.
 
-    Callbacks run in the thread that calls dispatch() or run(). The methods of
-    a Device may be called from any thread, also inside callbacks.
+    Callbacks run in the thread that calls dispatch() or run(); if several
+    threads dispatch one device, they run at the same time. poll() also runs in
+    the thread that calls poll_changed(). The methods of a Device may be called
+    from any thread, also inside callbacks.
 
     open, close, read, write and ioctl may be ``async def``: see pyfusd.aio.
     """

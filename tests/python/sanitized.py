@@ -4,7 +4,9 @@
 A use of freed request memory ends this process with a report. Prints "clean".
 """
 
+import asyncio
 import contextlib
+import errno
 import gc
 import os
 import threading
@@ -62,6 +64,31 @@ class Keeping(pyfusd.Device):
     def exchange(self, file, data):
         self.keep(data)
 
+    @pyfusd.ioctl(0x5401)
+    def point(self, file, argument):
+        self.keep(file.client_memory(argument, 64, write=self.turn % 2 == 0))
+        if self.turn % 3 == 0:
+            return file.hold(0.001, error=errno.EAGAIN)
+        return 0
+
+
+class Waiting(Keeping):
+    """The same, after a wait; every eighth coroutine is cancelled."""
+
+    async def read(self, file, buf, offset):
+        length = len(buf)
+        self.keep(buf)
+        if self.turn % 8 == 0:
+            asyncio.current_task().cancel()
+        await asyncio.sleep(0.0001 if self.turn % 2 else 0)
+        self.keep(buf[1:])
+        if self.turn % 5 == 0:
+            return super().read(file, buf, offset)
+        return length
+
+    async def close(self, file):
+        await asyncio.sleep(0)
+
 
 def client(path):
     import fcntl
@@ -73,13 +100,16 @@ def client(path):
                 os.read(descriptor, size)
             os.write(descriptor, b"w" * size)
             fcntl.ioctl(descriptor, pyfusd.IOWR("T", 1, 64), bytearray(64))
+            with contextlib.suppress(BlockingIOError):
+                fcntl.ioctl(descriptor, 0x5401, bytearray(64))
         os.close(descriptor)
 
 
 def main():
-    devices = [Keeping(f"keeping{number}").register() for number in range(2)]
-    serving = threading.Thread(target=pyfusd.run, args=devices)
-    serving.start()
+    devices = [Keeping("keeping").register(), Waiting("waiting").register()]
+    serving = [threading.Thread(target=pyfusd.run, args=(one,)) for one in devices]
+    for thread in serving:
+        thread.start()
     clients = [
         threading.Thread(target=client, args=(device.path,)) for device in devices * 2
     ]
@@ -89,7 +119,8 @@ def main():
         thread.join()
     for device in devices:
         device.unregister()
-    serving.join()
+    for thread in serving:
+        thread.join()
     for device in devices:
         for kept in device.kept:
             use(kept)

@@ -77,14 +77,15 @@ def test_serve_leaves_registered_what_was_so_before():
     asyncio.run(main())
 
 
-def test_the_end_of_serve_ends_what_waits(in_thread):
+def test_the_end_of_serve_ends_what_waits(in_thread, opened):
     device = Named("waiting")
     device.delay = 3600
 
     async def main():
         with device:
             serving = asyncio.create_task(pyfusd.aio.serve(device))
-            reading = in_thread(content, device.path)
+            opening = asyncio.get_running_loop().run_in_executor(None, opened, device)
+            reading = in_thread(os.read, await opening, 10)
             await until(lambda: len(asyncio.all_tasks()) > 2, "the read")
             await cancelled(serving)
             assert device.registered
@@ -291,9 +292,10 @@ def test_system_exit_in_a_callback_ends_the_loop(in_thread):
         reading = in_thread(content, device.path)
         with pytest.raises(SystemExit):
             asyncio.run(pyfusd.aio.serve(device))
+        # Now, as a close may wait for the driver.
+        device.unregister()
         with pytest.raises(BrokenPipeError):
             reading.get()
-        device.unregister()
 
 
 def test_an_exception_that_ends_the_loop_is_not_logged_too():

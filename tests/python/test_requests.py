@@ -331,3 +331,87 @@ def test_the_position_moves_when_the_answer_comes(serve, opened, in_thread):
         request.reply(answer)
         assert reading.get() == answer
     assert offsets == [0, 3, 5, 1000]
+
+
+def test_a_timeout_answers_for_the_driver(serve, opened):
+    class Timing(pyfusd.Device):
+        def read(self, file, buf, offset):
+            return file.hold(0.001)
+
+        def write(self, file, buf, offset):
+            self.held = file.hold(0.001, error=errno.EAGAIN)
+            return pyfusd.NOREPLY
+
+    device = serve(Timing("timing"))
+    descriptor = opened(device)
+    with pytest.raises(TimeoutError):
+        os.read(descriptor, 10)
+    with pytest.raises(BlockingIOError):
+        os.write(descriptor, b"x")
+    assert device.held.done
+
+
+def test_an_answer_before_the_timeout_is_the_answer(serve, opened, in_thread):
+    class Timing(Holding):
+        def read(self, file, buf, offset):
+            self.requests.append(file.hold(3600))
+            return self.requests[-1]
+
+    device = serve(Timing("read"))
+    descriptor = opened(device)
+    for number in range(20):
+        reading = in_thread(os.read, descriptor, 10)
+        device.held(number + 1).reply(b"%d" % number)
+        assert reading.get() == b"%d" % number
+
+
+def test_timeouts_end_in_their_order(serve, in_thread):
+    ended = []
+
+    class Timing(pyfusd.Device):
+        def write(self, file, buf, offset):
+            return file.hold(int(buf[:1]) / 50)
+
+    device = serve(Timing("timing"))
+
+    def write(data):
+        descriptor = os.open(device.path, os.O_WRONLY)
+        try:
+            os.write(descriptor, data)
+        except TimeoutError:
+            ended.append(data)
+        finally:
+            os.close(descriptor)
+
+    # Opened in another order than they are to end.
+    calls = [in_thread(write, b"%d" % n) for n in (9, 1, 5, 0)]
+    for call in calls:
+        call.get()
+    assert sorted(ended) == [b"0", b"1", b"5", b"9"]
+
+
+def test_many_answered_requests_are_forgotten(serve, opened, monkeypatch):
+    from pyfusd import timeouts
+
+    class Quick(pyfusd.Device):
+        def read(self, file, buf, offset):
+            file.hold(3600).reply(b"quick")
+            return pyfusd.NOREPLY
+
+    monkeypatch.setattr(timeouts, "_FEW", 10)
+    monkeypatch.setattr(timeouts, "_limit", 10)
+    descriptor = opened(serve(Quick("quick")))
+    for _ in range(100):
+        assert os.read(descriptor, 10) == b"quick"
+    assert len(timeouts._entries) < 20
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 4096])
+def test_a_timeout_s_error_is_an_errno(serve, opened, caplog, wrong):
+    class Wrong(pyfusd.Device):
+        def read(self, file, buf, offset):
+            return file.hold(1, error=wrong)
+
+    with pytest.raises(OSError):
+        os.read(opened(serve(Wrong("wrong"))), 1)
+    assert "is no errno" in caplog.text

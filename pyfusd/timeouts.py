@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Held requests that answer themselves when their time is up.
+
+One thread, begun by the first of them, waits for the next one that is due.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Any
+
+# [when, a number to tell equal ones apart, the request, its errno]: a list, in
+# which an answer takes the request's place. Entries without one leave the heap
+# when they are due, or when it has doubled.
+_REQUEST = 2
+_entries: list[list[Any]] = []
+_numbers = count()
+_change = threading.Condition()
+_thread: threading.Thread | None = None
+_FEW = 1000
+_limit = _FEW
+
+
+def fail_after(request: Any, seconds: float, error: int) -> list[Any]:
+    """Answers a request with an errno, unless forget() is given the result."""
+    global _thread
+    entry = [time.monotonic() + seconds, next(_numbers), request, error]
+    with _change:
+        heappush(_entries, entry)
+        if len(_entries) > _limit:
+            _forget_answered()
+        if _thread is None or not _thread.is_alive():
+            _thread = threading.Thread(target=_run, name="fusd-timeouts", daemon=True)
+            _thread.start()
+        elif _entries[0] is entry:
+            _change.notify()
+    return entry
+
+
+def forget(entry: list[Any]) -> None:
+    """The request was answered."""
+    entry[_REQUEST] = None
+
+
+def _forget_answered() -> None:
+    global _limit
+    _entries[:] = [entry for entry in _entries if entry[_REQUEST] is not None]
+    heapify(_entries)
+    _limit = max(_FEW, 2 * len(_entries))
+
+
+def _next_due() -> list[Any]:
+    with _change:
+        while True:
+            if not _entries:
+                _change.wait()
+                continue
+            remaining = _entries[0][0] - time.monotonic()
+            if remaining <= 0:
+                return heappop(_entries)
+            _change.wait(remaining)
+
+
+def _run() -> None:
+    while True:
+        _, _, request, error = _next_due()
+        if request is not None:
+            # Somebody else may be first, and the client may be gone.
+            with suppress(RuntimeError, OSError):
+                request.fail(error)
+        del request

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the documentation says of threads, with many of them at once."""
+
+import errno
+import os
+import random
+import select
+import threading
+from contextlib import suppress
+
+import pyfusd
+
+ROUNDS = 150
+
+
+class Crowded(pyfusd.Device):
+    """Answers in each of the ways there are, from whatever thread."""
+
+    def __init__(self, name="crowded"):
+        super().__init__(name, 0o666)
+        self.state = 0
+        self.queue = []
+        self.is_filled = threading.Semaphore(0)
+
+    def read(self, file, buf, offset):
+        way = buf.nbytes % 4
+        answer = b"%d" % file.pid
+        if way == 0:
+            return answer
+        if way == 1:
+            self.queue.append((file.hold(), answer))
+            self.is_filled.release()
+            return pyfusd.NOREPLY
+        if way == 2:
+            buf[: len(answer)] = answer
+            return file.hold(0.0001, error=errno.EAGAIN)
+        file.hold().reply(answer)
+        return pyfusd.NOREPLY
+
+    def poll(self, file):
+        return self.state
+
+    def write(self, file, buf, offset):
+        self.state ^= pyfusd.NOTIFY_INPUT
+        self.poll_changed()
+        return len(buf)
+
+    def unblock(self, file, request):
+        with suppress(RuntimeError, OSError):
+            request.fail(errno.EINTR)
+
+    # In threads of their own.
+
+    def dispatch_until(self, done):
+        while not done.is_set():
+            select.select([self.fileno()], [], [], 0.02)
+            self.dispatch()
+
+    def answer_until(self, done):
+        while not done.is_set():
+            if self.is_filled.acquire(timeout=0.02):
+                request, answer = self.queue.pop()
+                # The device may be gone.
+                with suppress(BrokenPipeError):
+                    request.reply(answer)
+
+    def change_until(self, done):
+        while not done.is_set():
+            self.state ^= pyfusd.NOTIFY_OUTPUT
+            self.poll_changed()
+            done.wait(0.001)
+
+
+def use(device):
+    """A client that gets its own answers and no one else's."""
+    mine = b"%d" % threading.get_native_id()
+    descriptor = os.open(device.path, os.O_RDWR)
+    poller = select.poll()
+    poller.register(descriptor)
+    try:
+        for number in range(ROUNDS):
+            try:
+                assert os.read(descriptor, 100 + number % 4) == mine
+                assert number % 4 != 2, "nobody answered, and it did not time out"
+            except BlockingIOError:
+                assert number % 4 == 2
+            if number % 10 == 0:
+                poller.poll(0)
+                os.write(descriptor, b"x")
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def test_many_threads_dispatch_answer_and_change_one_device(in_thread):
+    done = threading.Event()
+    with Crowded() as device:
+        roles = [device.dispatch_until] * 3 + [device.answer_until] * 3
+        workers = [in_thread(role, done) for role in [*roles, device.change_until]]
+        clients = [in_thread(use, device) for _ in range(6)]
+        try:
+            assert all(client.get() for client in clients)
+        finally:
+            done.set()
+        for worker in workers:
+            worker.get()
+
+
+def test_one_of_all_that_answer_wins(in_thread):
+    """Replies, failures and timeouts race for each request."""
+    done = threading.Event()
+    outcomes = []
+
+    class Raced(pyfusd.Device):
+        def read(self, file, buf, offset):
+            request = file.hold(0.0005, error=errno.ENODATA)
+            for call, argument in ((request.reply, b"won"), (request.fail, errno.EIO)):
+                threading.Thread(target=self.answer, args=(call, argument)).start()
+            return request
+
+        def answer(self, call, argument):
+            try:
+                call(argument)
+                outcomes.append(argument)
+            except RuntimeError:
+                pass
+
+    def read(device):
+        seen = []
+        descriptor = os.open(device.path, os.O_RDONLY)
+        for _ in range(ROUNDS):
+            try:
+                seen.append(os.read(descriptor, 10))
+            except OSError as error:
+                seen.append(error.errno)
+        os.close(descriptor)
+        return seen
+
+    with Raced("raced") as device:
+
+        def dispatch():
+            while not done.is_set():
+                select.select([device.fileno()], [], [], 0.02)
+                device.dispatch()
+
+        dispatcher = in_thread(dispatch)
+        readers = [in_thread(read, device) for _ in range(3)]
+        seen = [answer for reader in readers for answer in reader.get()]
+        done.set()
+        dispatcher.get()
+    assert set(seen) <= {b"won", errno.EIO, errno.ENODATA}
+    answered = sorted(str(answer) for answer in seen if answer != errno.ENODATA)
+    assert sorted(str(outcome) for outcome in outcomes) == answered
+
+
+def test_devices_are_unregistered_under_load(serve, in_thread):
+    """By a thread that does not serve them, while clients are in all calls."""
+    chance = random.Random(4)
+
+    def hammer(path):
+        while True:
+            try:
+                descriptor = os.open(path, os.O_RDWR)
+            except OSError:
+                return
+            try:
+                # An empty read is of the file that was below the device.
+                while os.read(descriptor, 100 + chance.randrange(4)):
+                    os.write(descriptor, b"x")
+                return
+            except BlockingIOError:
+                pass
+            except OSError:
+                return
+            finally:
+                os.close(descriptor)
+
+    for round in range(8):
+        device = serve(Crowded(f"crowded{round}"))
+        done = threading.Event()
+        answering = in_thread(device.answer_until, done)
+        clients = [in_thread(hammer, device.path) for _ in range(4)]
+        done.wait(chance.random() / 20)
+        device.unregister()
+        for client in clients:
+            client.get()
+        done.set()
+        answering.get()
