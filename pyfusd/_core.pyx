@@ -52,7 +52,7 @@ import weakref
 
 from pyfusd.errors import errno_of, log_callback_failure, log_message
 from pyfusd.mapping import MappingError, is_shared_mapping
-from pyfusd.timeouts import fail_after, forget
+from pyfusd.timeouts import fail_after, withdraw
 
 NOREPLY = -FUSD_NOREPLY
 NOTIFY_INPUT = FUSD_NOTIFY_INPUT

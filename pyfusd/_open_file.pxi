@@ -265,7 +265,7 @@ cdef class Request:
     cdef object set_timeout(self, seconds, int error):
         """The last one set is the one that holds."""
         if self.timeout is not None:
-            forget(self.timeout)
+            withdraw(self.timeout)
         self.timeout = None if self.info is NULL else fail_after(self, seconds, error)
 
     cdef fusd_file_info *abandon(self):
@@ -273,7 +273,7 @@ cdef class Request:
         cdef fusd_file_info *info = self.info
         self.info = NULL
         if self.timeout is not None:
-            forget(self.timeout)
+            withdraw(self.timeout)
             self.timeout = None
         return info
 

@@ -26,7 +26,7 @@ _limit = _FEW
 
 
 def fail_after(request: Any, seconds: float, error: int) -> list[Any]:
-    """Answers a request with an errno, unless forget() is given the result."""
+    """Answers a request with an errno, unless withdraw() is given the result."""
     global _thread
     entry = [time.monotonic() + seconds, next(_numbers), request, error]
     with _change:
@@ -41,7 +41,7 @@ def fail_after(request: Any, seconds: float, error: int) -> list[Any]:
     return entry
 
 
-def forget(entry: list[Any]) -> None:
+def withdraw(entry: list[Any]) -> None:
     """The request was answered."""
     entry[_REQUEST] = None
 
