@@ -52,11 +52,15 @@ bench-vm: ## count the instructions of round trips on kfusd and cuse
 	@$(MAKE) --no-print-directory -C libfusd
 	@$(MAKE) --no-print-directory -C benchmarks bench-vm
 
-install: ## install libfusd and its headers (PREFIX, DESTDIR)
+install: ## install library, headers, manual, unit, udev rule, DKMS sources
 	@$(MAKE) --no-print-directory -C libfusd install
+	@$(MAKE) --no-print-directory -C packaging install
+	@$(MAKE) --no-print-directory -C kernel dkms
 
 uninstall: ## remove what install put there
 	@$(MAKE) --no-print-directory -C libfusd uninstall
+	@$(MAKE) --no-print-directory -C packaging uninstall
+	@$(MAKE) --no-print-directory -C kernel uninstall-dkms
 
 clean: ## remove everything that was built
 	rm -rf build

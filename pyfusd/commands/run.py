@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import socket
 from typing import Any
 
 from pyfusd import loop
@@ -25,6 +27,17 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(main=main)
 
 
+def _tell_systemd(state: str) -> None:
+    """sd_notify(3), if a service manager started the driver and listens."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return
+    if address.startswith("@"):  # an abstract name
+        address = "\0" + address[1:]
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto(state.encode(), address)
+
+
 def main(options: argparse.Namespace) -> int:
     logging.basicConfig(format="fusd: %(message)s")
     try:
@@ -32,6 +45,7 @@ def main(options: argparse.Namespace) -> int:
         loading.register(devices)
         for device in devices:
             print(f"{device.name}: {device.path}", flush=True)
+        _tell_systemd("READY=1")
         loop.run(*devices)
     except KeyboardInterrupt:
         pass  # Before run() took over Ctrl-C: the same end.
