@@ -288,6 +288,10 @@ void fusd_payload_overwritten(struct fusd_request *request, uint64_t file_id,
 /* dispatch.c */
 void fusd_dispatch_request(struct fusd_request *request);
 
+/* devtmpfs.c: the last mount at /dev is the kernel's own directory of devices
+ */
+bool fusd_dev_is_devtmpfs(void);
+
 /* error.c */
 /* Sets fusd_error() and returns -error. */
 int fusd_fail(int error, const char *format, ...)

@@ -57,29 +57,6 @@ static const struct cuse_lowlevel_ops operations = {
 	.poll = fusd_session_poll,
 };
 
-/* The last mount at /dev: the kernel's own directory of devices? */
-static bool is_devtmpfs(void)
-{
-	FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL;
-	size_t size = 0;
-	bool found = false;
-
-	if (!mounts)
-		return false;
-	while (getline(&line, &size, mounts) > 0) {
-		char root[4] = "", point[8] = "";
-
-		if (sscanf(line, "%*s %*s %*s %3s %7s", root, point) == 2 &&
-		    !strcmp(point, "/dev"))
-			found = !strcmp(root, "/") &&
-				strstr(line, " - devtmpfs ");
-	}
-	free(line);
-	fclose(mounts);
-	return found;
-}
-
 static int cuse_check(void)
 {
 	int fd;
@@ -89,7 +66,7 @@ static int cuse_check(void)
 				 "there is no /dev/cuse: run \"modprobe cuse\" "
 				 "as root (for a container, on its host); a "
 				 "kernel without CONFIG_CUSE cannot");
-	if (!is_devtmpfs())
+	if (!fusd_dev_is_devtmpfs())
 		return fusd_fail(ENODEV,
 				 "/dev is not the kernel's own (devtmpfs), as "
 				 "in a container, so no device would appear: "

@@ -62,6 +62,11 @@ static int kfusd_check(void)
 	if (fd < 0)
 		return fd;
 	close(fd);
+	if (!fusd_dev_is_devtmpfs())
+		return fusd_fail(ENODEV,
+				 "/dev is not the kernel's own (devtmpfs), as "
+				 "in a container, so no device would appear: "
+				 "run the driver outside, or use fuse");
 	return 0;
 }
 
