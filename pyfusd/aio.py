@@ -277,7 +277,8 @@ class _Server:
             task.exception()
 
     def tasks_of(self, device: DeviceCore) -> list[_CallbackTask]:
-        return [task for task in self.tasks if task.device is device]
+        # A list first: in another thread, tasks may begin and end meanwhile.
+        return [task for task in list(self.tasks) if task.device is device]
 
     def file_closed(self, file: File) -> None:
         """Nobody waits any more for what its coroutines answer."""
@@ -300,8 +301,9 @@ class _Server:
     def remove(self, device: DeviceCore) -> None:
         if device._server is not self:
             return
-        descriptor = device.fileno()
         device._server = None
+        # It may be unregistered: see removing().
+        descriptor = next(n for n, other in self.devices.items() if other is device)
         del self.devices[descriptor]
         if self.loop.is_closed():
             return

@@ -12,7 +12,7 @@ import pytest
 
 import pyfusd
 
-from waiting import DEADLINE
+from waiting import DEADLINE, wait_until
 
 
 class Named(pyfusd.Device):
@@ -205,6 +205,24 @@ def test_devices_come_and_go_from_other_threads(serve_async):
     while any(thread.is_alive() for thread in threads):
         assert content(keeper.path) == b"keeper"
     done.set()
+
+
+def test_a_loop_that_is_stuck_does_not_keep_a_device(serve_async, in_thread, opened):
+    """A callback waits for a thread that waits for the loop, but not for ever."""
+
+    class Stuck(pyfusd.Device):
+        def read(self, file, buf, offset):
+            unregistering = threading.Thread(target=self.unregister)
+            unregistering.start()
+            unregistering.join(DEADLINE)
+            self.is_gone = not unregistering.is_alive()
+            return b"never seen"
+
+    device = serve_async(Stuck("stuck"))
+    with pytest.raises(BrokenPipeError):
+        os.read(opened(device), 10)
+    wait_until(lambda: device._server is None, "the loop to let go")
+    assert device.is_gone
 
 
 def test_a_failing_register_undoes_the_others():
