@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import capabilities
 
 MAX_TRANSFER = 128 << 10
+PAGE_SIZE = 4096
 MAX_ERRNO = 4095
 #: From here on errnos are the kernel's own and never reach a client.
 FIRST_KERNEL_ERRNO = 512
@@ -139,6 +140,8 @@ class Model:
 
     def read(self, file, content, plan, at=None):
         length = len(content)
+        if self.differs("position"):
+            at = None
         if not file.may_read:
             return Expected(-1, errno.EBADF, memory=content)
         if length == 0:
@@ -158,6 +161,8 @@ class Model:
 
     def write(self, file, content, plan, at=None):
         length = len(content)
+        if self.differs("position"):
+            at = None
         if not file.may_write:
             return Expected(-1, errno.EBADF, memory=content)
         if length == 0:
@@ -176,7 +181,15 @@ class Model:
             self._move(file, plan, offset, result)
         return Expected(result, 0, seen, content)
 
+    def whole(self, length):
+        """As much of a transfer as surely is one request."""
+        if self.differs("transfer"):
+            return min(length, MAX_TRANSFER - PAGE_SIZE)
+        return length
+
     def lseek(self, file, offset, whence):
+        if self.differs("position"):
+            return Expected(0)
         if whence == os.SEEK_CUR:
             offset += file.position
         if not 0 <= offset < 1 << 63:

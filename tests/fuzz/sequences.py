@@ -207,6 +207,7 @@ class Sequences(RuleBasedStateMachine):
             self._read(process, descriptor, file, length, result, fill, at)
 
     def _read(self, process, descriptor, file, length, result, fill, at):
+        length = self.model.whole(length)
         byte = bytes([file.byte])
         if isinstance(result, bytes):
             result = byte * len(result)
@@ -221,7 +222,7 @@ class Sequences(RuleBasedStateMachine):
     @rule(index=some_index, length=some_length, result=answer)
     def write(self, index, length, result):
         process, descriptor, file = self.choose(index)
-        content = bytes([file.byte]) * length
+        content = bytes([file.byte]) * self.model.whole(length)
         plan = {"result": result}
         outcome, seen = self.planned(plan, process, "write", descriptor, content)
         self.compare(self.model.write(file, content, plan), outcome, seen, file)
@@ -232,7 +233,7 @@ class Sequences(RuleBasedStateMachine):
         process, descriptor, file = self.choose(index)
         if self.is_ambiguous(file) or file.flags & os.O_APPEND:
             return
-        content = bytes([file.byte]) * length
+        content = bytes([file.byte]) * self.model.whole(length)
         plan = {"result": result}
         outcome, seen = self.planned(plan, process, "pwrite", descriptor, content, at)
         self.compare(self.model.write(file, content, plan, at), outcome, seen, file)
@@ -257,6 +258,8 @@ class Sequences(RuleBasedStateMachine):
 
     def is_ambiguous(self, file):
         """Whether nobody can tell where an lseek or a pread goes."""
+        if self.model.differs("position"):
+            return False
         return file.is_moved and self.model.differs("position-kernel")
 
     @precondition(has_files)
