@@ -239,10 +239,12 @@ static void on_interrupt(fuse_req_t fuse, void *data)
 	struct fusd_request *request = data;
 
 	(void)fuse;
-	request->interrupted = true;
+	/* Else this thread is in fusd_session_hold(), too late for the signal. */
 	if (receiving) {
 		request->references++;
 		receiving->interrupted = request;
+	} else {
+		request->interrupted = true;
 	}
 }
 

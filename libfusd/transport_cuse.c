@@ -252,11 +252,13 @@ static int open_node(struct fusd_device *device)
 	struct stat status;
 	int error;
 
+	if (is_node(device->path, find_number(device->name)))
+		return fusd_fail(EEXIST, "%s is served by another driver",
+				 device->path);
 	/* Else the kernel would make a device without a node. */
 	if (lstat(device->path, &status) == 0)
 		return fusd_fail(EEXIST,
-				 "%s is there already: choose another name, or "
-				 "end the driver that has it",
+				 "%s is there already: choose another name",
 				 device->path);
 	if (errno != ENOENT)
 		return fusd_fail(EEXIST, "%s cannot be a device: %s",

@@ -110,6 +110,11 @@ CAPABILITIES = [
         ),
     ),
     (
+        "death-poll",
+        "a client that polls then sees POLLPRI, which select counts as an exception",
+        libfuse("it sees POLLERR alone, which select counts as readable"),
+    ),
+    (
         "unregister-epipe",
         "unregister gives EPIPE to blocked clients",
         {},
@@ -123,7 +128,7 @@ CAPABILITIES = [
     (
         "self-open",
         "a thread that opens the device it serves gets EDEADLK",
-        libfuse("it waits for itself, until it is interrupted"),
+        libfuse("it waits for itself, until it is killed"),
     ),
     (
         "character-device",

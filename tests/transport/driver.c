@@ -292,6 +292,26 @@ static int closing_close(struct fusd_file_info *file)
 
 static struct fusd_file_operations closing_ops = { .close = closing_close };
 
+/* selfish: a write names a file, which the callback opens. */
+
+static ssize_t selfish_write(struct fusd_file_info *file, const char *buffer,
+			     size_t length, loff_t *offset)
+{
+	int fd, error;
+
+	(void)file;
+	(void)offset;
+	say("opening\n");
+	fd = open(buffer, O_RDONLY);
+	error = fd < 0 ? errno : 0;
+	if (fd >= 0)
+		close(fd);
+	say("opened %d\n", error);
+	return (ssize_t)length;
+}
+
+static struct fusd_file_operations selfish_ops = { .write = selfish_write };
+
 /* result: answers what it was told to. */
 
 static int result_open(struct fusd_file_info *file)
@@ -413,11 +433,11 @@ static const struct {
 	const char *name;
 	struct fusd_file_operations *ops;
 } kinds[] = {
-	{ "memory", &memory_ops },	 { "hold", &hold_ops },
-	{ "late", &late_ops },		 { "closing", &closing_ops },
-	{ "result", &result_ops },	 { "bare", &bare_ops },
-	{ "registrar", &registrar_ops }, { "map", &map_ops },
-	{ "private", &private_ops },
+	{ "memory", &memory_ops },   { "hold", &hold_ops },
+	{ "late", &late_ops },	     { "closing", &closing_ops },
+	{ "selfish", &selfish_ops }, { "result", &result_ops },
+	{ "bare", &bare_ops },	     { "registrar", &registrar_ops },
+	{ "map", &map_ops },	     { "private", &private_ops },
 };
 
 static struct fusd_file_info *next_held(void)

@@ -134,6 +134,19 @@ class Closing(pyfusd.Device):
         may_end.acquire()
 
 
+class Selfish(pyfusd.Device):
+    def write(self, file, buf, offset):
+        path = bytes(buf).rstrip(b"\0")
+        say("opening")
+        try:
+            os.close(os.open(path, os.O_RDONLY))
+        except OSError as error:
+            say("opened", error.errno)
+        else:
+            say("opened", 0)
+        return len(buf)
+
+
 class Result(pyfusd.Device):
     def open(self, file):
         return min(result, 0)
@@ -206,6 +219,7 @@ KINDS = {
     "hold": Hold,
     "late": Late,
     "closing": Closing,
+    "selfish": Selfish,
     "result": Result,
     "bare": pyfusd.Device,
     "registrar": Registrar,

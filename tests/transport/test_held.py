@@ -196,6 +196,34 @@ def test_poll_goes_back_when_the_state_does(opened):
         wait_until(idle, "the state 0")
 
 
+def test_poll_waits_for_a_busy_driver_where_the_transport_says(driver, client, holds):
+    served, first, second = driver("closing:device"), client(), client()
+    busy = first("open", served.path, os.O_RDWR)
+    descriptor = second("open", served.path, os.O_RDWR)
+    first.start("close", busy)
+    served.expect("closing")
+    second.start("poll", descriptor, select.POLLIN | select.POLLOUT, 0)
+    if holds("poll-never-blocks"):
+        assert second.result() == select.POLLIN | select.POLLOUT
+    else:
+        assert not second.has_answered()
+    served.command("end", "ended")
+    if not holds("poll-never-blocks"):
+        assert second.result() == select.POLLIN | select.POLLOUT
+    served.command("end", "ended")
+    second("close", descriptor)
+
+
+def test_who_polls_when_the_driver_dies_wakes(opened, holds):
+    served, caller, descriptor = opened
+    assert caller("poll", descriptor, ALL, 0) == 0
+    caller.start("poll", descriptor, ALL, 20_000)
+    served.kill()
+    events = caller.result()
+    assert events & select.POLLERR
+    assert bool(events & select.POLLPRI) == holds("death-poll")
+
+
 def test_a_read_clears_input_until_the_driver_says_it_again(opened):
     served, caller, descriptor = opened
     served.command(f"state {INPUT}", "state")

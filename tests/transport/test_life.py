@@ -211,6 +211,19 @@ def test_1000_devices_in_one_process(driver, client):
     wait_until(lambda: not os.path.exists(base + "/d0"), "the end of the files")
 
 
+def test_opening_its_own_device_does_what_the_transport_says(driver, client, holds):
+    served, caller = driver("selfish:device"), client()
+    caller.start("write", caller("open", served.path, os.O_WRONLY), served.path + "\0")
+    served.expect("opening")
+    if holds("self-open"):
+        assert served.expect("opened") == f"opened {errno.EDEADLK}"
+        assert caller.result() == len(served.path) + 1
+    else:
+        served.kill()
+        assert caller.failure() == "ECONNABORTED"
+        assert "opened" not in " ".join(served.drain())
+
+
 def test_drivers_in_c_and_in_python_serve_side_by_side(driver, client):
     in_c = driver("memory:in-c", language="c")
     in_python = driver("memory:in-python", language="python")
