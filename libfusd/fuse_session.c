@@ -239,7 +239,7 @@ static void on_interrupt(fuse_req_t fuse, void *data)
 	struct fusd_request *request = data;
 
 	(void)fuse;
-	/* Else this thread is in fusd_session_hold(), too late for the signal. */
+	/* Else this thread is in fusd_session_hold(), after the signal. */
 	if (receiving) {
 		request->references++;
 		receiving->interrupted = request;
