@@ -8,8 +8,6 @@ import pytest
 
 import pyfusd
 
-pytest_plugins = ["pytester"]
-
 MOCKS = """
 import os, signal, sys, threading
 import pytest
