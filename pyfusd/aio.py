@@ -129,7 +129,7 @@ class _CallbackTask(_Task):
         self.has_begun = False
         self.is_cancelled_early = False
         self.error = errno.ECANCELED  # what a cancellation gives the client
-        super().__init__(self._run(), loop=server.loop)
+        super().__init__(self._run(), loop=server.loop, name="pyfusd, in reserve")
 
     def adopt(
         self,
