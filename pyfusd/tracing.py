@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -163,6 +164,9 @@ def _outcome(result: Any, operation: str, size: int | None) -> int:
 
 
 def _failure(error: BaseException) -> int:
+    # Without an import: who has no coroutines need not wait for asyncio's.
+    if isinstance(error, getattr(sys.modules.get("asyncio"), "CancelledError", ())):
+        return -errno.EINTR  # Its client was interrupted.
     return -(errno_of(error) or errno.EIO)
 
 

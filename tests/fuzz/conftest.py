@@ -22,7 +22,7 @@ COMMON = {
     "suppress_health_check": list(HealthCheck),
     "print_blob": True,
 }
-settings.register_profile("ci", max_examples=400, database=None, **COMMON)
+settings.register_profile("ci", database=None, **COMMON)
 settings.register_profile("deep", max_examples=1000, database=None, **COMMON)
 
 
