@@ -24,12 +24,6 @@ def pytest_addoption(parser):
         default=0,
         help="how long tests/fuzz goes on on each transport; default: a short run",
     )
-    parser.addoption(
-        "--fuzz-sequences",
-        type=int,
-        default=400,
-        help="how many sequences that short run has, for slow machines",
-    )
 
 
 def pytest_configure(config):

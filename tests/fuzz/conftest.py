@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 import pyfusd
 
 import capabilities
+from scale import scaled
 from sequences import numbers_tried, statistics
 from waiting import wait_until
 from world import World
@@ -22,7 +23,7 @@ COMMON = {
     "suppress_health_check": list(HealthCheck),
     "print_blob": True,
 }
-settings.register_profile("ci", database=None, **COMMON)
+settings.register_profile("ci", max_examples=scaled(400), database=None, **COMMON)
 settings.register_profile("deep", max_examples=1000, database=None, **COMMON)
 
 

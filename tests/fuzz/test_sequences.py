@@ -12,9 +12,6 @@ from sequences import Sequences
 def test_a_device_does_what_the_model_does(world, pytestconfig):
     minutes = pytestconfig.getoption("--fuzz-minutes")
     profile = settings.get_profile("deep" if minutes else "ci")
-    if not minutes:
-        count = pytestconfig.getoption("--fuzz-sequences")
-        profile = settings(profile, max_examples=count)
     machine = type("Bound", (Sequences,), {"world": world})
     end = time.monotonic() + 60 * minutes
     while True:

@@ -64,7 +64,11 @@ class World:
     def start(self):
         self.driver, theirs = channel_pair()
         self.programs = [self._run("driver.py", self.name, theirs)]
-        self.path = receive(self.driver)
+        try:
+            self.path = receive(self.driver)
+        except EOFError:
+            self.check_errors()
+            raise
         self.roots, self.channels = [], []
         for _ in range(ROOTS):
             pairs = [channel_pair() for _ in range(1 + FORKS)]
