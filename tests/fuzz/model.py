@@ -17,6 +17,8 @@ PAGE_SIZE = 4096
 MAX_ERRNO = 4095
 #: From here on errnos are the kernel's own and never reach a client.
 FIRST_KERNEL_ERRNO = 512
+#: EHWPOISON.
+LAST_NAMED_ERRNO = 133
 INT_MAX = (1 << 31) - 1
 
 NONE, WRITE, READ = 0, 1, 2
@@ -111,20 +113,23 @@ class Model:
         """Whether the transport does otherwise than the contract says."""
         return not capabilities.holds(self.transport, capability)
 
+    def errno(self, number):
+        """What reaches the client of an errno that a driver answers."""
+        named_only = self.differs("errno-unnamed")
+        last = LAST_NAMED_ERRNO if named_only else FIRST_KERNEL_ERRNO - 1
+        return number if number <= last else errno.EIO
+
     def answer(self, result, limit=None):
         """(result, errno) for what a callback returned or raised."""
         if isinstance(result, tuple):
-            number = result[1]
-            if number is None or not 0 < number < FIRST_KERNEL_ERRNO:
-                return -1, errno.EIO
-            return -1, number
+            return -1, self.errno(result[1] or errno.EIO)
         if isinstance(result, bytes):
             result = len(result)
         # No ssize_t: the extension refuses it, as what is no errno either.
         if not -MAX_ERRNO <= result < 1 << 63:
             return -1, errno.EIO
         if result < 0:
-            return -1, -result if -result < FIRST_KERNEL_ERRNO else errno.EIO
+            return -1, self.errno(-result)
         if limit is None:
             return (result, 0) if result <= INT_MAX else (-1, errno.EIO)
         return min(result, limit), 0
@@ -144,7 +149,7 @@ class Model:
             at = None
         if not file.may_read:
             return Expected(-1, errno.EBADF, memory=content)
-        if length == 0:
+        if length == 0 and self.differs("transfer-empty"):
             return Expected(0, memory=content)
         asked = min(length, MAX_TRANSFER)
         offset = file.position if at is None else at
@@ -165,7 +170,7 @@ class Model:
             at = None
         if not file.may_write:
             return Expected(-1, errno.EBADF, memory=content)
-        if length == 0:
+        if length == 0 and self.differs("transfer-empty"):
             return Expected(0, memory=content)
         taken = content[:MAX_TRANSFER]
         offset = file.position if at is None else at

@@ -25,6 +25,16 @@ CAPABILITIES = [
         },
     ),
     (
+        "transfer-empty",
+        "reads and writes of no bytes reach the driver",
+        libfuse("the kernel answers them itself, with 0"),
+    ),
+    (
+        "errno-unnamed",
+        "an errno up to 511 reaches the client, also one without a name",
+        {"kfusd": "EIO in place of one without a name"},
+    ),
+    (
         "position",
         "the driver's `*offset` is the file position, as are pread, pwrite",
         {

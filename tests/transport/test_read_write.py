@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Reads, writes and positions."""
 
+import errno
 import os
 import subprocess
 
@@ -178,6 +179,27 @@ def test_only_errnos_reach_the_client(driver, client, operation, result, name):
             caller(operation, descriptor, *arguments)
     else:
         assert caller.fails(operation, descriptor, *arguments) == name
+
+
+@pytest.mark.parametrize("operation", ["read", "write_size"])
+def test_an_errno_without_a_name_does_what_the_transport_says(
+    driver, client, holds, operation
+):
+    served, caller = driver("result:device"), client()
+    descriptor = caller("open", served.path, os.O_RDWR)
+    served.command("result -252", "result")
+    with pytest.raises(OSError) as caught:
+        caller(operation, descriptor, 10)
+    assert caught.value.errno == (252 if holds("errno-unnamed") else errno.EIO)
+
+
+def test_a_transfer_of_nothing_does_what_the_transport_says(opened, holds):
+    served, caller, descriptor = opened
+    assert caller("read_into_pattern", descriptor, 0) == [0, "?" * 8]
+    assert caller("write", descriptor, "") == 0
+    caller("write", descriptor, "x")
+    served.expect("write" if not holds("transfer-empty") else "read")
+    assert (served.seen[-1].split()[1] == "0") == holds("transfer-empty")
 
 
 def test_o_nonblock_shows_in_the_flags(opened):
