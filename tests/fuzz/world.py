@@ -118,7 +118,7 @@ class World:
         self.errors.seek(0)
         errors = self.errors.read().decode()
         self.errors.truncate(0)
-        assert errors == ""
+        assert errors == "", errors
 
     def kill(self):
         for program in self.programs:
