@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Options and limits of the whole test suite, and what several parts share."""
 
+import ctypes
 import os
 import resource
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 from installing import install
 from scale import SCALE
+
+PR_SET_THP_DISABLE = 41
 
 
 def pytest_addoption(parser):
@@ -30,6 +33,9 @@ def pytest_configure(config):
     # Hundreds of clients and a thousand devices: more than the usual 1,024.
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # Memory that is measured must not grow because of the kernel's huge pages;
+    # children inherit this.
+    ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 
 def pytest_collection_modifyitems(config, items):
