@@ -103,6 +103,17 @@ def test_set_up_names_what_exists():
                     assert f"echo {package}\n" in tools, f"{page}: {package}"
 
 
+def test_the_references_have_everything_public():
+    symbols = (TOP / "libfusd" / "libfusd.map").read_text(encoding="utf-8")
+    page = (DOCS / "reference" / "c.md").read_text(encoding="utf-8")
+    for name in re.findall(r"\b(fusd_\w+);", symbols):
+        # The form for another version of the interface has the same name there.
+        assert f"c:autofunction:: {name.removesuffix('_kor')}\n" in page, name
+    page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
+    for name in pyfusd.__all__:
+        assert f"pyfusd.{name}" in page or name.startswith("__"), name
+
+
 @pytest.fixture
 def clone(tmp_path, installed):
     """What a reader has: the repository's files, and an installed libfusd."""

@@ -245,7 +245,6 @@ def test_pyserial_sees_the_modem_lines(port):
     assert (port.cts, port.dsr) == (True, True)
 
 
-@pytest.mark.thorough
 def test_pyserial_counts_and_flushes(port, holds):
     port.write(b"waiting")
     port.flush()
