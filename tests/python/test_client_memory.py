@@ -26,6 +26,9 @@ FAIL = 0x5406
 CATCH = 0x5407
 SIZED = pyfusd.IOW("T", 8, "QQ")
 
+# No 8 bytes begin there: the library sees that without asking anybody.
+PAST_THE_END = (1 << 64) - 4
+
 
 class Item(ctypes.Structure):
     _fields_ = (("text", ctypes.c_void_p), ("length", ctypes.c_uint32))
@@ -175,11 +178,11 @@ def test_an_error_writes_nothing(client):
     assert text.raw == b"abcdefgh"
 
 
-@pytest.mark.parametrize("address", [None, 8, 1 << 63, (1 << 64) - 4])
+@pytest.mark.parametrize("address", [None, 8, 1 << 63, PAST_THE_END])
 def test_a_wrong_pointer_is_efault(pointing, client, address):
     assert failure(client, UPPER, address) == "EFAULT"
     assert failure(client, PEEK, address) == "EFAULT"
-    if holds(pointing.transport, "client-memory-at-once"):
+    if holds(pointing.transport, "client-memory-at-once") or address == PAST_THE_END:
         assert ioctl(client, CATCH, address) == 1000 + errno.EFAULT
     else:
         # The kernel fetches it, and the callback learns nothing of a failure.
