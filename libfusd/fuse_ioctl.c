@@ -182,6 +182,18 @@ static bool complete(fuse_req_t fuse, unsigned int number, void *argument,
 	return is_complete;
 }
 
+/* The data begins before the payload, the header is shorter: how far it goes.
+ */
+static size_t covered_payload(struct fusd_request *request, const char *data,
+			      size_t size)
+{
+	const char *payload = fusd_request_payload(request);
+
+	return size > 0 && data + size > payload ?
+		       (size_t)(data + size - payload) :
+		       0;
+}
+
 void fusd_session_ioctl(fuse_req_t fuse, unsigned int number, void *argument,
 			struct fuse_file_info *info, const void *in_data,
 			size_t in_size, size_t out_size)
@@ -206,8 +218,8 @@ void fusd_session_ioctl(fuse_req_t fuse, unsigned int number, void *argument,
 	fops->cmd = number;
 	fops->arg.ptr_arg = argument;
 	fops->length = in_size > out_size ? in_size : out_size;
-	/* The data begins before the payload: the header is shorter. */
-	fusd_payload_overwritten(request, request->open_file->id, data_size);
+	fusd_payload_overwritten(request, request->open_file->id,
+				 covered_payload(request, in_data, data_size));
 	if (in_size > 0) {
 		request->data = (char *)in_data;
 		request->msg.datalen = (int)in_size;

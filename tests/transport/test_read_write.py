@@ -254,3 +254,23 @@ def test_no_reply_shows_another_open_file_s_bytes(driver, client):
         served.expect("hold")
         served.answer(6000)
         assert other.result() == "\0" * 6000
+
+
+def test_an_ioctl_uncovers_no_other_open_file_s_bytes(driver, client):
+    """Its data lies elsewhere in a request's memory than a read's does."""
+    served, caller, other = driver("hold:device"), client(), client()
+    writer = caller("open", served.path, os.O_RDWR)
+    spy = other("open", served.path, os.O_RDWR)
+    for size in (4, 8, 16, 64, 1000):
+        caller.start("write", writer, "S" * 6000)
+        served.expect("hold")
+        served.answer(6000)
+        assert caller.result() == 6000
+        other.start("ioctl", spy, 1 << 30 | size << 16 | 0x5401, "i" * size)
+        served.expect("hold")
+        served.answer(0)
+        assert other.result()[0] == 0
+        other.start("read", spy, 6000)
+        served.expect("hold")
+        served.answer(6000)
+        assert set(other.result()) <= {"i", "\0"}
