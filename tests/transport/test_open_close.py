@@ -71,7 +71,8 @@ def test_a_client_killed_during_its_open_is_closed_if_that_succeeded(driver):
     cat.send_signal(signal.SIGKILL)
     cat.wait()
     if served.answer(0) == 0:
-        served.expect("close")
+        # It may have come before the word that the driver answered.
+        served.collect("close", 1)
     assert closes(served) <= 1
 
 
