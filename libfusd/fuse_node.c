@@ -29,39 +29,10 @@ extern char **environ;
 /* How long a dead driver's watcher gets to clean up before we do it. */
 #define WATCHER_TIME_MS 2000
 
-/* The start time of a process, from proc(5), field 22; 0 if it is dead. */
-static unsigned long long start_time(pid_t pid)
-{
-	unsigned long long start = 0;
-	char name[64], text[1024];
-	const char *field;
-	ssize_t size;
-	char state;
-	int fd;
-
-	snprintf(name, sizeof(name), "/proc/%d/stat", (int)pid);
-	fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	size = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (size <= 0)
-		return 0;
-	text[size] = 0;
-	/* The name of the program, in parentheses, may contain anything. */
-	field = strrchr(text, ')');
-	if (!field || sscanf(field + 1,
-			     " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u "
-			     "%*u %*d %*d %*d %*d %*d %*d %llu",
-			     &state, &start) != 2)
-		return 0;
-	return state == 'Z' || state == 'X' ? 0 : start;
-}
-
 void fusd_mount_id(char id[FUSD_MOUNT_ID_SIZE])
 {
 	snprintf(id, FUSD_MOUNT_ID_SIZE, "fusd:%d:%llu", (int)getpid(),
-		 start_time(getpid()));
+		 fusd_thread_start(getpid()));
 }
 
 /* Octal escapes of proc(5)'s mountinfo, undone in place. */
@@ -134,7 +105,7 @@ static bool is_owner_alive(const char *id)
 	int pid;
 
 	return sscanf(id, "fusd:%d:%llu", &pid, &start) == 2 && start != 0 &&
-	       start_time(pid) == start;
+	       fusd_thread_start(pid) == start;
 }
 
 /* Waits until the mount of a dead driver is gone. */

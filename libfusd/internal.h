@@ -110,7 +110,8 @@ struct fusd_request {
 
 	/* In the order they were asked for; the ioctl callback's thread's. */
 	struct fusd_region *regions;
-	bool in_ioctl; /* the callback runs */
+	bool in_ioctl;			 /* the callback runs */
+	unsigned long long client_start; /* kfusd: of the client's thread */
 	bool is_retry; /* the answer: fetch the regions and ask again */
 
 	/* As the callback got them: only what it changes goes back. */
@@ -287,6 +288,9 @@ void fusd_payload_overwritten(struct fusd_request *request, uint64_t file_id,
 
 /* dispatch.c */
 void fusd_dispatch_request(struct fusd_request *request);
+
+/* thread_start.c: proc(5)'s stat, field 22; 0 if the thread is dead */
+unsigned long long fusd_thread_start(pid_t pid);
 
 /* devtmpfs.c: the last mount at /dev is the kernel's own directory of devices
  */

@@ -330,6 +330,29 @@ static int kfusd_reply(struct fusd_request *request, const void *data,
 	return -error;
 }
 
+/*
+ * A client may leave its ioctl because of a signal, and end, while the driver
+ * still holds the request: its thread's id may be another's by then.
+ */
+static int kfusd_fetch(struct fusd_request *request, struct fusd_region *region)
+{
+	if (!request->regions)
+		request->client_start =
+			fusd_thread_start(request->msg.parm.fops_msg.pid);
+	return fusd_region_read(request, region);
+}
+
+static int kfusd_store(struct fusd_request *request,
+		       const struct fusd_region *region)
+{
+	unsigned long long start =
+		fusd_thread_start(request->msg.parm.fops_msg.pid);
+
+	if (start == 0 || start != request->client_start)
+		return -EFAULT;
+	return fusd_region_write(request, region);
+}
+
 static void kfusd_remove_node(struct fusd_device *device)
 {
 	const fusd_msg_t message = {
@@ -359,8 +382,8 @@ const struct fusd_transport fusd_transport_kfusd = {
 	.unblock = kfusd_unblock,
 	.commit = kfusd_commit,
 	.reply = kfusd_reply,
-	.fetch = fusd_region_read,
-	.store = fusd_region_write,
+	.fetch = kfusd_fetch,
+	.store = kfusd_store,
 	.remove_node = kfusd_remove_node,
 	.close_device = kfusd_close_device,
 };
