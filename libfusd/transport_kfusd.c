@@ -102,7 +102,8 @@ static int refused(const struct fusd_device *device, int error)
 	case EEXIST:
 		return fusd_fail(error,
 				 "/dev/%s is there already, or its name in "
-				 "sysfs is taken: choose another name",
+				 "sysfs is taken: choose another name, or end "
+				 "the driver that has it",
 				 device->name);
 	case ENOSPC:
 		return fusd_fail(error,
