@@ -216,7 +216,6 @@ extern struct list_head kfusd_devices; /* kfusd_devices_lock */
 int kfusd_devices_init(const struct file_operations *client_operations);
 void kfusd_devices_exit(void);
 struct kfusd_device *kfusd_device_new(void);
-void kfusd_device_get(struct kfusd_device *device);
 void kfusd_device_put(struct kfusd_device *device);
 /* Makes the node. 0, -EINVAL, -EEXIST, -ENOSPC, -ENOMEM ... */
 int kfusd_device_register(struct kfusd_device *device,

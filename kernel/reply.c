@@ -94,10 +94,10 @@ static int copy_data(struct kfusd_request *request, size_t datalen,
 			return error;
 		request->reply_data = request->data;
 	}
+	if (!copy_from_iter_full(request->reply_data, datalen, data))
+		return -EFAULT;
 	request->has_reply_data = true;
-	return copy_from_iter_full(request->reply_data, datalen, data) ?
-		       0 :
-		       -EFAULT;
+	return 0;
 }
 
 static bool is_errno(ssize_t number)

@@ -200,20 +200,28 @@ def test_bytes_that_the_driver_did_not_send_stay(opened):
     assert memory.raw == b"abc" + b"?" * 17 + b"\0"
 
 
-def test_a_reply_s_data_in_bad_memory_leaves_the_request_held(held):
-    driver, message, reading = held
+class Vector(ctypes.Structure):
+    _fields_ = [
+        ("base", ctypes.c_void_p),
+        ("length", ctypes.c_size_t),
+    ]
 
-    class Vector(ctypes.Structure):
-        _fields_ = [("base", ctypes.c_void_p), ("length", ctypes.c_size_t)]
 
+def reply_in_bad_memory(driver, message, size):
+    """A reply whose data is at an address that is none; returns the errno."""
     answer = Message.from_buffer_copy(message)
     answer.cmd += 1
-    answer.fops.retval = answer.datalen = 10
+    answer.fops.retval = answer.datalen = size
     vectors = (Vector * 2)(
-        Vector(ctypes.addressof(answer), 176), Vector(ctypes.c_void_p(8).value, 10)
+        Vector(ctypes.addressof(answer), 176), Vector(ctypes.c_void_p(8).value, size)
     )
     assert libc.writev(driver.fd, vectors, 2) == -1
-    assert ctypes.get_errno() == errno.EFAULT
+    return ctypes.get_errno()
+
+
+def test_a_reply_s_data_in_bad_memory_leaves_the_request_held(held):
+    driver, message, reading = held
+    assert reply_in_bad_memory(driver, message, 10) == errno.EFAULT
     driver.reply(message, 5, b"after")
     assert reading.result() == b"after"
 
@@ -267,6 +275,18 @@ def test_an_ioctl_s_data_is_all_or_nothing(opened):
         driver.reply(message, 0, b"answered")
         assert call.result() == 0
     assert data == b"answered"
+
+
+def test_an_ioctl_s_data_that_did_not_arrive_shows_nothing(opened):
+    """Not even what its memory held before, which may be another client's."""
+    driver, descriptor = opened
+    data = bytearray(b"?" * 100)
+    with Background(fcntl.ioctl, descriptor, request(2, 100), data) as call:
+        message = driver.expect(IOCTL)
+        assert reply_in_bad_memory(driver, message, 100) == errno.EFAULT
+        driver.reply(message)
+        assert call.result() == 0
+    assert data == b"?" * 100
 
 
 def test_an_ioctl_without_data_in_its_answer_leaves_the_client_s(opened):
