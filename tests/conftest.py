@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import pyfusd
+
+import capabilities
 from installing import install
 from scale import SCALE
 
@@ -18,7 +21,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--transport",
         action="append",
-        help="run the contract suite on this transport (may be repeated); "
+        help="run what is about transports on this one (may be repeated); "
         "default: on those that work here",
     )
     parser.addoption(
@@ -51,6 +54,40 @@ def pytest_report_header():
     if SCALE != 1:
         return f"FUSD_TEST_SCALE: great numbers in tests are times {SCALE:g}"
     return None
+
+
+def pytest_generate_tests(metafunc):
+    """What a transport or a driver's language matters to runs on each."""
+    if "transport" in metafunc.fixturenames:
+        names = metafunc.config.getoption("--transport") or [
+            name
+            for name in capabilities.TRANSPORTS
+            if pyfusd.transport_problem(name) is None
+        ]
+        metafunc.parametrize(
+            "transport", names or ["none"], scope="session", indirect=True
+        )
+    if "language" in metafunc.fixturenames:
+        languages = getattr(metafunc.module, "LANGUAGES", ("c", "python"))
+        metafunc.parametrize("language", languages, scope="session")
+
+
+@pytest.fixture(scope="session")
+def transport(request):
+    """The name of a transport that works."""
+    name = request.param
+    if name == "none":
+        pytest.skip(f"no transport works here: {pyfusd.transport_problem('fuse')}")
+    problem = pyfusd.transport_problem(name)
+    # One that does not work is here only if it was asked for by --transport.
+    assert problem is None, f"{name} does not work here: {problem}"
+    return name
+
+
+@pytest.fixture
+def holds(transport):
+    """holds(id): whether the transport keeps this line of the contract."""
+    return lambda capability: capabilities.holds(transport, capability)
 
 
 @pytest.fixture(scope="session")

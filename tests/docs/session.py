@@ -58,6 +58,7 @@ class Session:
 
     def __init__(self, directory, root, environment):
         self.root = root
+        self.before = self._files()
         self.process = subprocess.Popen(
             ["bash", "--norc"],
             cwd=directory,
@@ -118,10 +119,12 @@ class Session:
         # The end of the output: nobody is left who could write to it.
         self.reader.join(DEADLINE)
         assert not self.reader.is_alive()
-        wait_until(lambda: not list(self.devices()), "devices to go")
+        wait_until(lambda: self._files() <= self.before, "devices to go")
 
-    def devices(self):
-        """The files that are left where the devices were."""
-        for directory, _, files in os.walk(self.root):
-            for name in files:
-                yield f"{directory}/{name}"
+    def _files(self):
+        """The files where the devices are; in /dev there are others too."""
+        return {
+            f"{directory}/{name}"
+            for directory, _, files in os.walk(self.root)
+            for name in files
+        }

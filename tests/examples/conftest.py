@@ -9,26 +9,10 @@ from pathlib import Path
 
 import pytest
 
-import pyfusd
-
-import capabilities
 from running import Example
 from waiting import wait_until
 
 TOP = Path(__file__).parent.parent.parent
-
-
-def pytest_generate_tests(metafunc):
-    if "transport" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--transport")
-        names = chosen or [
-            name
-            for name in capabilities.TRANSPORTS
-            if pyfusd.transport_problem(name) is None
-        ]
-        metafunc.parametrize("transport", names or ["none"], scope="session")
-    if "language" in metafunc.fixturenames:
-        metafunc.parametrize("language", ["c", "python"], scope="session")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -56,11 +40,6 @@ def device_root():
 
 @pytest.fixture
 def environment(device_root, transport):
-    if transport == "none":
-        pytest.skip("no transport works here")
-    problem = pyfusd.transport_problem(transport)
-    if problem:
-        pytest.skip(f"{transport} does not work here: {problem}")
     return {
         **os.environ,
         "FUSD_DEV_ROOT": str(device_root / "dev"),
@@ -111,9 +90,3 @@ def start(program, environment):
 def device(start):
     """device(name, argument ...) runs an example; the path of its one device."""
     return lambda name, *arguments: start(name, *arguments).device()
-
-
-@pytest.fixture
-def holds(transport):
-    """holds(id): whether the transport keeps this line of the contract."""
-    return lambda capability: capabilities.holds(transport, capability)

@@ -9,9 +9,6 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-import pyfusd
-
-import capabilities
 from scale import scaled
 from sequences import numbers_tried, statistics
 from waiting import wait_until
@@ -27,25 +24,8 @@ settings.register_profile("ci", max_examples=scaled(400), database=None, **COMMO
 settings.register_profile("deep", max_examples=1000, database=None, **COMMON)
 
 
-def pytest_generate_tests(metafunc):
-    if "world" in metafunc.fixturenames:
-        chosen = metafunc.config.getoption("--transport")
-        names = chosen or [
-            name
-            for name in capabilities.TRANSPORTS
-            if pyfusd.transport_problem(name) is None
-        ]
-        metafunc.parametrize("world", names or ["none"], scope="module", indirect=True)
-
-
 @pytest.fixture(scope="module")
-def world(request):
-    transport = request.param
-    problem = "no transport works here"
-    if transport != "none":
-        problem = pyfusd.transport_problem(transport)
-    if problem:
-        pytest.skip(problem)
+def world(transport):
     directory = tempfile.mkdtemp(prefix="fusd-fuzz-")
     environment = {
         **os.environ,

@@ -12,8 +12,6 @@ import pytest
 
 import pyfusd
 
-from capabilities import holds
-
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 
@@ -179,10 +177,10 @@ def test_an_error_writes_nothing(client):
 
 
 @pytest.mark.parametrize("address", [None, 8, 1 << 63, PAST_THE_END])
-def test_a_wrong_pointer_is_efault(pointing, client, address):
+def test_a_wrong_pointer_is_efault(pointing, client, holds, address):
     assert failure(client, UPPER, address) == "EFAULT"
     assert failure(client, PEEK, address) == "EFAULT"
-    if holds(pointing.transport, "client-memory-at-once") or address == PAST_THE_END:
+    if holds("client-memory-at-once") or address == PAST_THE_END:
         assert ioctl(client, CATCH, address) == 1000 + errno.EFAULT
     else:
         # The kernel fetches it, and the callback learns nothing of a failure.

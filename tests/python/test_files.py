@@ -125,13 +125,14 @@ class Positioned(pyfusd.Device):
         return len(buf)
 
 
-def test_the_position_moves_by_the_count_unless_it_is_set(serve):
+def test_the_position_moves_by_the_count_unless_it_is_set(serve, holds):
     descriptor = os.open(serve(Positioned()).path, os.O_RDWR)
     assert os.read(descriptor, 3) == b"012"
     assert os.read(descriptor, 3) == b"345"
     assert os.write(descriptor, b"@1") == 2
     assert os.read(descriptor, 3) == b"123"
-    assert os.pread(descriptor, 2, 8) == b"89"
+    if holds("position"):
+        assert os.pread(descriptor, 2, 8) == b"89"
     assert os.read(descriptor, 3) == b"456"
     os.close(descriptor)
 
@@ -163,7 +164,7 @@ def test_a_bad_name_is_einval_with_a_sentence(name):
     assert " " in caught.value.strerror
 
 
-def test_a_device_s_life():
+def test_a_device_s_life(device_root):
     device = pyfusd.Device("/dev/sub/dir/life", 0o640)
     assert not device.registered
     assert "not registered" in repr(device)
@@ -174,7 +175,7 @@ def test_a_device_s_life():
     assert caught.value.errno == errno.EBADF
     with device:
         assert device.registered
-        assert device.path == os.environ["FUSD_DEV_ROOT"] + "/sub/dir/life"
+        assert device.path == f"{device_root}/sub/dir/life"
         assert device.path in repr(device)
         assert device.fileno() >= 0
         assert device.dispatch() is False
@@ -201,10 +202,9 @@ def test_an_unknown_transport_is_einval():
         pyfusd.Device(5).register()
 
 
-def test_a_dropped_device_stays_registered_until_it_is_unregistered():
-    root = os.environ["FUSD_DEV_ROOT"]
+def test_a_dropped_device_stays_registered_until_it_is_unregistered(device_root):
     pyfusd.Device("forgotten").register()
-    assert os.listdir(root) == ["forgotten"]
+    assert "forgotten" in os.listdir(device_root)
     (device,) = pyfusd._core.registered_devices()
     device.unregister()
-    assert os.listdir(root) == []
+    assert "forgotten" not in os.listdir(device_root)

@@ -14,7 +14,6 @@ import pytest
 import pyfusd
 from pyfusd.mapping import is_shared_mapping
 
-from capabilities import holds
 from processes import HERE, Client
 
 SIZE = 4 * mmap.PAGESIZE
@@ -65,21 +64,21 @@ def client():
 
 
 @pytest.fixture
-def mapped(serve):
+def mapped(serve, holds):
     """mapped(memory) serves a device of it, on a transport that can map."""
 
     def start(memory):
         device = serve(Mapped(memory))
-        if not holds(device.transport, "mmap"):
+        if not holds("mmap"):
             pytest.skip(f"{device.transport} cannot map")
         return device
 
     return start
 
 
-def test_a_transport_that_cannot_map_gives_enodev(serve, client):
+def test_a_transport_that_cannot_map_gives_enodev(serve, client, holds):
     device = serve(Mapped(mmap.mmap(-1, SIZE)))
-    if holds(device.transport, "mmap"):
+    if holds("mmap"):
         pytest.skip(f"{device.transport} can map")
     client.open(device)
     assert client.cannot_map() == "ENODEV"
