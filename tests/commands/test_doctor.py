@@ -11,7 +11,8 @@ import pytest
 
 import pyfusd
 
-TRANSPORTS = ("kfusd", "cuse", "fuse")
+from capabilities import TRANSPORTS
+
 NOBODY = 65534
 
 
@@ -30,12 +31,12 @@ def device_root(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-def test_doctor_says_what_registering_finds(fusd, device_root, transport):
-    result = fusd("doctor", transport, "--json")
+@pytest.mark.parametrize("name", TRANSPORTS)
+def test_doctor_says_what_registering_finds(fusd, device_root, name):
+    result = fusd("doctor", name, "--json")
     (diagnosis,) = json.loads(result.stdout)
-    assert diagnosis["transport"] == transport
-    assert diagnosis["works"] == works(transport, device_root)
+    assert diagnosis["transport"] == name
+    assert diagnosis["works"] == works(name, device_root)
     assert result.returncode == (0 if diagnosis["works"] else 1)
     assert (diagnosis["problem"] is None) == diagnosis["works"]
 
@@ -44,7 +45,7 @@ def test_without_a_name_one_that_works_is_enough(fusd, device_root):
     result = fusd("doctor")
     assert [line.split(":")[0] for line in result.stdout.splitlines()
             if not line.startswith(" ")] == list(TRANSPORTS)  # fmt: skip
-    any_works = any(works(transport, device_root) for transport in TRANSPORTS)
+    any_works = any(works(name, device_root) for name in TRANSPORTS)
     assert result.returncode == (0 if any_works else 1)
 
 

@@ -17,13 +17,13 @@ def entries(fusd, root):
     return [entry for entry in found if entry["path"].startswith(str(root))]
 
 
-def test_a_device_is_listed_while_it_lives(start, fusd, root):
+def test_a_device_is_listed_while_it_lives(start, fusd, root, transport):
     running = start("run", "drivers.py:Echo", "--name", "with blank")
     running.line()
     opens = [os.open(root / "with blank", os.O_RDONLY) for _ in range(3)]
     expected = {
         "path": f"{root}/with blank",
-        "transport": "fuse",
+        "transport": transport,
         "pid": running.process.pid,
         "command": entries(fusd, root)[0]["command"],
         "opens": 3 if os.geteuid() == 0 else None,
@@ -38,7 +38,7 @@ def test_a_device_is_listed_while_it_lives(start, fusd, root):
     assert entries(fusd, root) == []
 
 
-def test_the_table_has_a_line_a_device(start, fusd, root):
+def test_the_table_has_a_line_a_device(start, fusd, root, transport):
     running = start("run", "drivers.py:several")
     running.line(), running.line()
     lines = fusd("ls").stdout.splitlines()
@@ -47,7 +47,7 @@ def test_the_table_has_a_line_a_device(start, fusd, root):
     ]  # fmt: skip
     own = [line.split() for line in lines if str(root) in line]
     assert [line[0] for line in own] == [f"{root}/one", f"{root}/two"]
-    assert all(line[1] == "fuse" and line[-1] == "live" for line in own)
+    assert all(line[1] == transport and line[-1] == "live" for line in own)
 
 
 def test_a_stopped_driver_s_device_is_live_and_a_killed_one_s_goes(start, fusd, root):

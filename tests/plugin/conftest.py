@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import pyfusd
-
 MOCKS = """
 import os, signal, sys, threading
 import pytest
@@ -48,17 +46,10 @@ def send(path, data):
 """
 
 
-@pytest.fixture(autouse=True)
-def works():
-    problem = pyfusd.transport_problem("fuse")
-    if problem:
-        pytest.skip(problem)
-
-
 @pytest.fixture
-def run(pytester, monkeypatch):
+def run(pytester, monkeypatch, transport):
     """run(test functions, ...) runs a user's test file in a process of its own."""
-    monkeypatch.setenv("FUSD_TRANSPORT", "fuse")
+    monkeypatch.setenv("FUSD_TRANSPORT", transport)
     monkeypatch.delenv("FUSD_DEV_ROOT", raising=False)
     left = {entry for entry in os.listdir("/tmp") if entry.startswith("fusd-")}
 
@@ -69,6 +60,7 @@ def run(pytester, monkeypatch):
     yield run
     mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
     assert "sensor-" not in mounts
+    assert not [name for name in os.listdir("/dev") if "sensor-" in name]
     now = {entry for entry in os.listdir("/tmp") if entry.startswith("fusd-")}
     assert not {
         entry for entry in now - left if "sensor" in str(os.listdir(f"/tmp/{entry}"))

@@ -15,9 +15,9 @@ FILES = dict(re.findall(r"```python\n# (\S+)\n(.*?)```", TEXT, re.S))
 
 
 @pytest.fixture
-def passes(pytester, monkeypatch):
+def passes(pytester, monkeypatch, transport):
     """passes(name, ...) runs these files of the document as one suite."""
-    monkeypatch.setenv("FUSD_TRANSPORT", "fuse")
+    monkeypatch.setenv("FUSD_TRANSPORT", transport)
     monkeypatch.setenv("PYTHONPATH", str(TOP / "examples" / "python"))
 
     def run(*names):
