@@ -22,7 +22,7 @@ check: ## set up, then run all tests, also in a booted kernel
 check-vm: ## the tests in a booted kernel alone (KERNEL=6.1 or 6.12)
 	@tools/setup check
 	@$(MAKE) --no-print-directory -C libfusd SANITIZE=1
-	@tests/vm/check $(or $(KERNEL),6.1) --every-example
+	@tests/vm/check $(or $(KERNEL),6.1) --thorough
 
 check-pythons: ## build and test pyfusd on each CPython of this machine
 	@tools/setup check

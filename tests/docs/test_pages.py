@@ -98,7 +98,6 @@ def test_set_up_names_what_exists():
                 assert f"make {target}" in help_text, f"{page}: make {target}"
             for packages in re.findall(r"apt install (.*)", block.text):
                 # One package has the kernel's release in its name.
-                packages = packages.replace("dkms", "")  # See docs/installing.md.
                 for package in re.sub(r"\S*\$\(.*?\)", "", packages).split():
                     assert f"echo {package}\n" in tools, f"{page}: {package}"
 

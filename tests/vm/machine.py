@@ -65,6 +65,7 @@ def write_job(job, kernel, module, arguments):
     (job / "out").mkdir()
     (job / "top").write_text(str(TOP))
     (job / "modules").write_text(str(kernel.modules))
+    (job / "headers").write_text(str(kernel.headers))
     (job / "command").write_text(shlex.join(arguments.command) + "\n")
     if module:
         (job / "module").write_text(str(module))
