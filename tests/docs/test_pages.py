@@ -141,23 +141,23 @@ def environment(tmp_path, installed):
 
 
 @pytest.mark.parametrize(
-    ("page", "transport"),
+    ("page", "where"),
     [(page, transport) for page in PAGES for transport in sessions(page)],
 )
-def test_sessions_are_as_shown(page, transport, clone, environment, tmp_path):
-    problem = pyfusd.transport_problem(transport)
+def test_sessions_are_as_shown(page, where, clone, environment, tmp_path):
+    problem = pyfusd.transport_problem(where)
     if problem:
         pytest.skip(problem)
     program = PROGRAMS.get(page)
     if program and not shutil.which(program):
         pytest.skip(f"{program} is not installed")
-    root = str(tmp_path / "dev") if transport == "fuse" else "/dev"
+    root = str(tmp_path / "dev") if where == "fuse" else "/dev"
     for name, block in files(page).items():
         (clone / name).write_text(with_devices_in(root, block.text), encoding="utf-8")
-    environment["FUSD_TRANSPORT"] = transport
+    environment["FUSD_TRANSPORT"] = where
     session = Session(clone, root, environment)
     try:
-        for block in sessions(page)[transport]:
+        for block in sessions(page)[where]:
             for command, output in steps(block.text):
                 session.run(command, output)
     finally:
