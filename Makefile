@@ -19,7 +19,7 @@ check: ## set up, then run all tests, also in a booted kernel
 	@$(MAKE) --no-print-directory -C libfusd SANITIZE=1
 	@tools/check
 
-check-vm: ## the tests in a booted kernel alone (KERNEL=6.1 or 6.12)
+check-vm: ## all tests in a booted kernel (KERNEL=6.1, 6.12 or debug)
 	@tools/setup check
 	@$(MAKE) --no-print-directory -C libfusd SANITIZE=1
 	@tests/vm/check $(or $(KERNEL),6.1) --thorough

@@ -153,18 +153,29 @@ static int client_release(struct inode *inode, struct file *filp)
 	return 0;
 }
 
-static ssize_t client_read(struct kiocb *iocb, struct iov_iter *to)
+/* A read or write, of what it has room for, at the position of the call. */
+static struct kfusd_request *new_transfer(const struct kiocb *iocb,
+					  short subcmd,
+					  const struct iov_iter *iter)
 {
 	struct file *filp = iocb->ki_filp;
-	size_t length = min_t(size_t, iov_iter_count(to), MAX_RW_SIZE);
+	size_t length = min_t(size_t, iov_iter_count(iter), MAX_RW_SIZE);
 	struct kfusd_request *request;
+
+	request = kfusd_request_new(filp->private_data, subcmd, length,
+				    filp->f_flags);
+	if (!IS_ERR(request))
+		request->offset = iocb->ki_pos;
+	return request;
+}
+
+static ssize_t client_read(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct kfusd_request *request = new_transfer(iocb, FUSD_READ, to);
 	ssize_t result;
 
-	request = kfusd_request_new(filp->private_data, FUSD_READ, length,
-				    filp->f_flags);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	request->offset = iocb->ki_pos;
 	request = kfusd_call(request);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
@@ -176,7 +187,7 @@ static ssize_t client_read(struct kiocb *iocb, struct iov_iter *to)
 	}
 	if (result >= 0)
 		iocb->ki_pos = request->reply_offset;
-	finish(filp, request);
+	finish(iocb->ki_filp, request);
 	return result;
 }
 
@@ -198,16 +209,11 @@ static int take_written(struct kfusd_request *request, struct iov_iter *from)
 
 static ssize_t client_write(struct kiocb *iocb, struct iov_iter *from)
 {
-	struct file *filp = iocb->ki_filp;
-	size_t length = min_t(size_t, iov_iter_count(from), MAX_RW_SIZE);
-	struct kfusd_request *request;
+	struct kfusd_request *request = new_transfer(iocb, FUSD_WRITE, from);
 	int error;
 
-	request = kfusd_request_new(filp->private_data, FUSD_WRITE, length,
-				    filp->f_flags);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	request->offset = iocb->ki_pos;
 	error = take_written(request, from);
 	if (error) {
 		kfusd_request_put(request);
@@ -218,7 +224,7 @@ static ssize_t client_write(struct kiocb *iocb, struct iov_iter *from)
 		return PTR_ERR(request);
 	if (request->retval >= 0)
 		iocb->ki_pos = request->reply_offset;
-	return finish(filp, request);
+	return finish(iocb->ki_filp, request);
 }
 
 /* Memory for both directions, filled with what the client sends. */

@@ -93,14 +93,14 @@ def packages(release):
     return [f"linux-image-{release}", headers, *needed]
 
 
-def unpack(kernel):
-    names = packages(kernel.release)
+def download(names, directory, root):
+    """Unpacks packages of these names into root."""
     say(f"downloading and unpacking {', '.join(names)}")
-    shutil.rmtree(kernel.root, ignore_errors=True)
-    downloads = kernel.directory / "packages"
+    shutil.rmtree(root, ignore_errors=True)
+    downloads = directory / "packages"
     shutil.rmtree(downloads, ignore_errors=True)
     downloads.mkdir(parents=True)
-    log = kernel.directory / "download.log"
+    log = directory / "download.log"
     with open(log, "w", encoding="utf-8") as file:
         result = subprocess.run(
             ["apt-get", "-q", "download", *names],
@@ -115,7 +115,7 @@ def unpack(kernel):
             'is there a network, and is "apt-get update" recent?'
         )
     for package in downloads.glob("*.deb"):
-        output("dpkg", "-x", str(package), str(kernel.root))
+        output("dpkg", "-x", str(package), str(root))
     shutil.rmtree(downloads)
 
 
@@ -126,14 +126,20 @@ def relocate_headers(kernel):
     makefile.write_text(text.replace("/usr/src/", "../"), encoding="ascii")
 
 
-def get(series):
-    """The newest kernel of a series; downloaded only the first time."""
+def fetch(series):
+    """The newest kernel of a series that Debian has."""
+    kernel = Kernel(series, newest_release(series))
+    download(packages(kernel.release), kernel.directory, kernel.root)
+    relocate_headers(kernel)
+    return kernel
+
+
+def get(series, prepare):
+    """The kernel of this name; prepare(series) makes it, only the first time."""
     stamp = BUILD / series / "release"
     with only_one(BUILD / series):
         if not stamp.exists():
-            kernel = Kernel(series, newest_release(series))
-            unpack(kernel)
-            relocate_headers(kernel)
+            kernel = prepare(series)
             output("depmod", "-b", str(kernel.root), kernel.release)
             stamp.write_text(kernel.release, encoding="ascii")
     return Kernel(series, stamp.read_text(encoding="ascii"))
