@@ -35,6 +35,18 @@
 		CHECK(errno == (number)); \
 	} while (0)
 
+/* Opens the tests' one device. */
+static inline int open_device(void)
+{
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/device", getenv("FUSD_DEV_ROOT"));
+	fd = open(path, O_RDWR);
+	CHECK(fd >= 0);
+	return fd;
+}
+
 struct test {
 	const char *name;
 	void (*run)(void);

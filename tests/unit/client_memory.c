@@ -37,17 +37,6 @@ static int register_ioctl(int (*callback)(struct fusd_file_info *, int, void *))
 	return fd;
 }
 
-static int open_device(void)
-{
-	char path[4096];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/device", getenv("FUSD_DEV_ROOT"));
-	fd = open(path, O_RDWR);
-	CHECK(fd >= 0);
-	return fd;
-}
-
 /* Serves the device while another process runs client. */
 static void run(int fd, void (*client)(int device))
 {

@@ -11,17 +11,6 @@ static sem_t first_asked, may_answer;
 static atomic_int asked;
 static unsigned int state = FUSD_NOTIFY_OUTPUT;
 
-static int open_device(void)
-{
-	char path[4096];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/device", getenv("FUSD_DEV_ROOT"));
-	fd = open(path, O_RDWR);
-	CHECK(fd >= 0);
-	return fd;
-}
-
 static short poll_device(int device, short events)
 {
 	struct pollfd polled = { .fd = device, .events = events };

@@ -34,17 +34,6 @@ static int register_device(struct fusd_file_operations *operations)
 	return fd;
 }
 
-static int open_device(void)
-{
-	char path[4096];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/device", getenv("FUSD_DEV_ROOT"));
-	fd = open(path, O_RDWR);
-	CHECK(fd >= 0);
-	return fd;
-}
-
 /* A client process that reads size bytes and expects them, or an errno. */
 static pid_t start_reader(const char *expected, size_t size, int error)
 {
