@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """fusd_device, as the test suites of others see it."""
 
+import os
+import shutil
+
 import pytest
+
+from waiting import wait_until
 
 both = pytest.mark.parametrize("process", ["False", "True"])
 
@@ -174,11 +179,10 @@ def test_a_killed_pytest_leaves_no_driver(run, pytester):
     result = run("""
 def test_kill(fusd_device):
     sensor = fusd_device(Sensor, process=True)
-    print("pid", sensor.pid, flush=True)
+    print("pid", sensor.pid, sensor.path, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 """, "-s")  # fmt: skip
-    pid = int(result.stdout.str().split("pid ")[1].split()[0])
-    from waiting import wait_until
+    pid, path = result.stdout.str().split("pid ")[1].split()[:2]
 
     def is_gone():
         try:
@@ -188,3 +192,8 @@ def test_kill(fusd_device):
             return True
 
     wait_until(is_gone, "the end of the driver")
+    directory, name = os.path.split(path)
+    wait_until(lambda: name not in os.listdir(directory), "the device to go")
+    if directory != "/dev":
+        # Nobody is left who could remove what pytest itself made.
+        shutil.rmtree(os.path.dirname(directory))
