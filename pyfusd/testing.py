@@ -10,13 +10,19 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any, Protocol
 
 import pytest
 
-from pyfusd._testing_drivers import ProcessDriver, RunningDriver, ThreadDriver
+from pyfusd._testing_drivers import (
+    SECONDS,
+    ProcessDriver,
+    RunningDriver,
+    ThreadDriver,
+)
 from pyfusd.device import Device
 
 __all__ = ["RunningDriver", "StartDriver", "fusd_device"]
@@ -36,6 +42,19 @@ class StartDriver(Protocol):
     ) -> RunningDriver: ...
 
 
+def _remove(directory: str) -> None:
+    """Removes it once the devices in it are gone.
+
+    Those of a driver that was killed are cleared soon after it, by others.
+    """
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        if not any(files for _, _, files in os.walk(directory)):
+            break
+        time.sleep(0.01)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 class _DevicesDirectory:
     """Where the fuse transport makes its files: made when first needed.
 
@@ -50,7 +69,7 @@ class _DevicesDirectory:
         if self._made or "FUSD_DEV_ROOT" in os.environ:
             return
         self._made = tempfile.mkdtemp(prefix="fusd-")
-        stack.callback(shutil.rmtree, self._made, ignore_errors=True)
+        stack.callback(_remove, self._made)
         os.environ["FUSD_DEV_ROOT"] = os.path.join(self._made, "dev")
         stack.callback(os.environ.pop, "FUSD_DEV_ROOT", None)
 
