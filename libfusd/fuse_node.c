@@ -162,8 +162,9 @@ static int clear_mount(const char *path)
 		/* Or a dead driver's watcher has just cleared it away. */
 		if (find_mount(path, after) != 1 || strcmp(after, id))
 			return -EAGAIN;
-		return fusd_fail(EEXIST, "%s is served by another driver (%s)",
-				 path, id);
+		return fusd_fail(EEXIST,
+				 "%s is served by another driver, process %.*s",
+				 path, (int)strcspn(id + 5, ":"), id + 5);
 	}
 	wait_for_watcher(path, id);
 	if (find_mount(path, after) == 1 && !strcmp(after, id))

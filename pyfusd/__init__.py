@@ -4,16 +4,25 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pyfusd._core import (
-    NOREPLY,
-    NOTIFY_EXCEPT,
-    NOTIFY_INPUT,
-    NOTIFY_OUTPUT,
-    File,
-    Request,
-    library_version,
-    transport_problem,
-)
+try:
+    from pyfusd._core import (
+        NOREPLY,
+        NOTIFY_EXCEPT,
+        NOTIFY_INPUT,
+        NOTIFY_OUTPUT,
+        File,
+        Request,
+        library_version,
+        transport_problem,
+    )
+except ModuleNotFoundError as error:
+    if error.name != "pyfusd._core":
+        raise
+    raise ImportError(
+        f'{__path__[0]} is pyfusd\'s source, which is not built: run "make demo" '
+        "there and use build/venv/bin/python, or work in another directory if pyfusd "
+        "is installed"
+    ) from None
 from pyfusd.device import Device
 from pyfusd.ioctl import IO, IOR, IOW, IOWR, IoctlNumber, ioctl
 from pyfusd.loop import run

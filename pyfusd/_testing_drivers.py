@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pyfusd import loop
+from pyfusd._own_program import own_program
 from pyfusd._signatures import needs
 from pyfusd.device import Device
 from pyfusd.errors import logger
@@ -166,7 +167,7 @@ class ProcessDriver(RunningDriver):
         self._receiver, sender = os.pipe()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "pyfusd._testing_process", str(sender)],
+                own_program("pyfusd._testing_process", str(sender)),
                 stdin=subprocess.PIPE,
                 pass_fds=[sender],
                 env={

@@ -61,7 +61,7 @@ from pyfusd._core import (
     registered_devices,
 )
 from pyfusd.errors import errnos, logger
-from pyfusd.loop import device_loops
+from pyfusd.loop import check_may_serve, device_loops
 
 __all__ = ["serve"]
 
@@ -399,6 +399,7 @@ async def _serving() -> AsyncIterator[_Server]:
 
 
 async def _serve(devices: tuple[Any, ...], ready: Callable[[], object] | None) -> None:
+    check_may_serve()
     async with _serving() as server:
         own: list[Any] = []
         served: list[Any] = list(devices)

@@ -34,17 +34,27 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"fusd {__version__}")
-    commands = top.add_subparsers(
-        title="commands", metavar="COMMAND", dest="command", required=True
-    )
+    commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     for command in _COMMANDS:
         command.add_parser(commands)
     return top
 
 
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Mistakes are told with the usage of the command they are made with."""
+    top = parser()
+    options, unknown = top.parse_known_args(arguments)
+    own: argparse.ArgumentParser = getattr(options, "parser", top)
+    if unknown:
+        own.error(f"unrecognized arguments: {' '.join(unknown)}")
+    if options.command is None:
+        own.error("a COMMAND is missing: fusd --help lists them")
+    return options
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    options = parser().parse_args(arguments)
+    options = _parse(arguments)
     try:
         status: int = options.main(options)
         sys.stdout.flush()

@@ -189,8 +189,33 @@ def _signals_end(loop: _Loop) -> Iterator[None]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+class ServingTooEarly(RuntimeError):
+    """A driver's file serves its devices while somebody else only loads it."""
+
+
+_is_loading = False
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """What is imported inside may define devices, and may not serve them."""
+    global _is_loading
+    _is_loading = True
+    try:
+        yield
+    finally:
+        _is_loading = False
+
+
+def check_may_serve() -> None:
+    """Raises ServingTooEarly inside loading()."""
+    if _is_loading:
+        raise ServingTooEarly("put that under \"if __name__ == '__main__':\"")
+
+
 def serve(devices: tuple[Any, ...], ready: Callable[[], object] | None = None) -> None:
     """run(), which explains it; calls ready once the devices are served."""
+    check_may_serve()
     if any(coroutine_callbacks(device) for device in devices or registered_devices()):
         import_module("pyfusd.aio").run(devices, ready)
         return

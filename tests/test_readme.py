@@ -11,8 +11,6 @@ import pytest
 
 import pyfusd
 
-from waiting import wait_until
-
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.md").read_text(encoding="utf-8")
 
@@ -38,15 +36,19 @@ def test_the_readme_s_driver_makes_the_readme_s_session(tmp_path):
         pytest.skip(problem)
     (tmp_path / "echo.py").write_text(block("python"), encoding="utf-8")
     steps = session()
-    assert steps.pop(0)[0] == "python echo.py &"
+    assert steps.pop(0) == ["fusd run echo.py &", "echo: /dev/echo\n"]
     assert steps.pop()[0] == "kill %1"
     root = tmp_path / "dev"
     environment = {**os.environ, "FUSD_DEV_ROOT": str(root), "FUSD_TRANSPORT": "fuse"}
     driver = subprocess.Popen(
-        [sys.executable, "echo.py"], cwd=tmp_path, env=environment
+        [sys.executable, "-m", "pyfusd", "run", "echo.py"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
-        wait_until(lambda: str(root) in mounts(), "the device")
+        assert driver.stdout.readline() == f"echo: {root}/echo\n"
         for command, output in steps:
             result = subprocess.run(
                 ["sh", "-c", command.replace("/dev/echo", f"{root}/echo")],
@@ -58,12 +60,9 @@ def test_the_readme_s_driver_makes_the_readme_s_session(tmp_path):
             assert result.stdout.rstrip("\n") == output.rstrip("\n"), command
     finally:
         driver.terminate()
-        assert driver.wait(20) == 0
+        assert driver.communicate(timeout=20)[0] == ""
+    assert driver.returncode == 0
     assert list(root.iterdir()) == []
-
-
-def mounts():
-    return Path("/proc/self/mounts").read_text(encoding="utf-8")
 
 
 def test_the_readme_s_driver_has_twelve_lines():

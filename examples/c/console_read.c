@@ -7,7 +7,7 @@
  * second client waits until the first has its answer. The pager shows how to
  * do it better.
  *
- * Try it:  console_read        (prints where the device is)
+ * Try it:  ./console_read      (prints where the device is)
  *          head -n 1 /dev/console_read     (in another terminal)
  *          and type a line at the first terminal
  */

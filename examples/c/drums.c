@@ -5,7 +5,7 @@
  * Every read of a drum is one beat, and the drummer never gets tired: there is
  * no end of file.
  *
- * Try it:  drums &             (prints where the devices are)
+ * Try it:  ./drums &           (prints where the devices are)
  *          head -n 3 /dev/drums/bass
  *          head -n 3 /dev/drums/snare
  */

@@ -5,7 +5,7 @@
  * Whoever opens a drum hears one bar of four beats. Two listeners at the same
  * time are each at a beat of their own.
  *
- * Try it:  drums2 &            (prints where the devices are)
+ * Try it:  ./drums2 &          (prints where the devices are)
  *          cat /dev/drums2/bass
  *          cat /dev/drums2/bass /dev/drums2/snare
  */

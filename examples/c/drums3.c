@@ -3,7 +3,7 @@
  * A loop of one's own: the driver listens to its clients and to its standard
  * input, where one adds, changes and removes drums.
  *
- * Try it:  drums3              (prints where the devices are)
+ * Try it:  ./drums3            (prints where the devices are)
  *          bass thud           (type this: the bass sounds different now)
  *          triangle ting       (a new device)
  *          snare               (takes the snare away)

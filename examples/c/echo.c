@@ -2,7 +2,7 @@
 /*
  * Gives back the last thing that was written to it.
  *
- * Try it:  echo &              (prints where the device is)
+ * Try it:  ./echo &            (prints where the device is)
  *          echo hi > /dev/echo
  *          cat /dev/echo
  */

@@ -2,7 +2,7 @@
 /*
  * The smallest driver: every read from the start gives one sentence.
  *
- * Try it:  helloworld &        (prints where the device is)
+ * Try it:  ./helloworld &      (prints where the device is)
  *          cat /dev/helloworld
  */
 #include <string.h>

@@ -6,7 +6,7 @@
  * The sensor, at address 0x48, has 256 registers: 0 and 1 are the temperature
  * in 1/256 degrees, high byte first; the others keep what is written to them.
  *
- * Try it:  i2c_sensor i2c-9 &  (prints where the device is)
+ * Try it:  ./i2c_sensor i2c-9 &  (prints where the device is)
  *          i2cdetect -y 9
  *          i2cget -y 9 0x48 0 w
  */

@@ -5,8 +5,8 @@
  * The direction and size inside a request number decide what is copied for the
  * driver: data points at the argument's bytes, never at the client's memory.
  *
- * Try it:  ioctl &             (prints where the device is)
- *          ioctl_client /dev/ioctl
+ * Try it:  ./ioctl &           (prints where the device is)
+ *          ./ioctl_client /dev/ioctl
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -3,8 +3,8 @@
  * A client of the dial. It knows nothing of FUSD: to it the device is one of
  * the kernel's.
  *
- * Try it:  ioctl &             (prints where the device is)
- *          ioctl_client /dev/ioctl
+ * Try it:  ./ioctl &           (prints where the device is)
+ *          ./ioctl_client /dev/ioctl
  */
 #include <errno.h>
 #include <fcntl.h>

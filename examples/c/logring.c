@@ -6,7 +6,7 @@
  * A request can be looked at without its callback's arguments, through the
  * fusd_get_ functions: one function answers a read at once or much later.
  *
- * Try it:  logring &           (prints where the device is)
+ * Try it:  ./logring &         (prints where the device is)
  *          ls -l / > /dev/logring
  *          cat /dev/logring &
  *          date > /dev/logring

@@ -6,7 +6,7 @@
  * A client that has mapped it sees what others write without asking anybody.
  * Only the kfusd transport can map; elsewhere mmap(2) gives ENODEV.
  *
- * Try it:  mmap_page &         (prints where the device is)
+ * Try it:  ./mmap_page &       (prints where the device is)
  *          echo hello > /dev/mmap_page
  *          python3 -c 'import mmap; f = open("/dev/mmap_page", "r+b")
  *          page = mmap.mmap(f.fileno(), 4096); page[:5] = b"HELLO"'

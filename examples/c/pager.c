@@ -6,7 +6,7 @@
  * others. What a client has seen is kept per open file, and poll_diff tells
  * those who wait with poll, select or epoll.
  *
- * Try it:  pager &             (prints where the device is)
+ * Try it:  ./pager &           (prints where the device is)
  *          cat /dev/pager &    (waits; start as many as you like)
  *          echo lunch > /dev/pager
  */

@@ -2,7 +2,7 @@
 /*
  * A device on top of another device or file: hands everything on, and logs it.
  *
- * Try it:  proxy /dev/rtc0 &   (prints where the device is)
+ * Try it:  ./proxy /dev/rtc0 & (prints where the device is)
  *          hwclock --rtc /dev/proxy       and look at what it asks
  *   also:  proxy TARGET NAME
  */

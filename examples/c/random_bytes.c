@@ -3,7 +3,7 @@
  * Random bytes as fast as dd can read them: the kernel's generator writes them
  * into the memory of the reply itself, so that nothing is copied in between.
  *
- * Try it:  random_bytes &      (prints where the device is)
+ * Try it:  ./random_bytes &    (prints where the device is)
  *          dd if=/dev/random_bytes of=/dev/null bs=128K count=8192
  */
 #include <errno.h>

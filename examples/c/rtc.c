@@ -4,7 +4,7 @@
  * reads that wait for the next second, and a loop with a timer that wakes
  * clients in poll.
  *
- * Try it:  rtc &               (prints where the device is)
+ * Try it:  ./rtc &             (prints where the device is)
  *          hwclock --rtc /dev/rtc-mock --utc --noadjfile -r
  *          hwclock --rtc /dev/rtc-mock --utc --noadjfile \
  *                  --set --date "2001-02-03 04:05"

@@ -5,7 +5,7 @@
  *
  * What is sent is received; RTS is wired to CTS, and DTR to DSR and CD.
  *
- * Try it:  serial_port &       (prints where the device is)
+ * Try it:  ./serial_port &     (prints where the device is)
  *          stty -F /dev/ttyMOCK0 115200 raw -echo
  *          echo hello > /dev/ttyMOCK0
  *          head -n 1 /dev/ttyMOCK0

@@ -7,7 +7,7 @@
  * own. So that it can be tried, the sensor is here too, a server on 127.0.0.1
  * in the same loop.
  *
- * Try it:  thermometer &       (prints where the device is)
+ * Try it:  ./thermometer &     (prints where the device is)
  *          cat /dev/thermometer
  *   also:  thermometer NAME PORT   (a sensor of yours on 127.0.0.1)
  */

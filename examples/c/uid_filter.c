@@ -5,7 +5,7 @@
  *
  * A request says who makes it: pid, uid and gid of the calling thread.
  *
- * Try it:  uid_filter &        (prints where the device is)
+ * Try it:  ./uid_filter &      (prints where the device is)
  *          cat /dev/uid_filter
  *          sudo -u nobody cat /dev/uid_filter
  *   also:  uid_filter NAME UID

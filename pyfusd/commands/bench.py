@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pyfusd._own_program import own_program
 from pyfusd.commands import Failure
 from pyfusd.commands.options import add_json, add_transport, new_parser
 
@@ -93,7 +94,7 @@ def _time(call: Callable[[], int], size: int, count: int) -> float:
 @contextmanager
 def _own_driver(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Runs our driver in a process of its own; its path and transport."""
-    command = [sys.executable, "-m", "pyfusd.commands.bench_driver"]
+    command = own_program("pyfusd.commands.bench_driver")
     with tempfile.TemporaryDirectory(prefix="fusd-bench-") as directory:
         environment = {**os.environ, "FUSD_DEV_ROOT": f"{directory}/dev"}
         if options.transport:

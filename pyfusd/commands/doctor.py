@@ -9,13 +9,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pyfusd
+from pyfusd._own_program import own_program
 from pyfusd.commands.options import TRANSPORTS, add_json, new_parser
 
 _TIMEOUT = 20
@@ -59,16 +58,9 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(main=main)
 
 
-def _environment(directory: str) -> dict[str, str]:
-    """The probe's: its files elsewhere, and this very pyfusd."""
-    top = str(Path(pyfusd.__file__).parent.parent)
-    path = os.pathsep.join(filter(None, [top, os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "FUSD_DEV_ROOT": f"{directory}/dev", "PYTHONPATH": path}
-
-
 def _try(transport: str) -> str | None:
     """Why a device on a transport does not work; None if it does."""
-    command = [sys.executable, "-m", "pyfusd.commands.probe", transport]
+    command = own_program("pyfusd.commands.probe", transport)
     directory = tempfile.mkdtemp(prefix="fusd-doctor-")
     try:
         probe = subprocess.run(
@@ -77,7 +69,7 @@ def _try(transport: str) -> str | None:
             capture_output=True,
             text=True,
             timeout=_TIMEOUT,
-            env=_environment(directory),
+            env={**os.environ, "FUSD_DEV_ROOT": f"{directory}/dev"},
         )
     except subprocess.TimeoutExpired:
         return f"a device did not answer within {_TIMEOUT} seconds"

@@ -13,7 +13,7 @@ import traceback
 from types import ModuleType
 from typing import Any
 
-from pyfusd import Device
+from pyfusd import Device, loop
 from pyfusd._core import registered_devices
 from pyfusd._signatures import needs, takes
 from pyfusd.commands import Failure
@@ -44,12 +44,18 @@ def _describe(error: BaseException) -> str:
 
 
 def _load(place: str) -> ModuleType:
-    is_file = place.endswith(".py") or os.sep in place
+    is_file = (
+        place.endswith(".py")
+        or os.sep in place
+        or place.startswith(".")
+        or os.path.isfile(place)
+    )
     try:
-        if is_file:
-            return _load_file(place)
-        sys.path.insert(0, os.getcwd())
-        return importlib.import_module(place)
+        with loop.loading():
+            if is_file:
+                return _load_file(place)
+            sys.path.insert(0, os.getcwd())
+            return importlib.import_module(place)
     except Failure:
         raise
     except ModuleNotFoundError as error:
@@ -58,6 +64,8 @@ def _load(place: str) -> ModuleType:
                 f"there is no module {place}: for a file, write {place}.py"
             ) from None
         raise Failure(f"{place} does not load: {_describe(error)}") from None
+    except loop.ServingTooEarly as error:
+        raise Failure(f"{place} runs its driver when it is loaded: {error}") from None
     except KeyboardInterrupt:
         raise
     except BaseException as error:

@@ -59,10 +59,12 @@ def add_json(parser: argparse.ArgumentParser, what: str) -> None:
 
 def new_parser(commands: Any, name: str, text: str, **more: Any) -> Any:
     """A command's parser; text is its description and, shortened, its help."""
-    return commands.add_parser(
+    parser = commands.add_parser(
         name,
         help=text.split(".")[0].lower(),
         description=textwrap.fill(text, 79),
         formatter_class=argparse.RawDescriptionHelpFormatter,
         **more,
     )
+    parser.set_defaults(parser=parser)
+    return parser

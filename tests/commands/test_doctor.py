@@ -73,6 +73,23 @@ def test_a_user_without_rights_is_told_the_command(device_root):
     assert result.stdout == "False ['chmod 666 /dev/fuse']\n"
 
 
+def test_a_directory_named_as_the_package_is_no_matter(
+    fusd, device_root, tmp_path, monkeypatch
+):
+    """As in a source tree beside an installed package."""
+    (tmp_path / "pyfusd").mkdir()
+    (tmp_path / "pyfusd" / "__init__.py").write_text("import nonsense\n")
+    right = fusd("doctor").stdout
+    monkeypatch.chdir(tmp_path)
+    script = "import sys; del sys.path[0]; from pyfusd import cli; sys.exit(cli.main())"
+    result = subprocess.run(
+        [sys.executable, "-c", script, "doctor"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert result.stdout == right
+
+
 def test_doctor_leaves_nothing(fusd, device_root):
     before = set(os.listdir("/dev"))
     fusd("doctor")

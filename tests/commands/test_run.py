@@ -91,9 +91,12 @@ def test_a_driver_that_raises_goes_on_and_says_so(start, root):
         (["drivers.py:Holding", "-o", "speed=9600"], "takes no argument speed"),
         (["drivers.py:Echo", "--name", "a//b"], "a//b: "),
         (["json:loads"], "json:loads cannot be made"),
+        (["."], "there is no file ."),
+        (["notes.md"], "notes.md is no Python file"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(fusd, root, arguments, sentence):
+def test_what_is_wrong_is_one_sentence(fusd, root, tmp_path, arguments, sentence):
+    (tmp_path / "notes.md").touch()
     result = fusd("run", *arguments)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("fusd: ")
@@ -119,6 +122,22 @@ def test_a_file_that_does_not_load_says_where(fusd, root, tmp_path, text, senten
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "serve", ["pyfusd.run(X('x'))", "asyncio.run(pyfusd.aio.serve(X('x')))"]
+)
+def test_a_file_that_runs_its_driver_by_itself_is_told_apart(
+    fusd, root, tmp_path, serve
+):
+    (tmp_path / "eager.py").write_text(
+        f"import asyncio, pyfusd\nclass X(pyfusd.Device): pass\n{serve}\n"
+    )
+    result = fusd("run", "eager.py:X")
+    assert result.returncode == 1
+    assert "eager.py runs its driver when it is loaded" in result.stderr
+    assert "__main__" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
 def test_a_taken_name_is_one_sentence(start, fusd, root):
     start("run", "drivers.py:Echo").line()
     result = fusd("run", "drivers.py:Echo")
@@ -129,9 +148,16 @@ def test_a_taken_name_is_one_sentence(start, fusd, root):
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["nonsense"], ["run"], ["run", "x.py", "--mode", "9"], ["ls", "--bad"]],
+    [
+        *([], ["nonsense"], ["--bad"]),
+        *(["run"], ["run", "x.py", "--mode", "9"], ["ls", "--bad"], ["ls", "extra"]),
+    ],
 )
 def test_a_wrong_command_line_is_status_2(fusd, arguments):
+    """And the usage is that of the command which it is wrong for."""
     result = fusd(*arguments)
     assert result.returncode == 2
-    assert "usage: fusd" in result.stderr
+    own = f" {arguments[0]}" if arguments and arguments[0] in ("run", "ls") else ""
+    assert f"usage: fusd{own} [-h]" in result.stderr
+    if arguments and arguments[-1] in ("--bad", "extra"):
+        assert arguments[-1] in result.stderr
