@@ -44,12 +44,13 @@ def names(device):
     return [call[0] for call in device.calls]
 
 
-def test_all_callbacks_of_an_open_file_get_the_same_object(serve):
+def test_all_callbacks_of_an_open_file_get_the_same_object(serve, opened):
     device = serve(Recording())
-    descriptor = os.open(device.path, os.O_RDWR)
-    other = os.open(device.path, os.O_RDWR)
+    descriptor, other = opened(device), opened(device)
     os.read(descriptor, 1)
-    os.write(os.dup(descriptor), b"x")
+    duplicate = os.dup(descriptor)
+    os.write(duplicate, b"x")
+    os.close(duplicate)
     fcntl.ioctl(descriptor, 0x1234)
     os.read(other, 1)
     files = [call[1] for call in device.calls]
