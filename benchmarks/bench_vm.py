@@ -2,8 +2,8 @@
 """Counts the instructions of round trips in a booted kernel, on kfusd and cuse.
 
 The emulated machine has one CPU whose clock counts instructions, of the client,
-the driver and the kernel together, so that two runs agree to a thousandth. The
-unit is a thousand instructions (kinsn).
+the driver and the kernel together, whatever else the host does. The unit is a
+thousand instructions (kinsn). Who preempts whom still moves it by a tenth.
 """
 
 from __future__ import annotations
