@@ -19,6 +19,14 @@ void fusd_position_end(struct fusd_open_file *file, uint64_t offset,
 	const struct fusd_position now = { offset + count, position };
 	struct fusd_position *positions = file->positions;
 
+	if (sequential && count == 0) {
+		/*
+		 * The kernel has forgotten where it would have appended:
+		 * vfs_write() keeps the position if nothing was written.
+		 */
+		positions[0].driver = position;
+		return;
+	}
 	if (!sequential && positions[0].kernel != offset) {
 		/*
 		 * A pread, or the first call after an lseek: the kernel holds

@@ -138,6 +138,27 @@ def test_the_position_moves_by_the_count_unless_it_is_set(serve, holds):
     os.close(descriptor)
 
 
+def test_an_append_of_nothing_leaves_the_position_that_the_driver_set(serve, opened):
+    class Leaving(pyfusd.Device):
+        offsets = []
+
+        def read(self, file, buf, offset):
+            self.offsets.append(offset)
+            file.offset = 7
+            return 1
+
+        def write(self, file, buf, offset):
+            self.offsets.append(offset)
+            return 0
+
+    device = serve(Leaving("leaving"))
+    descriptor = opened(device, os.O_RDWR | os.O_APPEND)
+    os.read(descriptor, 1)
+    assert os.write(descriptor, b"x") == 0
+    os.read(descriptor, 1)
+    assert device.offsets == [0, 7, 7]
+
+
 def test_offset_and_flags_belong_to_callbacks(serve):
     class Checking(pyfusd.Device):
         def open(self, file):
