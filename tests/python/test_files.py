@@ -139,16 +139,16 @@ def test_the_position_moves_by_the_count_unless_it_is_set(serve, holds):
 
 
 def test_an_append_of_nothing_leaves_the_position_that_the_driver_set(serve, opened):
-    class Leaving(pyfusd.Device):
-        offsets = []
+    offsets = []
 
+    class Leaving(pyfusd.Device):
         def read(self, file, buf, offset):
-            self.offsets.append(offset)
+            offsets.append(offset)
             file.offset = 7
             return 1
 
         def write(self, file, buf, offset):
-            self.offsets.append(offset)
+            offsets.append(offset)
             return 0
 
     device = serve(Leaving("leaving"))
@@ -156,7 +156,7 @@ def test_an_append_of_nothing_leaves_the_position_that_the_driver_set(serve, ope
     os.read(descriptor, 1)
     assert os.write(descriptor, b"x") == 0
     os.read(descriptor, 1)
-    assert device.offsets == [0, 7, 7]
+    assert offsets == [0, 7, 7]
 
 
 def test_offset_and_flags_belong_to_callbacks(serve):
