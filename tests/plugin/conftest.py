@@ -2,6 +2,7 @@
 """Fixtures of the tests of the pytest plugin: test suites of a user."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,9 @@ def run(pytester, monkeypatch, transport):
     """run(test functions, ...) runs a user's test file in a process of its own."""
     monkeypatch.setenv("FUSD_TRANSPORT", transport)
     monkeypatch.delenv("FUSD_DEV_ROOT", raising=False)
-    left = {entry for entry in os.listdir("/tmp") if entry.startswith("fusd-")}
+    # Of its own: other suites may have directories in the usual one.
+    temporary = tempfile.mkdtemp(prefix="plugin-")
+    monkeypatch.setenv("TMPDIR", temporary)
 
     def run(text, *options):
         pytester.makepyfile(test_mine=MOCKS + text)
@@ -61,5 +64,5 @@ def run(pytester, monkeypatch, transport):
     mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
     assert "sensor-" not in mounts
     assert not [name for name in os.listdir("/dev") if "sensor-" in name]
-    now = {entry for entry in os.listdir("/tmp") if entry.startswith("fusd-")}
-    assert now <= left
+    assert os.listdir(temporary) == []
+    os.rmdir(temporary)
