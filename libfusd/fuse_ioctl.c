@@ -182,8 +182,7 @@ static bool complete(fuse_req_t fuse, unsigned int number, void *argument,
 	return is_complete;
 }
 
-/* The data begins before the payload, the header is shorter: how far it goes.
- */
+/* How far the data, which begins before the payload, goes into it. */
 static size_t covered_payload(struct fusd_request *request, const char *data,
 			      size_t size)
 {
