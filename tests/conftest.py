@@ -41,15 +41,6 @@ def pytest_configure(config):
     ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
 
 
-def pytest_collection_modifyitems(config, items):
-    """An emulated machine has no time for what tests a driver, not a transport."""
-    if SCALE >= 1:
-        return
-    thorough = [item for item in items if item.get_closest_marker("thorough")]
-    items[:] = [item for item in items if item not in thorough]
-    config.hook.pytest_deselected(items=thorough)
-
-
 def pytest_report_header():
     if SCALE != 1:
         return f"FUSD_TEST_SCALE: great numbers in tests are times {SCALE:g}"

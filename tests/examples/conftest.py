@@ -15,20 +15,6 @@ from waiting import wait_until
 TOP = Path(__file__).parent.parent.parent
 
 
-def pytest_collection_modifyitems(config, items):
-    """With --transport, what is no matter of a transport is left out."""
-    if not config.getoption("--transport"):
-        return
-    here = Path(__file__).parent
-    dropped = [
-        item
-        for item in items
-        if item.path.parent == here and "transport" not in item.fixturenames
-    ]
-    items[:] = [item for item in items if item not in dropped]
-    config.hook.pytest_deselected(items=dropped)
-
-
 @pytest.fixture
 def device_root():
     """A directory for devices that every user may enter."""

@@ -28,7 +28,6 @@ def test_echo_gives_back_what_was_written(device):
     assert output(f"printf longer > {path}; cat {path}; cat {path}") == "longerlonger"
 
 
-@pytest.mark.thorough
 def test_a_name_may_be_given(device):
     assert device("echo", "sub/other").endswith("/sub/other")
 

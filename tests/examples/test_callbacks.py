@@ -22,7 +22,6 @@ def test_uid_filter_refuses_another_user(device):
     assert failure(f"cat {path}") == f"cat: {path}: Permission denied\n"
 
 
-@pytest.mark.thorough
 def test_uid_filter_lets_in_the_user_it_was_given(device):
     if os.getuid() != 0:
         pytest.skip("only root can become another user")
@@ -30,7 +29,6 @@ def test_uid_filter_lets_in_the_user_it_was_given(device):
     assert output(f"cat {path}", user=65534) == "Hello, user 65534!\n"
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["drums", "drums2"])
 def test_drums_are_devices_of_their_own(start, name):
     drums = start(name)
@@ -76,7 +74,6 @@ def test_drums3_obeys_its_input_and_its_clients(start):
     assert drums.process.wait(DEADLINE) == 0
 
 
-@pytest.mark.thorough
 def test_drums3_ends_with_its_last_drum(start):
     drums = start("drums3")
     drums.device(), drums.device()
@@ -120,7 +117,6 @@ def test_ioctl_answers_both_clients(program_in, device, client_language):
     assert (result.stdout, result.stderr) == (DIALOGUE, "")
 
 
-@pytest.mark.thorough
 def test_ioctl_client_says_what_is_missing(program):
     result = subprocess.run(
         [*program("ioctl_client"), "/nowhere"], capture_output=True, text=True

@@ -69,7 +69,6 @@ def test_hwclock_waits_for_the_update_interrupt(hwclock):
     assert "Timed out" not in clock.stdout + clock.stderr
 
 
-@pytest.mark.thorough
 def test_hwclock_sets_the_clock(hwclock):
     for text in ("2001-02-03 04:05:06", "2038-01-19 03:14:08"):
         set_to = datetime.fromisoformat(text + "+00:00")
@@ -78,7 +77,6 @@ def test_hwclock_sets_the_clock(hwclock):
         assert abs(shown(hwclock("-r")) - set_to) < timedelta(minutes=5)
 
 
-@pytest.mark.thorough
 def test_a_read_waits_for_the_next_second(device):
     descriptor = os.open(device("rtc", f"rtc-test{os.getpid()}"), os.O_RDONLY)
     fcntl.ioctl(descriptor, 0x7003)  # RTC_UIE_ON
@@ -102,7 +100,6 @@ def test_smbus2_reads_the_temperature(bus):
     assert (high << 8 | low) / 256 == 21.5
 
 
-@pytest.mark.thorough
 def test_smbus2_reads_what_it_wrote(bus):
     bus.write_byte_data(SENSOR, 5, 0x77)
     assert bus.read_byte_data(SENSOR, 5) == 0x77
@@ -116,7 +113,6 @@ def test_smbus2_reads_what_it_wrote(bus):
     bus.write_quick(SENSOR)
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("length", [1, 2, 31, 32])
 def test_smbus2_moves_blocks(bus, length):
     data = [(7 * n + length) % 256 for n in range(length)]
@@ -138,7 +134,6 @@ def test_smbus2_combines_messages(bus):
     assert bytes(first) + bytes(second) == data
 
 
-@pytest.mark.thorough
 def test_smbus2_sees_that_nothing_answers(bus):
     def fails(call, *arguments):
         with pytest.raises(OSError) as caught:
@@ -201,7 +196,6 @@ def test_pyserial_exchanges_data(port):
     assert port.read_until(b"o") == b"two"[:3]
 
 
-@pytest.mark.thorough
 def test_pyserial_times_out(port):
     port.timeout = 0.01
     assert port.read(1) == b""
@@ -209,7 +203,6 @@ def test_pyserial_times_out(port):
     assert port.read(1) == b""
 
 
-@pytest.mark.thorough
 def test_pyserial_is_woken_by_what_comes(port):
     received = []
     reader = threading.Thread(target=lambda: received.append(port.read(5)))
@@ -220,7 +213,6 @@ def test_pyserial_is_woken_by_what_comes(port):
     assert received == [b"hello"]
 
 
-@pytest.mark.thorough
 def test_pyserial_configures(port_path):
     options = {"bytesize": 7, "parity": "E", "stopbits": 2, "rtscts": True}
     with serial.Serial(port_path, 9600, **options) as port:
@@ -258,7 +250,6 @@ def test_pyserial_counts_and_flushes(port, holds):
     port.exclusive = True
 
 
-@pytest.mark.thorough
 def test_a_plain_read_waits_until_bytes_come(port_path):
     cat = subprocess.Popen(["head", "-c", "5", port_path], stdout=subprocess.PIPE)
     output(f"printf hello > {port_path}")

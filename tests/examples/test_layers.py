@@ -20,7 +20,6 @@ def test_random_bytes_feeds_dd(device):
     assert output(f"head -c 16 {path} | od -x") != output(f"head -c 16 {path} | od -x")
 
 
-@pytest.mark.thorough
 def test_random_bytes_fills_odd_lengths(device):
     path = device("random_bytes")
     assert output(f"head -c 3 {path} | wc -c; head -c 100001 {path} | wc -c") == (
@@ -28,13 +27,11 @@ def test_random_bytes_fills_odd_lengths(device):
     )
 
 
-@pytest.mark.thorough
 def test_random_bytes_takes_nothing(device):
     path = device("random_bytes")
     assert "Invalid argument" in failure(f"echo seed | dd of={path}")
 
 
-@pytest.mark.thorough
 def test_proxy_hands_on_and_logs(start, tmp_path):
     (tmp_path / "target").write_bytes(b"hello")
     proxy = start("proxy", str(tmp_path / "target"))
@@ -53,7 +50,6 @@ def test_proxy_hands_on_and_logs(start, tmp_path):
     ]
 
 
-@pytest.mark.thorough
 def test_proxy_writes_and_seeks(start, tmp_path, holds):
     (tmp_path / "target").write_bytes(b"hello")
     path = start("proxy", str(tmp_path / "target"), "sub/proxy").device()
@@ -80,7 +76,6 @@ def test_proxy_hands_on_ioctls(device, program):
     assert b"reset to 7: at 7 of 40" in talk.stdout
 
 
-@pytest.mark.thorough
 def test_proxy_hands_on_errors(start, tmp_path):
     proxy = start("proxy", str(tmp_path / "target"))
     path = proxy.device()
@@ -90,7 +85,6 @@ def test_proxy_hands_on_errors(start, tmp_path):
     assert "Is a directory" in failure(f"cat {path}")
 
 
-@pytest.mark.thorough
 def test_thermometer_asks_its_own_sensor(device):
     path = device("thermometer")
     assert output(f"cat {path}; cat {path}; cat {path}") == "20.0\n20.1\n20.2\n"
@@ -117,7 +111,6 @@ def test_thermometer_serves_others_while_a_client_waits(device, sensor):
     assert first.rest() == "40.0\n"
 
 
-@pytest.mark.thorough
 def test_thermometer_says_that_there_is_no_sensor(device, sensor):
     port = sensor.getsockname()[1]
     sensor.close()
@@ -125,7 +118,6 @@ def test_thermometer_says_that_there_is_no_sensor(device, sensor):
     assert "Connection refused" in failure(f"cat {path}")
 
 
-@pytest.mark.thorough
 def test_thermometer_goes_on_when_a_waiting_client_is_killed(device, sensor):
     path = device("thermometer", "thermometer", str(sensor.getsockname()[1]))
     gone = Reader(path)

@@ -49,7 +49,6 @@ def test_mmap_page_cannot_be_mapped_elsewhere(device, holds):
     assert ctypes.get_errno() == errno.ENODEV
 
 
-@pytest.mark.thorough
 def test_mmap_page_refuses_what_is_outside_of_it(device, holds):
     if not holds("mmap"):
         pytest.skip("this transport cannot map")

@@ -48,7 +48,6 @@ def test_pager_pages_all_who_wait(device):
         assert reader.kill() == ""
 
 
-@pytest.mark.thorough
 def test_pager_keeps_old_pages_from_who_comes_later(device):
     path = device("pager")
     output(f"echo early > {path}")
@@ -59,7 +58,6 @@ def test_pager_keeps_old_pages_from_who_comes_later(device):
         assert_would_block(late)
 
 
-@pytest.mark.thorough
 def test_pager_goes_on_when_a_waiting_client_is_killed(device):
     path = device("pager")
     gone, staying = Reader(path), Reader(path)
@@ -92,7 +90,6 @@ def test_logring_gives_every_reader_the_whole_log(device):
         reader.kill()
 
 
-@pytest.mark.thorough
 def test_logring_keeps_the_newest(device, tmp_path):
     path = device("logring")
     log = "".join(f"line {number}\n" for number in range(10000))
@@ -108,7 +105,6 @@ def test_logring_keeps_the_newest(device, tmp_path):
     assert kept.decode() == log[-RING_SIZE:]
 
 
-@pytest.mark.thorough
 def test_logring_skips_what_a_slow_reader_missed(device, tmp_path):
     path = device("logring")
     (tmp_path / "log").write_bytes(b"x" * RING_SIZE)
@@ -119,7 +115,6 @@ def test_logring_skips_what_a_slow_reader_missed(device, tmp_path):
         assert os.read(slow, 3) == b"xxx"
 
 
-@pytest.mark.thorough
 def test_logring_takes_more_than_it_can_keep(device, tmp_path):
     path = device("logring")
     (tmp_path / "log").write_bytes(b"a" * 1000 + b"b" * RING_SIZE)
