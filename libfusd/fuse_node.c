@@ -99,13 +99,14 @@ static void unmount(const char *path)
 			;
 }
 
-static bool is_owner_alive(const char *id)
+/* Tells the process that made the mount of this id, alive or not, in *owner. */
+static bool is_owner_alive(const char *id, int *owner)
 {
-	unsigned long long start;
-	int pid;
+	unsigned long long start = 0;
 
-	return sscanf(id, "fusd:%d:%llu", &pid, &start) == 2 && start != 0 &&
-	       fusd_thread_start(pid) == start;
+	*owner = 0;
+	sscanf(id, "fusd:%d:%llu", owner, &start);
+	return start != 0 && fusd_thread_start(*owner) == start;
 }
 
 /* Waits until the mount of a dead driver is gone. */
@@ -148,6 +149,7 @@ static int clear_mount(const char *path)
 {
 	char id[FUSD_MOUNT_ID_SIZE], after[FUSD_MOUNT_ID_SIZE];
 	int found = find_mount(path, id);
+	int owner;
 
 	if (found == 0)
 		return 0;
@@ -158,13 +160,13 @@ static int clear_mount(const char *path)
 	 * A driver that forked after it registered lives on under another
 	 * process id: then the connection answers, or is in use.
 	 */
-	if (is_owner_alive(id) || !is_disconnected(path)) {
+	if (is_owner_alive(id, &owner) || !is_disconnected(path)) {
 		/* Or a dead driver's watcher has just cleared it away. */
 		if (find_mount(path, after) != 1 || strcmp(after, id))
 			return -EAGAIN;
 		return fusd_fail(EEXIST,
-				 "%s is served by another driver, process %.*s",
-				 path, (int)strcspn(id + 5, ":"), id + 5);
+				 "%s is served by another driver, process %d",
+				 path, owner);
 	}
 	wait_for_watcher(path, id);
 	if (find_mount(path, after) == 1 && !strcmp(after, id))
