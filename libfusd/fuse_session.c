@@ -23,9 +23,6 @@
  */
 #define MAX_KERNEL_TRANSFER FUSD_FRAME_DATA
 
-/* FUSE takes no errno from here on: the kernel's own restart codes. */
-#define FUSE_ERRNO_END 512
-
 /* The message this thread is handing to libfuse; NULL outside of that. */
 struct receiving {
 	struct fusd_device *device;
@@ -405,8 +402,6 @@ static int send_reply(struct fusd_request *request, const void *data,
 	ssize_t retval = request->msg.parm.fops_msg.retval;
 	fuse_req_t fuse = request->fuse;
 
-	if (retval <= -FUSE_ERRNO_END)
-		retval = -EIO;
 	switch (request->msg.subcmd) {
 	case FUSD_OPEN:
 		return reply_open(request, fuse, retval);

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "internal.h"
 
@@ -23,9 +24,6 @@
 _Static_assert(sizeof(struct fusd_request) + FUSD_FRAME_HEADER <=
 		       FUSD_PAGE_SIZE,
 	       "a transport's header must not overlap the request");
-
-/* Linux has no errno above this. */
-#define MAX_ERRNO 4095
 
 /* Blocks kept for the next request; more than these go back to malloc. */
 #define POOL_SIZE 16
@@ -126,16 +124,24 @@ void fusd_request_received(struct fusd_request *request)
 	device->requests = request;
 }
 
+/* libfuse would give the client ERANGE for anything else, since 3.17. */
+static bool is_negative_errno(ssize_t retval)
+{
+#ifdef __GLIBC__
+	return retval < 0 && retval > INT_MIN && strerrordesc_np((int)-retval);
+#else
+	return (retval < 0 && retval >= -EHWPOISON) || retval == -EDQUOT;
+#endif
+}
+
 /* A driver's answer, held to what its operation can mean. */
 static ssize_t bounded(const struct fusd_request *request, ssize_t retval)
 {
 	const fops_msg_t *fops = &request->msg.parm.fops_msg;
 
-	/* -FUSD_NOREPLY among them: an answer cannot ask for another one. */
-	if (retval < -MAX_ERRNO)
-		return -EIO;
+	/* No errno is -FUSD_NOREPLY: an answer cannot ask for another one. */
 	if (retval < 0)
-		return retval;
+		return is_negative_errno(retval) ? retval : -EIO;
 	switch (request->msg.subcmd) {
 	case FUSD_READ:
 	case FUSD_WRITE:

@@ -15,10 +15,6 @@ import capabilities
 MAX_TRANSFER = 128 << 10
 PAGE_SIZE = 4096
 MAX_ERRNO = 4095
-#: From here on errnos are the kernel's own and never reach a client.
-FIRST_KERNEL_ERRNO = 512
-#: EHWPOISON.
-LAST_NAMED_ERRNO = 133
 INT_MAX = (1 << 31) - 1
 
 NONE, WRITE, READ = 0, 1, 2
@@ -115,9 +111,7 @@ class Model:
 
     def errno(self, number):
         """What reaches the client of an errno that a driver answers."""
-        named_only = self.differs("errno-unnamed")
-        last = LAST_NAMED_ERRNO if named_only else FIRST_KERNEL_ERRNO - 1
-        return number if number <= last else errno.EIO
+        return errno.EIO if os.strerror(number).startswith("Unknown") else number
 
     def answer(self, result, limit=None):
         """(result, errno) for what a callback returned or raised."""

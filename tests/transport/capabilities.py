@@ -30,9 +30,9 @@ CAPABILITIES = [
         libfuse("the kernel answers them itself, with 0"),
     ),
     (
-        "errno-unnamed",
-        "an errno up to 511 reaches the client, also one without a name",
-        {"kfusd": "EIO in place of one without a name"},
+        "errno",
+        "an errno reaches the client, and EIO in place of a number that errno(3) lacks",
+        {},
     ),
     (
         "position",
