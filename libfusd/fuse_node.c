@@ -26,6 +26,8 @@ extern char **environ;
  */
 #define NODE_MODE 0200
 
+#define ROOT_HINT "; FUSD_DEV_ROOT may name another directory for devices"
+
 /* How long a dead driver's watcher gets to clean up before we do it. */
 #define WATCHER_TIME_MS 2000
 
@@ -154,7 +156,9 @@ static int clear_mount(const char *path)
 	if (found == 0)
 		return 0;
 	if (found == 2)
-		return fusd_fail(EEXIST, "%s is a mount point of another kind",
+		return fusd_fail(EEXIST,
+				 "%s is a mount point of another kind: choose "
+				 "another name",
 				 path);
 	/*
 	 * A driver that forked after it registered lives on under another
@@ -185,7 +189,9 @@ static int make_directories(const char *root, const char *path)
 			return 0;
 		snprintf(part, sizeof(part), "%.*s", (int)length, path);
 		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return fusd_fail(errno, "cannot make directory %s: %s",
+			return fusd_fail(errno,
+					 "cannot make directory %s: "
+					 "%s" ROOT_HINT,
 					 part, strerror(errno));
 		length++;
 	}
@@ -221,6 +227,13 @@ static int open_leftover(const char *path)
 	return -EEXIST;
 }
 
+static bool is_regular(const char *path)
+{
+	struct stat status;
+
+	return lstat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
 static int open_node(const char *path)
 {
 	int fd =
@@ -236,7 +249,7 @@ static int open_node(const char *path)
 	if (errno == ENOENT)
 		return -EAGAIN;
 	if (errno != EEXIST)
-		return fusd_fail(errno, "cannot make %s: %s", path,
+		return fusd_fail(errno, "cannot make %s: %s" ROOT_HINT, path,
 				 strerror(errno));
 	error = clear_mount(path);
 	if (error)
@@ -244,9 +257,9 @@ static int open_node(const char *path)
 	fd = open_leftover(path);
 	if (fd == -EEXIST)
 		fusd_fail(EEXIST,
-			  "%s is there already and is no device of "
-			  "ours: choose another name or remove it",
-			  path);
+			  "%s is there already and is no device of ours: choose "
+			  "another name%s",
+			  path, is_regular(path) ? " or remove it" : "");
 	return fd;
 }
 
@@ -298,7 +311,7 @@ static int make_private(const char *directory)
 	struct stat status;
 
 	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
-		return fusd_fail(errno, "cannot make directory %s: %s",
+		return fusd_fail(errno, "cannot make directory %s: %s" ROOT_HINT,
 				 directory, strerror(errno));
 	if (lstat(directory, &status) < 0 || !S_ISDIR(status.st_mode) ||
 	    status.st_uid != geteuid())
