@@ -102,8 +102,8 @@ class File:
 class Request:
     """A client's call that File.hold() keeps blocked, until it is answered.
 
-    One that is dropped without an answer gives EIO to its client, and a
-    ResourceWarning.
+    One that is dropped without an answer gives EIO to its client, and is logged
+    to the logger "pyfusd".
 
     Any thread may use it, also before the callback has returned. If several
     answer at once, one of them does, and RuntimeError is raised in the others.

@@ -50,7 +50,12 @@ import os
 import warnings
 import weakref
 
-from pyfusd.errors import errno_of, log_callback_failure, log_message
+from pyfusd.errors import (
+    errno_of,
+    log_callback_failure,
+    log_dropped_request,
+    log_message,
+)
 from pyfusd.mapping import MappingError, is_shared_mapping
 from pyfusd.timeouts import fail_after, withdraw
 

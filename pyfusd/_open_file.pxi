@@ -246,12 +246,7 @@ cdef class Request:
             self.send(-EIO)
         except OSError:
             return  # Its client did not wait any longer.
-        warnings.warn(
-            f"a held {self.operation} of {self.file!r} was dropped without a "
-            "reply; its client got EIO",
-            ResourceWarning,
-            source=self,
-        )
+        log_dropped_request(self.file.device, self.operation, self.pid)
 
     def __repr__(self):
         state = "answered" if self.done else "held"

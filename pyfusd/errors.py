@@ -61,6 +61,19 @@ def log_callback_failure(
     )
 
 
+def log_dropped_request(device: Any, operation: str, pid: int) -> None:
+    """Logs that the last reference to a held request went without an answer."""
+    logger.error(
+        "%s: a held %s of process %d was dropped without an answer, its client "
+        "gets: %s. Keep what file.hold() returns, and call its reply() or fail()",
+        device.path or device.name,
+        operation,
+        pid,
+        os.strerror(errno.EIO),
+        extra={"fusd_device": device},
+    )
+
+
 def log_message(priority: int, message: str) -> None:
     """Logs a message of libfusd; its errors are raised too, so they whisper."""
     if priority == _LOG_WARNING:

@@ -152,16 +152,18 @@ def test_a_second_reply_is_an_error(serve, opened, in_thread):
         request.fail(errno.EIO)
 
 
-def test_a_dropped_request_gives_eio_and_a_warning(serve, opened, in_thread):
+def test_a_dropped_request_gives_eio_and_is_logged(serve, opened, in_thread, caplog):
     device = serve(Holding("read"))
     reading = in_thread(os.read, opened(device), 10)
     device.held()
-    with pytest.warns(ResourceWarning, match="dropped without a reply"):
-        device.requests.clear()
-        gc.collect()
+    device.requests.clear()
+    gc.collect()
     with pytest.raises(OSError) as caught:
         reading.get()
     assert caught.value.errno == errno.EIO
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert record.getMessage().startswith(f"{device.path}: a held read of process")
 
 
 def test_unregister_ends_held_requests_with_epipe(serve, opened, in_thread):
