@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pyfusd import loop, tracing
 from pyfusd._core import DeviceCore
+from pyfusd.callbacks import check_signatures
 from pyfusd.ioctl import handlers_of
 
 Self = TypeVar("Self", bound="Device")
@@ -96,6 +97,7 @@ class Device(DeviceCore):
         ENOMEM, EMFILE, ENFILE; its text says what to do. RuntimeError if the
         device is registered; TypeError if a callback cannot be what it is.
         """
+        check_signatures(self)
         loop.check(self)
         self._register(
             self.name,

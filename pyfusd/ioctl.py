@@ -89,9 +89,9 @@ def _size_of(type: ArgumentType) -> int:
 def _encode(
     direction: int, group: str | int, number: int, type: ArgumentType | None
 ) -> IoctlNumber:
-    code = ord(group) if isinstance(group, str) else group
-    if not 0 <= code <= 0xFF:
-        raise ValueError(f"an ioctl group is one byte, not {group!r}")
+    code = ord(group) if isinstance(group, str) and len(group) == 1 else group
+    if not isinstance(code, int) or not 0 <= code <= 0xFF:
+        raise ValueError(f"an ioctl group is a character or 0 to 255, not {group!r}")
     if not 0 <= number <= 0xFF:
         raise ValueError(f"an ioctl number is 0 to 255, not {number}")
     size = 0 if type is None else _size_of(type)

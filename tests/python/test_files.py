@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -184,6 +185,35 @@ def test_a_bad_name_is_einval_with_a_sentence(name):
         pyfusd.Device(name).register()
     assert caught.value.errno == errno.EINVAL
     assert " " in caught.value.strerror
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "sentence"),
+    [
+        (Path.touch, "taken", "choose another name or remove it$"),
+        (os.mkfifo, "taken", "choose another name$"),
+        (Path.touch, "taken/below", "FUSD_DEV_ROOT may name another directory"),
+    ],
+)
+def test_a_node_that_cannot_be_made_says_what_to_do(
+    tmp_path, monkeypatch, make, name, sentence
+):
+    if problem := pyfusd.transport_problem("fuse"):
+        pytest.skip(problem)
+    monkeypatch.setenv("FUSD_DEV_ROOT", str(tmp_path))
+    make(tmp_path / "taken")
+    with pytest.raises(OSError, match=sentence):
+        pyfusd.Device(name, transport="fuse").register()
+
+
+@pytest.mark.parametrize("name", ["read", "decorated"])
+def test_a_callback_that_cannot_take_its_arguments_is_a_type_error(name):
+    def callback(self, file):
+        return 0
+
+    kind = type("Narrow", (pyfusd.Device,), {name: pyfusd.ioctl(1)(callback)})
+    with pytest.raises(TypeError, match=rf"Narrow\.{name}\(file\) is called with"):
+        kind("narrow").register()
 
 
 def test_a_device_s_life(device_root):
