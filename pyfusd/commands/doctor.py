@@ -15,7 +15,7 @@ from typing import Any
 
 import pyfusd
 from pyfusd._own_program import own_program
-from pyfusd.commands.options import TRANSPORTS, add_json, new_parser
+from pyfusd.commands.options import TRANSPORTS, add_json, new_parser, transport
 
 _TIMEOUT = 20
 
@@ -50,7 +50,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "transports",
         nargs="*",
-        choices=(*TRANSPORTS, []),
+        type=transport,
         metavar="TRANSPORT",
         help=f"one of {', '.join(TRANSPORTS)} (default: all)",
     )

@@ -13,15 +13,19 @@ import traceback
 from types import ModuleType
 from typing import Any
 
+import pyfusd
 from pyfusd import Device, loop
 from pyfusd._core import registered_devices
 from pyfusd._signatures import needs, takes
 from pyfusd.commands import Failure
 
+_OURS = os.path.dirname(pyfusd.__file__) + os.sep
+
 
 def _load_file(path: str) -> ModuleType:
     if not os.path.isfile(path):
-        raise Failure(f"there is no file {path}: check the path")
+        what = "is no file" if os.path.exists(path) else "does not exist"
+        raise Failure(f"{path} {what}: check the path")
     # As "python FILE.py" does, so that it finds its neighbours.
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
     name = os.path.splitext(os.path.basename(path))[0]
@@ -35,11 +39,13 @@ def _load_file(path: str) -> ModuleType:
 
 
 def _describe(error: BaseException) -> str:
-    """One sentence that says where: the user's file, not ours."""
+    """One sentence that says where: the user's line, not one of pyfusd's."""
     if isinstance(error, SyntaxError):
         return f"{error.filename}, line {error.lineno}: {error.msg}"
     text = traceback.format_exception_only(type(error), error)[-1].strip()
-    frame = traceback.extract_tb(error.__traceback__)[-1]
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not frame.filename.startswith(_OURS)]
+    frame = (theirs or frames)[-1]
     return f"{frame.filename}, line {frame.lineno}: {text}"
 
 
@@ -127,7 +133,9 @@ def _make(maker: Any, options: argparse.Namespace, target: str) -> Any:
     try:
         return maker(**arguments)
     except Exception as error:
-        raise Failure(f"{target} cannot be made: {_describe(error)}") from None
+        is_nameless = isinstance(error, TypeError) and "'name'" in str(error)
+        hint = "; add --name NAME" if is_nameless else ""
+        raise Failure(f"{target} cannot be made: {_describe(error)}{hint}") from None
 
 
 def devices(options: argparse.Namespace) -> list[Device]:
@@ -168,9 +176,10 @@ def register(found: list[Device]) -> None:
             continue
         try:
             device.register()
-        except (OSError, ValueError) as error:
+        except (OSError, TypeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
-            raise Failure(f"{device.name}: {reason}") from None
+            whose = f"{device.name}: " if device.name else ""
+            raise Failure(f"{whose}{reason}") from None
 
 
 def unregister() -> None:

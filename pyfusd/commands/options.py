@@ -29,7 +29,11 @@ def octal_mode(text: str) -> int:
 
 def add_driver_options(parser: argparse.ArgumentParser) -> None:
     """What run and trace need to make a device."""
-    parser.add_argument("--name", help="the device's name (default: as the class says)")
+    parser.add_argument(
+        "--name",
+        help="the device's name (default: the class's own, or what the class is "
+        "called, in lower case)",
+    )
     parser.add_argument(
         "--mode", type=octal_mode, help="permission bits in octal, such as 666"
     )
@@ -43,6 +47,15 @@ def add_driver_options(parser: argparse.ArgumentParser) -> None:
         help="an argument of the class by keyword; VALUE is a Python literal, or else "
         "a string (may be repeated)",
     )
+
+
+def transport(text: str) -> str:
+    """One that there is; for arguments that are a list, where choices= is none."""
+    if text not in TRANSPORTS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no transport: choose from {', '.join(TRANSPORTS)}"
+        )
+    return text
 
 
 def add_transport(parser: argparse.ArgumentParser) -> None:

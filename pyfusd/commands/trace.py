@@ -27,8 +27,9 @@ _EPILOG = """\
 Each line shows the time, the client's program and thread, the request, its
 result, and how long the driver took from receiving it to answering it.
 
-A running driver can be traced if it is in Python and in pyfusd.run() or fusd
-run in its main thread, by its own user or by root, one tracer at a time.
+A running driver can be traced if it is in Python and in pyfusd.run(),
+pyfusd.aio.serve() or fusd run in its main thread, by its own user or by root,
+one tracer at a time.
 Requests that it held when the trace began are not shown.
 
 examples:
@@ -49,7 +50,7 @@ def add_parser(commands: Any) -> None:
         "target",
         metavar="TARGET",
         help="name or path of a live device, the pid of its driver, or a driver to "
-        f"run: {TARGET_HELP}",
+        f"run: {TARGET_HELP}. A module needs its :CLASS here",
     )
     add_json(parser, "one JSON object a line")
     add_driver_options(parser)
@@ -105,9 +106,10 @@ def _attach(pid: int) -> Iterator[socket.socket]:
         errno.ESRCH: "there is no such process here",
         errno.EPERM: "it is another user's driver: run fusd trace as that user or root",
         errno.EADDRINUSE: "it is being traced already: end that trace first",
-        errno.ETIMEDOUT: "it does not answer: only Python drivers in pyfusd.run() or "
-        "pyfusd.aio.serve() do, in their main thread; run it with "
-        '"fusd trace FILE.py:CLASS" instead',
+        errno.ETIMEDOUT: "it does not answer. A driver in C cannot be traced; one in "
+        "Python can while it is in pyfusd.run() or pyfusd.aio.serve() in its main "
+        'thread and no callback is busy, or from its start: "fusd trace '
+        'FILE.py:CLASS"',
     }
     with ExitStack() as stack:
         try:
@@ -139,8 +141,8 @@ def main(options: argparse.Namespace) -> int:
     for option in ("name", "mode", "transport", "settings"):
         if getattr(options, option):
             raise Failure(
-                f"{options.target} runs already: --name, --mode, --transport and -o "
-                "are for FILE.py:CLASS"
+                f"{options.target} is taken for a device that runs already: --name, "
+                "--mode, --transport and -o are for FILE.py or MODULE:CLASS"
             )
     try:
         pid, path = _find(options.target)

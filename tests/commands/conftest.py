@@ -39,6 +39,14 @@ class Echo(pyfusd.Device):
     def refuse(self, file, argument):
         return -errno.EBUSY
 
+class Narrow(pyfusd.Device):
+    def read(self, file):
+        return 0
+
+class Nameless(pyfusd.Device):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+
 class Holding(pyfusd.Device):
     """A read waits for the next write."""
 

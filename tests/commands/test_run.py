@@ -80,10 +80,10 @@ def test_a_driver_that_raises_goes_on_and_says_so(start, root):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["missing.py:Echo"], "there is no file missing.py"),
+        (["missing.py:Echo"], "missing.py does not exist"),
         (["missing_module:Echo"], "there is no module missing_module"),
         (["drivers.py:Nobody"], "drivers.py has no Nobody"),
-        (["drivers.py"], "write drivers.py:Echo or drivers.py:Holding"),
+        (["drivers.py"], "write drivers.py:Echo or drivers.py:Narrow or"),
         (["drivers.py:nothing"], "which is no device"),
         (["drivers.py:broken"], "RuntimeError: no hardware"),
         (["drivers.py:several", "--name", "x"], "--name is for one device"),
@@ -91,7 +91,10 @@ def test_a_driver_that_raises_goes_on_and_says_so(start, root):
         (["drivers.py:Holding", "-o", "speed=9600"], "takes no argument speed"),
         (["drivers.py:Echo", "--name", "a//b"], "a//b: "),
         (["json:loads"], "json:loads cannot be made"),
-        (["."], "there is no file ."),
+        (["."], ". is no file"),
+        (["drivers.py:Echo", "--name", ""], 'fusd: "" is no device name'),
+        (["drivers.py:Narrow"], "Narrow.read(file) is called with (file, buf, offset)"),
+        (["drivers.py:Nameless"], "'name'; add --name NAME"),
         (["notes.md"], "notes.md is no Python file"),
     ],
 )
@@ -110,6 +113,7 @@ def test_what_is_wrong_is_one_sentence(fusd, root, tmp_path, arguments, sentence
         ("import nonsense\n", "No module named 'nonsense'"),
         ("def f(:\n", "bad.py, line 1"),
         ("\n1 / 0\n", "bad.py, line 2: ZeroDivisionError"),
+        ("import pyfusd\npyfusd.IO('CC', 1)\n", "bad.py, line 2: ValueError: an ioctl"),
         ("import sys\nsys.exit(3)\n", "SystemExit: 3"),
     ],
 )

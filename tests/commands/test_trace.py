@@ -175,8 +175,8 @@ def test_a_second_trace_of_a_driver_is_refused(start, fusd, root):
     [
         (["nobody"], "there is no device nobody"),
         (["1234567"], "there is no such process"),
-        (["x", "--name", "y"], "x runs already"),
-        (["missing.py:X"], "there is no file missing.py"),
+        (["x", "--name", "y"], "x is taken for a device that runs already"),
+        (["missing.py:X"], "missing.py does not exist"),
     ],
 )
 def test_what_is_wrong_is_one_sentence(fusd, arguments, sentence):
@@ -191,7 +191,7 @@ def test_a_process_that_is_no_driver_is_told_apart_and_unharmed(fusd, monkeypatc
     try:
         result = fusd("trace", sleeper.pid)
         assert result.returncode == 1
-        assert "only Python drivers" in result.stderr
+        assert "A driver in C cannot be traced" in result.stderr
         assert sleeper.poll() is None
     finally:
         sleeper.kill()
