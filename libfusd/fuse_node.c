@@ -256,10 +256,11 @@ static int open_node(const char *path)
 		return error;
 	fd = open_leftover(path);
 	if (fd == -EEXIST)
-		fusd_fail(EEXIST,
-			  "%s is there already and is no device of ours: choose "
-			  "another name%s",
-			  path, is_regular(path) ? " or remove it" : "");
+		fusd_fail(
+			EEXIST,
+			"%s is there already and is no device of ours: choose "
+			"another name%s",
+			path, is_regular(path) ? " or remove it" : "");
 	return fd;
 }
 
@@ -311,7 +312,8 @@ static int make_private(const char *directory)
 	struct stat status;
 
 	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
-		return fusd_fail(errno, "cannot make directory %s: %s" ROOT_HINT,
+		return fusd_fail(errno,
+				 "cannot make directory %s: %s" ROOT_HINT,
 				 directory, strerror(errno));
 	if (lstat(directory, &status) < 0 || !S_ISDIR(status.st_mode) ||
 	    status.st_uid != geteuid())
