@@ -19,10 +19,10 @@ check: ## set up, then run all tests, also in a booted kernel
 	@$(MAKE) --no-print-directory -C libfusd SANITIZE=1
 	@tools/check
 
-check-vm: ## all tests in a booted kernel (KERNEL=6.1, 6.12 or debug)
+check-vm: ## all tests in a booted kernel (KERNEL=6.1, 6.12, debug ...)
 	@tools/setup check
 	@$(MAKE) --no-print-directory -C libfusd SANITIZE=1
-	@tests/vm/check $(or $(KERNEL),6.1) --thorough
+	@tests/vm/check $(if $(KERNEL),--kernel $(KERNEL)) --thorough
 
 check-pythons: ## build and test pyfusd on each CPython of this machine
 	@tools/setup check

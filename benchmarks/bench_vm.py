@@ -22,6 +22,9 @@ from roundtrip import PROGRAMS, PYTHON_DRIVER, TOP, measure, start_driver
 
 import pyfusd
 
+sys.path.insert(0, str(TOP / "tests" / "vm"))
+import kernels
+
 SIZES = ((1, 2000), (4096, 2000), (128 << 10, 500))
 # Driver and transport; the last two are what the others are measured against.
 ROWS = (
@@ -80,15 +83,19 @@ def count_all(scale: float) -> list[dict]:
 def in_guest(options: argparse.Namespace) -> list[dict]:
     """Boots the kernel, has this file count there, and returns its results."""
     name = "bench"
+    try:
+        kernel = options.kernel or kernels.default_series()
+    except kernels.Error as error:
+        sys.exit(f"bench-vm: {error}")
     command = [
-        *[str(TOP / "tests" / "vm" / "run"), "--icount", "--kernel", options.kernel],
+        *[str(TOP / "tests" / "vm" / "run"), "--icount", "--kernel", kernel],
         *["--name", name, "--", sys.executable, __file__, "--inside"],
         *(["--quick"] if options.quick else []),
     ]
     status = subprocess.run(command, check=False).returncode
     if status:
         sys.exit(f"bench-vm: the guest ended with status {status}")
-    results = TOP / "build" / "vm" / options.kernel / "results" / name
+    results = TOP / "build" / "vm" / kernel / "results" / name
     return json.loads((results / "bench.json").read_text(encoding="utf-8"))
 
 
@@ -157,7 +164,7 @@ def judge(data: dict) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kernel", default="6.1", help="default: %(default)s")
+    parser.add_argument("--kernel", help="a series; default: that of this Debian")
     parser.add_argument("--quick", action="store_true", help="a quarter of all")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument(

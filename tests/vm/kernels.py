@@ -70,6 +70,15 @@ def only_one(directory):
         yield
 
 
+def default_series():
+    """That of the kernel which this Debian installs of itself."""
+    depends = output("apt-cache", "depends", "linux-image-amd64")
+    match = re.search(r"Depends: linux-image-(\d+\.\d+)\.", depends)
+    if not match:
+        raise Error('apt-cache knows no linux-image-amd64: run "apt-get update"')
+    return match[1]
+
+
 def newest_release(series):
     """The newest release of a series that Debian has an image of."""
     pattern = re.compile(
@@ -86,11 +95,11 @@ def newest_release(series):
 
 
 def packages(release):
-    """The image, the headers, and what the headers are useless without."""
-    headers = f"linux-headers-{release}"
-    depends = output("apt-cache", "depends", headers)
-    needed = re.findall(r"^  Depends: (linux-(?:headers|kbuild)-\S+)", depends, re.M)
-    return [f"linux-image-{release}", headers, *needed]
+    """The image and the headers, and what these are useless without."""
+    names = [f"linux-image-{release}", f"linux-headers-{release}"]
+    parts = r"^  Depends: (linux-(?:binary|modules|headers|kbuild)-\S+)"
+    needed = re.findall(parts, output("apt-cache", "depends", *names), re.M)
+    return [*names, *needed]
 
 
 def download(names, directory, root):
@@ -116,6 +125,8 @@ def download(names, directory, root):
         )
     for package in downloads.glob("*.deb"):
         output("dpkg", "-x", str(package), str(root))
+    if not (root / "lib").exists():  # Debian 13's packages say usr/lib
+        (root / "lib").symlink_to("usr/lib")
     shutil.rmtree(downloads)
 
 
