@@ -476,6 +476,21 @@ void *fusd_client_memory(struct fusd_file_info *file, unsigned long address,
 void fusd_set_log(void (*log)(int priority, const char *message, void *data),
 		  void *data);
 
+/**
+ * In a forked child: lets go of all devices, which stay their parent's.
+ *
+ * Closes the child's copies of their descriptors, so that the parent's death
+ * ends the devices as if there were no child. Requests that the child has
+ * copies of cannot be answered there: fusd_return() gives EPIPE, and frees
+ * them. The child may register devices of its own afterwards. A child that
+ * goes on as the driver, as after daemon(3), must not call this; one that
+ * execs need not.
+ *
+ * To be called once, in the child's only thread, before anything else of the
+ * library. Never fails.
+ */
+void fusd_forget_devices(void);
+
 /** libfusd's version, "MAJOR.MINOR.PATCH"; static memory. */
 const char *fusd_version(void);
 

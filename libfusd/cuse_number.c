@@ -42,6 +42,12 @@ void fusd_number_keep(dev_t number)
 	pthread_mutex_unlock(&numbers_lock);
 }
 
+void fusd_number_forget(void)
+{
+	pthread_mutex_init(&numbers_lock, NULL);
+	users = 0;
+}
+
 void fusd_number_release(dev_t number)
 {
 	pthread_mutex_lock(&numbers_lock);

@@ -16,4 +16,7 @@ dev_t fusd_number_take(void);
 void fusd_number_keep(dev_t number);
 void fusd_number_release(dev_t number);
 
+/* In a forked child: its parent's numbers are none of its own. */
+void fusd_number_forget(void);
+
 #endif /* FUSD_CUSE_NUMBER_H */

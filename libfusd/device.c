@@ -3,8 +3,10 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#include "internal.h"
+#include "cuse_number.h"
+#include "fuse_node.h"
 
 /* A client that calls on and on must not keep unregister from ending. */
 #define MESSAGES_AT_UNREGISTER 10000
@@ -185,6 +187,27 @@ FUSD_PUBLIC int fusd_unregister(int fd)
 	fusd_device_answered(device);
 	fusd_device_leave(device);
 	return 0;
+}
+
+/*
+ * What else belongs to the device is the child's copy of its parent's memory,
+ * in which threads that the child does not have may have been at work: it is
+ * left as it is.
+ */
+static void forget_device(struct fusd_device *device)
+{
+	pthread_mutex_init(&device->lock, NULL);
+	device->gone = true;
+	fusd_request_forget_all(device);
+	close(device->fd);
+}
+
+FUSD_PUBLIC void fusd_forget_devices(void)
+{
+	fusd_request_forget_pool();
+	fusd_registry_forget(forget_device);
+	fusd_watcher_forget();
+	fusd_number_forget();
 }
 
 FUSD_PUBLIC ssize_t fusd_device_path(int fd, char *path, size_t size)

@@ -178,15 +178,36 @@ static int clear_mount(const char *path)
 	return 0;
 }
 
+/* A mount is known by the path that the kernel has for it. */
+static int check_real(const char *directory)
+{
+	char *real = realpath(directory, NULL);
+	int error = 0;
+
+	if (!real && errno == ENOENT)
+		error = -EAGAIN; /* Another driver has removed it. */
+	else if (!real)
+		error = fusd_fail(errno, "cannot use %s for devices: %s",
+				  directory, strerror(errno));
+	else if (strcmp(real, directory))
+		error = fusd_fail(
+			ELOOP,
+			"%s is a symbolic link to %s: choose another "
+			"name, or set FUSD_DEV_ROOT to where it leads",
+			directory, real);
+	free(real);
+	return error;
+}
+
 static int make_directories(const char *root, const char *path)
 {
 	size_t length = strlen(root) + 1;
-	char part[PATH_MAX];
+	char part[PATH_MAX] = "";
 
 	for (;;) {
 		length += strcspn(path + length, "/");
 		if (!path[length])
-			return 0;
+			return *part ? check_real(part) : 0;
 		snprintf(part, sizeof(part), "%.*s", (int)length, path);
 		if (mkdir(part, 0755) < 0 && errno != EEXIST)
 			return fusd_fail(errno,
@@ -367,7 +388,8 @@ int fusd_node_root(char *root, size_t size)
 	if (!real)
 		return fusd_fail(errno, "cannot use %s for devices: %s", chosen,
 				 strerror(errno));
-	snprintf(root, size, "%s", real);
+	/* Paths are made of it, a slash, and a name. */
+	snprintf(root, size, "%s", strcmp(real, "/") ? real : "");
 	free(real);
 	return 0;
 }

@@ -13,8 +13,9 @@ void fusd_mount_id(char id[FUSD_MOUNT_ID_SIZE]);
 
 /*
  * Writes the directory under which nodes are made, as a path without symbolic
- * links: FUSD_DEV_ROOT, or /dev where this user may write, or the user's
- * runtime directory. Makes it if it is not there. 0 or -errno.
+ * links and without a slash at its end: FUSD_DEV_ROOT, or /dev where this user
+ * may write, or the user's runtime directory. Makes it if it is not there.
+ * 0 or -errno.
  */
 int fusd_node_root(char *root, size_t size);
 
@@ -33,9 +34,15 @@ void fusd_node_remove(const char *root, const char *path);
 void fusd_node_remove_directories(const char *root, const char *path);
 
 /*
- * Makes sure that nodes under root go away when this process dies, however
- * that happens. 0 or -errno.
+ * Makes sure, for one device more, that nodes under root go away when this
+ * process dies, however that happens. 0 or -errno.
  */
 int fusd_watcher_start(const char *root);
+
+/* One device under root needs it no more. */
+void fusd_watcher_stop(const char *root);
+
+/* In a forked child: the watchers wait for its parent's death, not its own. */
+void fusd_watcher_forget(void);
 
 #endif /* FUSD_FUSE_NODE_H */

@@ -240,6 +240,8 @@ struct fusd_device *fusd_registry_remove(int fd);
 /* The device with one more user, to be given back by fusd_device_leave(). */
 struct fusd_device *fusd_registry_enter(int fd);
 bool fusd_registry_has_path(const char *path);
+/* In a forked child: visits and removes all devices, whoever held the lock. */
+void fusd_registry_forget(void (*visit)(struct fusd_device *device));
 /*
  * Waits until devices have requests, and returns how many descriptors it wrote
  * to ready, possibly none; some may be stale. -ENODEV: no device is left.
@@ -262,6 +264,10 @@ void fusd_request_fail(struct fusd_request *request, int error);
  */
 void fusd_request_refuse(struct fusd_request *request);
 void fusd_request_fail_all(struct fusd_device *device, int error);
+/* In a forked child: no answer to a request of the device is sent any more. */
+void fusd_request_forget_all(struct fusd_device *device);
+/* In a forked child: whoever held the pool's lock. */
+void fusd_request_forget_pool(void);
 
 /* client_memory.c */
 /* The answer to a callback that said -FUSD_RETRY. */

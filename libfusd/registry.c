@@ -20,6 +20,7 @@ static pthread_mutex_t registry_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct fusd_device **devices; /* registry_lock; by descriptor */
 static size_t devices_size;	     /* registry_lock */
 static size_t devices_count;	     /* registry_lock */
+static bool had_device;		     /* registry_lock */
 
 /* How fusd_registry_wait() waits. All fields: registry_lock. */
 static struct {
@@ -122,7 +123,6 @@ static int open_all(void)
 
 static int add(struct fusd_device *device)
 {
-	static bool had_device; /* registry_lock */
 	eventfd_t ignored;
 	int error;
 
@@ -233,6 +233,20 @@ struct fusd_device *fusd_registry_enter(int fd)
 		device->users++;
 	pthread_mutex_unlock(&registry_lock);
 	return device;
+}
+
+void fusd_registry_forget(void (*visit)(struct fusd_device *device))
+{
+	pthread_mutex_init(&registry_lock, NULL);
+	for (size_t fd = 0; fd < devices_size; fd++)
+		if (devices[fd])
+			visit(devices[fd]);
+	free(devices);
+	devices = NULL;
+	devices_size = devices_count = 0;
+	had_device = false;
+	close_all();
+	waiting.owner = 0;
 }
 
 bool fusd_registry_has_path(const char *path)

@@ -269,6 +269,26 @@ void fusd_request_fail_all(struct fusd_device *device, int error)
 	}
 }
 
+void fusd_request_forget_all(struct fusd_device *device)
+{
+	struct fusd_request *request;
+
+	while ((request = device->requests)) {
+		bool abandoned = request->state == FUSD_REQUEST_ABANDONED;
+
+		request->state = FUSD_REQUEST_ANSWERED;
+		device->requests = request->next;
+		if (abandoned)
+			fusd_request_put(request);
+	}
+}
+
+void fusd_request_forget_pool(void)
+{
+	pthread_mutex_init(&pool_lock, NULL);
+	pool_count = 0;
+}
+
 FUSD_PUBLIC int fusd_return(struct fusd_file_info *file, ssize_t retval)
 {
 	if (!file)

@@ -290,12 +290,15 @@ static int open_node(struct fusd_device *device)
 				 "%s: %s",
 				 device->path, strerror(-error));
 	/* A dead driver's watcher may remove the file before it is covered. */
-	for (int round = 0; round < MAX_ROUNDS; round++) {
+	error = -EAGAIN;
+	for (int round = 0; round < MAX_ROUNDS && error == -EAGAIN; round++)
 		error = make_node(device, root);
-		if (error != -EAGAIN)
-			return error;
-	}
-	return fusd_fail(EEXIST, "%s is removed again and again", device->path);
+	if (error == -EAGAIN)
+		error = fusd_fail(EEXIST, "%s is removed again and again",
+				  device->path);
+	if (error)
+		fusd_watcher_stop(root);
+	return error;
 }
 
 static int fuse_open_device(struct fusd_device *device,
@@ -358,6 +361,22 @@ static int fuse_store(struct fusd_request *request,
 static void fuse_remove_node(struct fusd_device *device)
 {
 	fusd_node_remove(fuse_device(device)->root, device->path);
+	fusd_watcher_stop(fuse_device(device)->root);
+}
+
+/*
+ * /dev/fuse, just opened, is no connection: the clients of the one that ends
+ * do not wait for a callback that another thread is in, and libfuse sees that
+ * there is nothing to unmount.
+ */
+static void fuse_disconnect(struct fusd_device *device)
+{
+	int nothing = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+	if (nothing < 0)
+		return;
+	dup3(nothing, device->fd, O_CLOEXEC);
+	close(nothing);
 }
 
 static void fuse_close_device(struct fusd_device *device)
@@ -378,5 +397,6 @@ const struct fusd_transport fusd_transport_fuse = {
 	.fetch = fuse_fetch,
 	.store = fuse_store,
 	.remove_node = fuse_remove_node,
+	.disconnect = fuse_disconnect,
 	.close_device = fuse_close_device,
 };
