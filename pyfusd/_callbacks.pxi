@@ -16,13 +16,19 @@ cdef ssize_t result_of(int operation, object result) except? -1:
         ) from None
     if retval < -PYFUSD_MAX_ERRNO:
         raise OverflowError(f"{retval} is neither a result nor a negative errno")
-    if operation == IOCTL and retval > INT_MAX:
-        raise OverflowError(f"{retval} does not fit into an ioctl's result")
+    if operation != READ and operation != WRITE and retval > INT_MAX:
+        raise OverflowError(
+            f"{retval} does not fit into the result of {OPERATION_NAMES[operation]}()"
+        )
     return retval
 
 
 cdef unsigned int poll_state(object state) except? 0:
-    return PyNumber_Index(state)
+    """What poll() returned, in C."""
+    number = PyNumber_Index(state)
+    if number & ~(FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT | FUSD_NOTIFY_EXCEPT):
+        raise ValueError(f"poll() returned {number:#x}, which is not made of NOTIFY_ bits")
+    return number
 
 
 cdef inline bint is_held(Request request, object result):
@@ -71,26 +77,26 @@ cdef int errno_for(File file, int operation, object error) except -1:
     return EIO
 
 
-cdef ssize_t failure(Call *call, object error):
+cdef ssize_t failed(Call *call, object error) noexcept:
     """The answer for a callback that raised."""
-    global pyfusd_ending
-    cdef int number = errno_for(<File>call.file, call.operation, error)
-    if isinstance(error, (KeyboardInterrupt, SystemExit)) and pyfusd_ending is NULL:
-        Py_INCREF(error)
-        pyfusd_ending = <void *><PyObject *>error
+    cdef int number = EIO
+    keep_ending(error)
+    # A signal's exception may come at any time, also while this one is logged.
+    try:
+        number = errno_for(<File>call.file, call.operation, error)
+    except BaseException as another:
+        not_raised(another, log_callback_failure)
     if call.request is NULL:
         return -number
     request = <Request>call.request
-    if not request.done:
-        request.fail(number)
-    return -FUSD_NOREPLY
-
-
-cdef ssize_t failed(Call *call, object error) noexcept:
     try:
-        return failure(call, error)
+        if not request.done:
+            request.fail(number)
     except OSError:
-        return -FUSD_NOREPLY  # The held request's client is gone.
+        pass  # Its client is gone.
+    except BaseException as another:
+        not_raised(another, request)
+    return -FUSD_NOREPLY
 
 
 cdef inline void begin(Call *call, fusd_file_info *info, File file, int operation):

@@ -23,6 +23,7 @@ from cpython.buffer cimport (
     PyObject_CheckBuffer,
     PyObject_GetBuffer,
 )
+from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.number cimport PyNumber_Index
 from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
@@ -47,7 +48,6 @@ from pyfusd.libfusd cimport *
 import atexit
 import contextvars
 import os
-import warnings
 import weakref
 
 from pyfusd.errors import (
@@ -57,7 +57,7 @@ from pyfusd.errors import (
     log_message,
 )
 from pyfusd.mapping import MappingError, is_shared_mapping
-from pyfusd.timeouts import fail_after, withdraw
+from pyfusd.timeouts import fail_after, forget_in_child, withdraw
 
 NOREPLY = -FUSD_NOREPLY
 NOTIFY_INPUT = FUSD_NOTIFY_INPUT
@@ -232,9 +232,10 @@ cdef class DeviceCore:
             return
         self.fd = -1
         _registered.pop(fd, None)
+        # Before another thread may register the device anew.
+        self.forget()
         with nogil:
             fusd_unregister(fd)
-        self.forget()
 
     cdef void forget(self):
         """Lets go of what belonged to the registration."""
@@ -330,8 +331,24 @@ cdef class DeviceCore:
         _registered[fd] = self
 
 
+cdef void keep_ending(object error) noexcept:
+    """Keeps an exception that is meant to end this thread's loop."""
+    global pyfusd_ending
+    if isinstance(error, (KeyboardInterrupt, SystemExit)) and pyfusd_ending is NULL:
+        Py_INCREF(error)
+        pyfusd_ending = <void *><PyObject *>error
+
+
+cdef void not_raised(object error, object origin) noexcept:
+    """Takes an exception where none can be raised."""
+    keep_ending(error)
+    if not isinstance(error, (KeyboardInterrupt, SystemExit)):
+        PyErr_SetObject(type(error), error)
+        PyErr_WriteUnraisable(origin)
+
+
 cdef int raise_ending() except -1:
-    """Raises what ended a callback and is meant to end its loop."""
+    """Raises what keep_ending() kept."""
     global pyfusd_ending
     if pyfusd_ending is NULL:
         return 0
@@ -366,18 +383,21 @@ def _unregister_all():
 
 def _forget_in_child():
     """A forked child serves nothing and must not keep its parent's devices."""
-    for fd, device in _registered.items():
-        (<DeviceCore>device).fd = -1
-        (<DeviceCore>device)._server = None
-        os.close(fd)
+    cdef DeviceCore device
+    fusd_forget_devices()
+    for device in _registered.values():
+        device.fd = -1
+        device._server = device._observer = None
+        device.forget()
     _registered.clear()
+    forget_in_child()
 
 
 cdef void on_log(int priority, const char *message, void *data) noexcept with gil:
     try:
         log_message(priority, os.fsdecode(message))
     except BaseException as error:
-        warnings.warn(f"pyfusd cannot log: {error!r}")
+        not_raised(error, log_message)
 
 
 fusd_set_log(on_log, NULL)

@@ -139,7 +139,9 @@ cdef class File:
         fusd_destroy(info)
 
     def __repr__(self):
-        return f"<pyfusd.File of {self.device.name!r}, pid {self.pid}>"
+        # Without a device: somebody called __new__().
+        name = None if self.device is None else self.device.name
+        return f"<pyfusd.File of {name!r}, pid {self.pid}>"
 
 
 cdef fusd_file_info *info_of(File file):

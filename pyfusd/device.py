@@ -66,7 +66,8 @@ class Device(DeviceCore):
     Callbacks run in the thread that calls dispatch() or run(); if several
     threads dispatch one device, they run at the same time. poll() also runs in
     the thread that calls poll_changed(). The methods of a Device may be called
-    from any thread, also inside callbacks.
+    from any thread, also inside callbacks. In a forked child no device is
+    registered, and no request of its parent can be answered.
 
     open, close, read, write and ioctl may be ``async def``: see pyfusd.aio.
     """

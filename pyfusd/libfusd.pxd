@@ -53,6 +53,7 @@ cdef extern from "fusd.h" nogil:
                            const fusd_file_operations *fops,
                            const fusd_options *options)
     int fusd_unregister(int fd)
+    void fusd_forget_devices()
     int fusd_dispatch(int fd)
     int fusd_return(fusd_file_info *file, ssize_t retval)
     int fusd_return_data(fusd_file_info *file, const void *data, size_t length)

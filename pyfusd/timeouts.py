@@ -6,6 +6,7 @@ One thread, begun by the first of them, waits for the next one that is due.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from contextlib import suppress
@@ -28,6 +29,8 @@ _limit = _FEW
 def fail_after(request: Any, seconds: float, error: int) -> list[Any]:
     """Answers a request with an errno, unless withdraw() is given the result."""
     global _thread
+    if math.isnan(seconds):
+        raise ValueError("a timeout is a number of seconds, not nan")
     entry = [time.monotonic() + seconds, next(_numbers), request, error]
     with _change:
         heappush(_entries, entry)
@@ -62,7 +65,7 @@ def _next_due() -> list[Any]:
             remaining = _entries[0][0] - time.monotonic()
             if remaining <= 0:
                 return heappop(_entries)
-            _change.wait(remaining)
+            _change.wait(min(remaining, threading.TIMEOUT_MAX))
 
 
 def _run() -> None:
@@ -73,3 +76,11 @@ def _run() -> None:
             with suppress(RuntimeError, OSError):
                 request.fail(error)
         del request
+
+
+def forget_in_child() -> None:
+    """The requests are answered by the parent, whose thread a child has not."""
+    global _change, _thread
+    _entries.clear()
+    _change = threading.Condition()
+    _thread = None

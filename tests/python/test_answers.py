@@ -7,6 +7,7 @@ import errno
 import fcntl
 import logging
 import os
+import select
 
 import pytest
 
@@ -188,6 +189,30 @@ def test_none_is_no_count(serve, caplog, operation):
     assert "not NoneType" in caplog.text
 
 
+def test_a_signal_while_a_failure_is_logged_is_not_lost(in_thread):
+    class Interrupting(logging.Handler):
+        def emit(self, record):
+            raise KeyboardInterrupt
+
+    handler = Interrupting()
+    logging.getLogger("pyfusd").addHandler(handler)
+    try:
+        with Answering(lambda *_: 1 // 0) as device:
+            reading = in_thread(read, device)
+            with pytest.raises(KeyboardInterrupt):
+                while True:
+                    select.select([device.fileno()], [], [])
+                    device.dispatch()
+            while reading.thread.is_alive():
+                select.select([device.fileno()], [], [], 0.01)
+                device.dispatch()
+            with pytest.raises(OSError) as caught:
+                reading.get()
+            assert caught.value.errno == errno.EIO
+    finally:
+        logging.getLogger("pyfusd").removeHandler(handler)
+
+
 def test_none_is_success_elsewhere(serve):
     device = serve(Opening(lambda *arguments: None))
     assert ioctl(device, 0x1234) == 0
@@ -201,8 +226,10 @@ def test_a_write_may_take_a_part(serve):
     assert write(serve(Answering(2)), b"abc") == 2
 
 
-def test_an_ioctl_result_beyond_an_int_is_refused(serve, caplog):
-    device = serve(Answering(1 << 31))
+@pytest.mark.parametrize("result", [1 << 31, 0xFFFFF000, 0xFFFFFFFF])
+@pytest.mark.parametrize("operation", ["ioctl", "open"])
+def test_a_result_beyond_an_int_is_refused(serve, caplog, operation, result):
+    device = serve((Opening if operation == "open" else Answering)(result))
     with pytest.raises(OSError) as caught:
         ioctl(device, 0x1234)
     assert caught.value.errno == errno.EIO

@@ -260,3 +260,12 @@ def test_a_dropped_device_stays_registered_until_it_is_unregistered(device_root)
     (device,) = pyfusd._core.registered_devices()
     device.unregister()
     assert "forgotten" not in os.listdir(device_root)
+
+
+def test_a_file_that_no_open_made_harms_nothing():
+    file = pyfusd.File.__new__(pyfusd.File)
+    assert repr(file) == "<pyfusd.File of None, pid 0>"
+    file.poll_changed()
+    for misuse in (file.hold, lambda: file.client_memory(0, 1), lambda: file.offset):
+        with pytest.raises(RuntimeError):
+            misuse()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""run() and the other ways to serve: signals, threads, many devices, fork."""
+"""run() and the other ways to serve: signals, threads, many devices."""
 
 import asyncio
 import os
@@ -221,42 +221,6 @@ def test_a_driver_that_ends_otherwise_leaves_nothing(kind, status):
     _, errors = driver.communicate(timeout=DEADLINE)
     assert (driver.returncode, errors) == (status, b"")
     assert_nothing_left(paths)
-
-
-def test_a_forked_child_does_not_keep_its_parent_s_devices():
-    with Named("parent") as device:
-        descriptor = device.fileno()
-        child = os.fork()
-        if child == 0:
-            try:
-                os.fstat(descriptor)
-                os._exit(1)
-            except OSError:
-                os._exit(1 if device.registered else 0)
-        assert os.waitpid(child, 0)[1] == 0
-        with serving_thread(device):
-            assert cat(device) == b"parent"
-
-
-class serving_thread:
-    """Dispatches a registered device in a thread."""
-
-    def __init__(self, device):
-        self.device = device
-        self.done = threading.Event()
-        self.thread = threading.Thread(target=self.serve)
-
-    def serve(self):
-        while not self.done.is_set():
-            select.select([self.device.fileno()], [], [], 0.02)
-            self.device.dispatch()
-
-    def __enter__(self):
-        self.thread.start()
-
-    def __exit__(self, *_):
-        self.done.set()
-        self.thread.join()
 
 
 def test_a_device_taken_away_from_outside_ends_run(caplog, in_thread):

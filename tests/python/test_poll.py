@@ -137,3 +137,12 @@ def test_poll_changed_without_a_client_does_nothing(serve, client):
     client(device)
     device.poll_changed()
     assert device.asked == 0
+
+
+@pytest.mark.parametrize("state", [0x10, 0xFFFFFFFF, -1])
+def test_a_state_is_made_of_notify_bits(serve, client, caplog, state):
+    device = serve(Pollable(state))
+    settles([client(device)], [select.POLLIN | select.POLLOUT | select.POLLPRI])
+    assert "which is not made of NOTIFY_ bits" in caplog.text
+    with pytest.raises(ValueError, match="NOTIFY_"):
+        device.poll_changed()

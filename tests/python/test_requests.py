@@ -417,3 +417,34 @@ def test_a_timeout_s_error_is_an_errno(serve, opened, caplog, wrong):
     with pytest.raises(OSError):
         os.read(opened(serve(Wrong("wrong"))), 1)
     assert "is no errno" in caplog.text
+
+
+def test_a_timeout_is_a_number(serve, opened, caplog):
+    class Timing(pyfusd.Device):
+        def read(self, file, buf, offset):
+            return file.hold(float("nan"))
+
+    with pytest.raises(OSError):
+        os.read(opened(serve(Timing("timing"))), 1)
+    assert "not nan" in caplog.text
+
+
+@pytest.mark.parametrize("ages", [float("inf"), 1e300])
+def test_a_long_timeout_does_not_keep_others_from_ending(
+    serve, opened, in_thread, ages
+):
+    class Timing(Holding):
+        def read(self, file, buf, offset):
+            self.requests.append(file.hold(ages))
+            return self.requests[-1]
+
+        def write(self, file, buf, offset):
+            return file.hold(0.001)
+
+    device = serve(Timing("read"))
+    reading = in_thread(os.read, opened(device), 10)
+    held = device.held()
+    with pytest.raises(TimeoutError):
+        os.write(opened(device), b"x")
+    held.reply(b"in time")
+    assert reading.get() == b"in time"

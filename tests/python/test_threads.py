@@ -8,7 +8,11 @@ import select
 import threading
 from contextlib import suppress
 
+import pytest
+
 import pyfusd
+
+from waiting import DEADLINE
 
 ROUNDS = 150
 
@@ -186,3 +190,59 @@ def test_devices_are_unregistered_under_load(serve, in_thread):
             client.get()
         done.set()
         answering.get()
+
+
+def test_unregister_ends_other_clients_calls_while_a_callback_runs(in_thread):
+    is_inside, may_end = threading.Event(), threading.Event()
+
+    class Slow(pyfusd.Device):
+        def read(self, file, buf, offset):
+            is_inside.set()
+            may_end.wait(DEADLINE)
+            return b"late"
+
+        def write(self, file, buf, offset):
+            return len(buf)
+
+    device = Slow("slow").register()
+    running = in_thread(pyfusd.run, device)
+    other = os.open(device.path, os.O_WRONLY)
+    assert os.write(other, b"x") == 1
+    reader = os.open(device.path, os.O_RDONLY)
+    reading = in_thread(os.read, reader, 10)
+    assert is_inside.wait(DEADLINE)
+    device.unregister()
+    with pytest.raises(OSError):
+        in_thread(os.write, other, b"x").get()
+    with pytest.raises(BrokenPipeError):
+        reading.get()
+    may_end.set()
+    running.get()
+    os.close(other)
+    os.close(reader)
+
+
+def test_one_thread_registers_what_another_unregisters(in_thread):
+    class Named(pyfusd.Device):
+        def read(self, file, buf, offset):
+            return self.name.encode()[offset:]
+
+    device = Named("contested")
+    done = threading.Event()
+
+    def unregister():
+        while not done.is_set():
+            device.unregister()
+
+    unregistering = in_thread(unregister)
+    lost = 0
+    for _ in range(ROUNDS):
+        # While the other one is at it, the name is taken.
+        with suppress(FileExistsError, RuntimeError):
+            device.register()
+            callbacks = device._callbacks()
+            lost += device.registered and callbacks["read"] is None
+    done.set()
+    unregistering.get()
+    device.unregister()
+    assert lost == 0

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A driver's forked child: its parent's devices are none of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+
+import pytest
+
+import pyfusd
+
+from serving import serving
+from waiting import wait_until
+
+
+class Holding(pyfusd.Device):
+    """Holds each read; the driver may end, and polls are held too."""
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.requests = []
+
+    def read(self, file, buf, offset):
+        self.requests.append(file.hold(timeout=3600))
+        return self.requests[-1]
+
+    def poll(self, file):
+        return 0
+
+
+class Named(pyfusd.Device):
+    def read(self, file, buf, offset):
+        return self.name.encode()[offset:]
+
+
+def content(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def assert_in_child(check):
+    """Runs check() in a forked child, which must come to its end."""
+    child = os.fork()
+    if child == 0:
+        try:
+            check()
+            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_child_has_no_devices(serve):
+    device = serve(Named("parent"))
+    descriptor = device.fileno()
+
+    def check():
+        assert not device.registered
+        with pytest.raises(OSError):
+            os.fstat(descriptor)
+
+    assert_in_child(check)
+    assert content(device.path) == b"parent"
+
+
+@pytest.mark.parametrize("way", ["reply", "drop"])
+def test_a_child_answers_no_request_of_its_parent(serve, opened, in_thread, way):
+    device = serve(Holding("holding"))
+    number = device.fileno()
+    reading = in_thread(os.read, opened(device), 100)
+    wait_until(lambda: device.requests, "a held request")
+
+    def check():
+        # What the child opens now has the number of the device's descriptor.
+        ends = os.pipe()
+        os.dup2(ends[1], number)
+        request = device.requests.pop()
+        if way == "reply":
+            with pytest.raises(BrokenPipeError):
+                request.reply(b"of the child")
+        del request
+        os.set_blocking(ends[0], False)
+        with pytest.raises(BlockingIOError):
+            os.read(ends[0], 1)
+
+    assert_in_child(check)
+    device.requests.pop().reply(b"of the parent")
+    assert reading.get() == b"of the parent"
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+def test_a_child_may_have_devices_of_its_own(serve, opened, in_thread):
+    parent = serve(Holding("parent"))
+    reading = in_thread(os.read, opened(parent), 100)
+    wait_until(lambda: parent.requests, "a held request")
+
+    def check():
+        with serving(*(Named(f"child{number}") for number in range(3))) as device:
+            assert content(device.path) == b"child0"
+        # And timeouts of its own.
+        held = Holding("timing")
+        held.read = lambda file, buf, offset: file.hold(timeout=0.001)
+        with serving(held), pytest.raises(TimeoutError):
+            content(held.path)
+        # And the name of its parent's device, were that not there.
+        with pytest.raises(FileExistsError, match="another driver"):
+            Named("parent").register()
+
+    assert_in_child(check)
+    parent.requests.pop().reply(b"parent")
+    assert reading.get() == b"parent"
+
+
+def test_many_threads_and_then_a_fork(serve, in_thread):
+    device = serve(Named("parent"))
+    done = threading.Event()
+
+    def call():
+        while not done.is_set():
+            assert content(device.path) == b"parent"
+
+    calls = [in_thread(call) for _ in range(4)]
+
+    def check():
+        with serving(Named("child")) as own:
+            assert content(own.path) == b"child"
+
+    for _ in range(10):
+        assert_in_child(check)
+    done.set()
+    for ended in calls:
+        ended.get()
+
+
+DRIVER = """
+import os, sys
+import pyfusd
+
+device = pyfusd.Device("forking").register()
+if os.fork() == 0:
+    sys.stdin.read()
+    os._exit(0)
+print(device.path, flush=True)
+pyfusd.run(device)
+"""
+
+
+def test_a_child_does_not_keep_a_killed_driver_s_device():
+    driver = subprocess.Popen(
+        [sys.executable, "-c", DRIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    path = driver.stdout.readline().decode().strip()
+    driver.send_signal(signal.SIGKILL)
+    wait_until(lambda: not os.path.lexists(path), f"the end of {path}")
+    # Its end of the pipe shows that the child has been there until now.
+    driver.stdin.write(b"still there\n")
+    driver.stdin.flush()
+    driver.communicate()

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""FUSD_DEV_ROOT, the directory for devices of the fuse transport."""
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+
+import pyfusd
+
+from serving import serving
+from waiting import wait_until
+
+
+@pytest.fixture(autouse=True)
+def only_on_fuse(transport):
+    if transport != "fuse":
+        pytest.skip(f"{transport} has its devices in /dev")
+
+
+class Named(pyfusd.Device):
+    def read(self, file, buf, offset):
+        return self.name.encode()[offset:]
+
+
+def content(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+DRIVER = """
+import os, sys
+import pyfusd
+
+device = pyfusd.Device(sys.argv[1]).register()
+print(device.path, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_the_root_directory_may_have_devices(monkeypatch):
+    if not os.access("/", os.W_OK):
+        pytest.skip("this user may not write to /")
+    monkeypatch.setenv("FUSD_DEV_ROOT", "/")
+    name = f"fusd-test-{os.getpid()}/device"
+    with serving(Named(name)) as device:
+        assert device.path == "/" + name
+        assert content(device.path) == name.encode()
+        other = subprocess.run(
+            [sys.executable, "-c", DRIVER, name],
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        assert f"another driver, process {os.getpid()}" in other.stderr
+    assert not os.path.exists("/" + os.path.dirname(name))
+    killed = subprocess.run(
+        [sys.executable, "-c", DRIVER, name], stdout=subprocess.PIPE, check=False
+    )
+    assert killed.stdout.decode().strip() == "/" + name
+    directory = "/" + os.path.dirname(name)
+    wait_until(lambda: not os.path.exists(directory), f"the end of {directory}")
+
+
+def test_a_symbolic_link_is_no_directory_for_devices(device_root):
+    elsewhere = device_root.parent / "elsewhere"
+    elsewhere.mkdir()
+    device_root.mkdir()
+    (device_root / "link").symlink_to(elsewhere)
+    with pytest.raises(OSError, match="is a symbolic link to") as caught:
+        Named("link/device").register()
+    assert caught.value.errno == errno.ELOOP
+    assert not list(elsewhere.iterdir())
+
+
+def test_the_root_itself_may_be_a_symbolic_link(device_root, monkeypatch):
+    device_root.mkdir()
+    link = device_root.parent / "link"
+    link.symlink_to(device_root)
+    monkeypatch.setenv("FUSD_DEV_ROOT", str(link))
+    with serving(Named("device")) as device:
+        assert device.path == f"{device_root}/device"
+        assert content(f"{link}/device") == b"device"
+
+
+def test_roots_of_the_past_cost_nothing(device_root, monkeypatch):
+    def descriptors():
+        return len(os.listdir("/proc/self/fd"))
+
+    before = []
+    for number in range(4):
+        monkeypatch.setenv("FUSD_DEV_ROOT", f"{device_root}{number}")
+        for _ in range(3):
+            with Named("device"):
+                pass
+        before.append(descriptors())
+    assert before == [before[0]] * 4
+    # And one that is used stays watched.
+    with Named("first"):
+        monkeypatch.setenv("FUSD_DEV_ROOT", f"{device_root}last")
+        with Named("second"):
+            assert descriptors() == before[0] + 3
