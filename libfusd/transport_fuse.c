@@ -326,7 +326,11 @@ static int fuse_open_device(struct fusd_device *device,
 		goto free_fuse;
 	fuse->session.fuse = new_session(device);
 	if (!fuse->session.fuse) {
-		error = fusd_fail(ENOMEM, "libfuse makes no session");
+		error = fusd_fail(ENOMEM,
+				  "libfuse makes no session for device \"%s\": "
+				  "a process may have 1,000 devices or so on "
+				  "fuse; if it has fewer, memory is short",
+				  device->name);
 		goto free_fuse;
 	}
 	error = open_node(device);

@@ -27,7 +27,9 @@ cdef unsigned int poll_state(object state) except? 0:
     """What poll() returned, in C."""
     number = PyNumber_Index(state)
     if number & ~(FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT | FUSD_NOTIFY_EXCEPT):
-        raise ValueError(f"poll() returned {number:#x}, which is not made of NOTIFY_ bits")
+        raise ValueError(
+            f"poll() returned {number:#x}, which is not made of NOTIFY_ bits"
+        )
     return number
 
 

@@ -52,19 +52,31 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     return options
 
 
+def _drop_output() -> None:
+    """So that Python's own flush at the end does not fail, too."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     options = _parse(arguments)
     try:
         status: int = options.main(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # Else it was closed from the beginning.
+            sys.stdout.flush()
         return status
     except Failure as failure:
         print(f"fusd: {failure}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        # Who read our output has seen enough; Python's own flush must not fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()  # Who read it has seen enough.
+        return 1
+    except OSError as error:
+        _drop_output()
+        # Most likely of the output's disk, which is full.
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"fusd: {where}{error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

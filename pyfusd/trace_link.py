@@ -26,7 +26,9 @@ from pyfusd._core import registered_devices
 
 #: How long a driver gets to answer; its callbacks may be busy meanwhile.
 ANSWER_SECONDS = 3.0
-_MESSAGE_SIZE = 1 << 16
+_MESSAGE_SIZE = 1 << 17
+# So many paths, of at most PATH_MAX bytes, fit into a message.
+_NAMED_DEVICES = 20
 _PEER = struct.Struct("3i")
 
 
@@ -91,7 +93,8 @@ def _on_signal(number: int, frame: object) -> None:
         return  # The signal was meant for something else.
     devices = [device.path for device in registered_devices()]
     tracing.start(sender)
-    sender.send({"devices": devices})
+    named = devices[:_NAMED_DEVICES]
+    sender.send({"devices": named, "more": len(devices) - len(named)})
 
 
 @contextmanager

@@ -41,7 +41,8 @@ def _load_file(path: str) -> ModuleType:
 def _describe(error: BaseException) -> str:
     """One sentence that says where: the user's line, not one of pyfusd's."""
     if isinstance(error, SyntaxError):
-        return f"{error.filename}, line {error.lineno}: {error.msg}"
+        where = f"{error.filename}, line {error.lineno}: " if error.filename else ""
+        return where + error.msg
     text = traceback.format_exception_only(type(error), error)[-1].strip()
     frames = traceback.extract_tb(error.__traceback__)
     theirs = [frame for frame in frames if not frame.filename.startswith(_OURS)]

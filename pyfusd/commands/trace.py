@@ -128,7 +128,9 @@ def _follow(connection: socket.socket, path: str | None, as_json: bool) -> None:
             print(f"fusd: {lost} requests are missing here", file=sys.stderr)
         if "devices" in message:
             names = ", ".join([path] if path else message["devices"])
-            print(f"fusd: tracing {names}", file=sys.stderr, flush=True)
+            more = 0 if path else message["more"]
+            rest = f" and {more} more" if more else ""
+            print(f"fusd: tracing {names}{rest}", file=sys.stderr, flush=True)
         elif path in (None, message["device"]):
             message.pop("errno")
             _show(tracing.Call(**message), as_json)

@@ -73,6 +73,9 @@ class Later(Echo):
 def several():
     return [Echo("one"), Echo("two")]
 
+def many():
+    return [Echo(f"{'directory/' * 3}{number}") for number in range(400)]
+
 def broken():
     raise RuntimeError("no hardware")
 

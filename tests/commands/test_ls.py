@@ -65,3 +65,26 @@ def test_a_reader_that_leaves_early_is_no_error(fusd, root):
         env={**os.environ, "PATH": f"{os.path.dirname(os.sys.executable)}:/bin"},
     )
     assert (result.stdout, result.stderr) == ("done\n", "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_output_that_is_full_is_a_sentence(unbuffered):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        result = subprocess.run(
+            [os.sys.executable, "-m", "pyfusd", "doctor"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            text=True,
+            check=False,
+        )
+    assert (result.returncode, result.stderr) == (1, "fusd: No space left on device\n")
+
+
+def test_a_closed_output_is_no_failure():
+    result = subprocess.run(
+        ["sh", "-c", '"$@" ls >&-', "sh", os.sys.executable, "-m", "pyfusd"],
+        capture_output=True,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, b"")

@@ -196,3 +196,13 @@ def test_a_process_that_is_no_driver_is_told_apart_and_unharmed(fusd, monkeypatc
     finally:
         sleeper.kill()
         sleeper.wait()
+
+
+def test_a_driver_of_many_devices_names_some(start, drivers):
+    driver = start("run", "drivers.py:many")
+    for _ in range(400):
+        driver.line()
+    trace = start("trace", driver.process.pid)
+    line = trace.error_line()
+    assert line.startswith("fusd: tracing /")
+    assert line.endswith(" and 380 more")
