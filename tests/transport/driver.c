@@ -403,6 +403,25 @@ static struct fusd_file_operations private_ops = { .mmap = private_mmap };
 
 static struct fusd_file_operations bare_ops;
 
+/* nonblocking: its open files become that, and their close says whose it is. */
+
+static int nonblocking_open(struct fusd_file_info *file)
+{
+	file->flags |= O_NONBLOCK;
+	return 0;
+}
+
+static int nonblocking_close(struct fusd_file_info *file)
+{
+	say("close %d %u %u\n", (int)file->pid, file->uid, file->gid);
+	return 0;
+}
+
+static struct fusd_file_operations nonblocking_ops = {
+	.open = nonblocking_open,
+	.close = nonblocking_close,
+};
+
 /* registrar: a write registers "+NAME", or takes all of those away, "-". */
 
 static int registered[64];
@@ -433,11 +452,17 @@ static const struct {
 	const char *name;
 	struct fusd_file_operations *ops;
 } kinds[] = {
-	{ "memory", &memory_ops },   { "hold", &hold_ops },
-	{ "late", &late_ops },	     { "closing", &closing_ops },
-	{ "selfish", &selfish_ops }, { "result", &result_ops },
-	{ "bare", &bare_ops },	     { "registrar", &registrar_ops },
-	{ "map", &map_ops },	     { "private", &private_ops },
+	{ "memory", &memory_ops },
+	{ "hold", &hold_ops },
+	{ "late", &late_ops },
+	{ "closing", &closing_ops },
+	{ "selfish", &selfish_ops },
+	{ "result", &result_ops },
+	{ "bare", &bare_ops },
+	{ "registrar", &registrar_ops },
+	{ "map", &map_ops },
+	{ "private", &private_ops },
+	{ "nonblocking", &nonblocking_ops },
 };
 
 static struct fusd_file_info *next_held(void)

@@ -214,6 +214,14 @@ class Later(Saying):
         return b"x"
 
 
+class Nonblocking(pyfusd.Device):
+    def open(self, file):
+        file.flags |= os.O_NONBLOCK
+
+    def close(self, file):
+        say("close", file.pid, file.uid, file.gid)
+
+
 KINDS = {
     "memory": Memory,
     "hold": Hold,
@@ -226,6 +234,7 @@ KINDS = {
     "map": Map,
     "private": Private,
     "later": Later,
+    "nonblocking": Nonblocking,
 }
 
 
