@@ -41,9 +41,12 @@ class Device(DeviceCore):
       changes. If it raises, all three hold.
     - ``mmap(self, file, offset, length, prot, flags)``: return the memory that
       clients map: a shared mmap.mmap, or a memfd or other file, as a descriptor
-      or an object with fileno(). *offset* counts from its beginning. What is
-      not shared is refused with EINVAL. Only kfusd can do it; elsewhere, and
-      without mmap(), clients get ENODEV.
+      or an object with fileno(). *offset*, in bytes, counts from its beginning.
+      It is kept as long as the open file, and clients that mapped it have it
+      as long as they like. What is not shared, or ends before *offset* and
+      *length* do, is refused with EINVAL, and with EACCES a client that wants
+      to write to what is read-only. Only kfusd can do it; elsewhere, and without
+      mmap(), clients get ENODEV.
     - ``unblock(self, file, request)``: the client of *request*, which was
       held, was interrupted by a signal. The driver may answer *request* now;
       if it does not, the client's call ends or restarts as the transport
