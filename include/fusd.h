@@ -92,7 +92,10 @@ struct fusd_file_info {
  * destroyed, and, after fusd_buffer_acquire(), until fusd_buffer_release().
  */
 struct fusd_file_operations {
-	/** A client opens the device. Answer 0, or -errno to refuse. */
+	/**
+	 * A client opens the device. Answer 0, or -errno to refuse; after that
+	 * there is no close, and private_data is forgotten.
+	 */
 	int (*open)(struct fusd_file_info *file);
 	/**
 	 * The last descriptor of an open file is closed. Called exactly once
@@ -197,8 +200,9 @@ typedef struct fusd_file_operations fusd_file_operations_t;
  *
  * Errors:
  *   EINVAL          name or fops is NULL; name is empty, too long, has an
- *                   empty, "." or ".." part, or control characters; clazz or
- *                   devname cannot be one; FUSD_TRANSPORT is unknown
+ *                   empty, "." or ".." part, or control characters, or is one
+ *                   that cuse cannot have; FUSD_TRANSPORT is unknown; on kfusd
+ *                   clazz or devname cannot be one
  *   EEXIST          the name belongs to a live device, or something else is
  *                   there
  *   ENOPKG          no transport works on this machine, or kfusd was chosen
