@@ -151,8 +151,9 @@ struct fusd_file_operations {
 	 * it has so far. If it does not, then on kfusd the request stays with
 	 * the driver, and goes on if the client's call is restarted; on cuse
 	 * and fuse the client gets EINTR when unblock returns, and the request
-	 * is still to be given back with fusd_destroy(). The value that unblock
-	 * returns is ignored.
+	 * is still to be given back with fusd_destroy(). After the answer
+	 * -EINTR, a call that kfusd restarts is a new request. The value that
+	 * unblock returns is ignored.
 	 */
 	int (*unblock)(struct fusd_file_info *file);
 	/**
