@@ -128,6 +128,11 @@ CAPABILITIES = [
         ),
     ),
     (
+        "kill-busy",
+        "a client can be killed while the driver's callback runs",
+        libfuse("it is gone when the callback has returned"),
+    ),
+    (
         "death-wakes",
         "a killed driver's blocked clients wake at once, with an error",
         {},

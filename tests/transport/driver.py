@@ -133,6 +133,11 @@ class Closing(pyfusd.Device):
         say("closing")
         may_end.acquire()
 
+    def read(self, file, buf, offset):
+        say("reading")
+        may_end.acquire()
+        return 0
+
 
 class Selfish(pyfusd.Device):
     def write(self, file, buf, offset):
