@@ -39,19 +39,33 @@ extern "C" {
  *
  * The library allocates it and keeps it valid until the callback returns, or,
  * when the callback returns -FUSD_NOREPLY, until the driver passes it to
- * fusd_return() or fusd_destroy(). Two requests on the same open file have
- * two fusd_file_info; what they share is private_data.
+ * fusd_return(), fusd_return_data() or fusd_destroy(). Two requests on the same
+ * open file have two fusd_file_info; what they share is private_data. The
+ * library does not lock it: of a held request, one thread at a time may use it.
  */
 struct fusd_file_info {
 	/** As given to fusd_register(); changing it has no effect. */
 	void *device_info;
-	/** The driver's own, one per open file; NULL at open, changes stick. */
+	/**
+	 * The driver's own, one per open file; NULL at open. What a callback,
+	 * or whoever answers a held request, leaves here is what the next
+	 * request on the open file begins with. The library never frees it.
+	 */
 	void *private_data;
-	/** The open file's flags (O_NONBLOCK ...); changes go back to it. */
+	/**
+	 * The open file's flags (O_RDWR, O_NONBLOCK ...). On kfusd, changes of
+	 * O_NONBLOCK and O_APPEND go back to the open file with the answer; on
+	 * cuse and fuse they are lost, for the kernel takes none.
+	 */
 	unsigned int flags;
-	/** The calling thread and its user and group. */
+	/**
+	 * The id of the calling thread; in a process namespace that the driver
+	 * cannot see, 0. In close, pid, uid and gid are 0 on cuse and fuse.
+	 */
 	pid_t pid;
+	/** The calling thread's user. */
 	uid_t uid;
+	/** The calling thread's group. */
 	gid_t gid;
 	/** The device's descriptor, as fusd_register() returned it. */
 	int fd;
@@ -64,51 +78,69 @@ struct fusd_file_info {
  *
  * Each answers with a result or a negative errno, which becomes the result of
  * the client's system call, or with -FUSD_NOREPLY, which keeps the client
- * blocked until the driver calls fusd_return(). A callback that is NULL
- * behaves as in a kernel driver without that operation: open and close
- * succeed, read and write give EINVAL, ioctl ENOTTY, mmap ENODEV, and the
- * device always polls ready.
+ * blocked until the driver calls fusd_return(), fusd_return_data() or
+ * fusd_destroy(). A negative number that is no errno gives the client EIO. A
+ * callback that is NULL behaves as in a kernel driver without that operation:
+ * open and close succeed, read and write give EINVAL, ioctl ENOTTY, mmap
+ * ENODEV, and the device always polls ready.
  *
- * Callbacks run in the thread that called fusd_dispatch() or fusd_run().
+ * Callbacks run in the thread that called fusd_dispatch(), fusd_run() or
+ * fusd_dispatch_fdset(), one after the other; no lock of the library's is held.
+ * If several threads dispatch one device, its callbacks run at the same time.
+ *
+ * Buffers belong to the request: they are valid until it is answered or
+ * destroyed, and, after fusd_buffer_acquire(), until fusd_buffer_release().
  */
 struct fusd_file_operations {
-	/** A client opens the device. Answer 0, or -errno to refuse. */
+	/**
+	 * A client opens the device. Answer 0, or -errno to refuse; after that
+	 * there is no close, and private_data is forgotten.
+	 */
 	int (*open)(struct fusd_file_info *file);
 	/**
 	 * The last descriptor of an open file is closed. Called exactly once
-	 * for each successful open. The answer is ignored.
+	 * for each successful open, but not any more once the device was
+	 * unregistered. Requests of that open file that are held still, of a
+	 * client that was killed or a poll_diff, are to be destroyed here. The
+	 * client sees no error: the answer's value is ignored.
 	 */
 	int (*close)(struct fusd_file_info *file);
 	/**
-	 * Fill buffer with up to length bytes; *offset is the file position,
-	 * and what the callback leaves there is the new position. Answer the
-	 * count of bytes filled, 0 for end of file, or -errno. A count above
-	 * length is cut. length is at most MAX_RW_SIZE. The buffer belongs to
-	 * the request.
+	 * Fill buffer with up to length bytes; *offset is the file position in
+	 * bytes, and what the callback leaves there is the new position: the
+	 * library does not move it. Answer the count of bytes filled, 0 for end
+	 * of file, or -errno. A count above length is cut. length is at most
+	 * MAX_RW_SIZE. What the callback does not fill is 0, or bytes of an
+	 * earlier request of the same open file.
 	 */
 	ssize_t (*read)(struct fusd_file_info *file, char *buffer,
 			size_t length, loff_t *offset);
 	/**
 	 * Take up to length bytes from buffer; the byte after them is 0.
-	 * *offset is as for read. Answer the count of bytes taken, or -errno.
+	 * length and *offset are as for read. Answer the count of bytes taken,
+	 * or -errno. A count above length is cut.
 	 */
 	ssize_t (*write)(struct fusd_file_info *file, const char *buffer,
 			 size_t length, loff_t *offset);
 	/**
 	 * The request number's direction and size bits decide what data is.
 	 * With _IOC_READ or _IOC_WRITE, data points at _IOC_SIZE(request)
-	 * bytes, filled by the client if _IOC_WRITE, copied back to it if
-	 * _IOC_READ and the answer is not negative; the byte after them is 0.
-	 * With neither, data is the client's argument itself. A positive
-	 * answer is the client's result.
+	 * bytes, at most 16383: filled by the client if _IOC_WRITE, else 0;
+	 * copied back to it if _IOC_READ and the answer is not negative; the
+	 * byte after them is 0. With neither, data is the client's argument
+	 * itself: a number, or an address in the client, for which there is
+	 * fusd_client_memory(). An answer of 0 or more is the client's result.
 	 */
 	int (*ioctl)(struct fusd_file_info *file, int request, void *data);
 	/**
 	 * The client side believes that the device's state is cached_state
-	 * (FUSD_NOTIFY_ bits). Answer the true state if it differs; otherwise
+	 * (FUSD_NOTIFY_ bits): what was answered last, without
+	 * FUSD_NOTIFY_INPUT after a read and without FUSD_NOTIFY_OUTPUT after a
+	 * write; 0 at first. Answer the true state if it differs; otherwise
 	 * return -FUSD_NOREPLY and fusd_return() the state when it changes. A
-	 * new call for the same open file replaces one still held: destroy
-	 * the old one. A negative answer means "do not ask again".
+	 * new call for the same open file replaces one still held: destroy the
+	 * old one. A negative answer means "do not ask again", and leaves the
+	 * state as it is.
 	 */
 	int (*poll_diff)(struct fusd_file_info *file,
 			 unsigned int cached_state);
@@ -116,14 +148,26 @@ struct fusd_file_operations {
 	 * A client blocked in a call on this open file was interrupted by a
 	 * signal. fusd_get_transaction() tells which of the held requests it
 	 * was. The driver may answer that request now, for example with what
-	 * it has so far; the answer to unblock itself is ignored.
+	 * it has so far. If it does not, then on kfusd the request stays with
+	 * the driver, and goes on if the client's call is restarted; on cuse
+	 * and fuse the client gets EINTR when unblock returns, and the request
+	 * is still to be given back with fusd_destroy(). After the answer
+	 * -EINTR, a call that kfusd restarts is a new request. The value that
+	 * unblock returns is ignored.
 	 */
 	int (*unblock)(struct fusd_file_info *file);
 	/**
-	 * Set *addr to memory of the driver that was mapped MAP_SHARED and
-	 * *out_length to its size; the client's mapping then shows the same
-	 * memory. Answer 0 or -errno. Private memory is refused. Only the
-	 * kfusd transport can map; clients of others get ENODEV.
+	 * A client maps length bytes from offset on, both multiples of the
+	 * page size, and offset cut to an int; prot and flags (MAP_SHARED or
+	 * MAP_PRIVATE) are those of mmap(2). Set *addr to memory of the driver
+	 * and *out_length to its size in bytes, and answer 0, or answer -errno.
+	 * The client's mapping then shows the same memory, and lasts when the
+	 * driver unmaps it or ends. *addr must begin a page, and the memory
+	 * must be in one mapping that was made with MAP_SHARED, anonymous or of
+	 * a regular file; otherwise, or if it is smaller than length, the
+	 * client gets EINVAL, and EACCES if it wants more access than the
+	 * driver's mapping has. Only the kfusd transport can map; clients of
+	 * others get ENODEV.
 	 */
 	int (*mmap)(struct fusd_file_info *file, int offset, size_t length,
 		    int prot, int flags, void **addr, size_t *out_length);
@@ -140,19 +184,40 @@ typedef struct fusd_file_operations fusd_file_operations_t;
  *               FUSD_MAX_NAME_LENGTH bytes without "/dev/"
  * @clazz        (six-argument form) device class in /sys/class, or NULL
  * @devname      (six-argument form) name inside the class, or NULL for name
- * @mode         permission bits of the node, such as 0666
+ * @mode         permission bits of the node, such as 0666; the umask does not
+ *               change them
  * @device_info  handed to every callback; the library never looks at it
- * @fops         the callbacks; copied
+ * @fops         the callbacks; copied, as are the names
  *
  * Returns a descriptor that is readable while requests wait; use it with
  * fusd_dispatch(), poll(2), select(2) or epoll(7), and give it back with
- * fusd_unregister(). errno is 0 then. The descriptor is closed on exec.
+ * fusd_unregister(), never with close(2). errno is 0 then. The descriptor is
+ * closed on exec.
  *
- * Errors: EINVAL (name or fops NULL; name empty, too long, with an empty, "."
- * or ".." part, or with control characters), EEXIST (the name belongs to a
- * live device, or something else is there), ENOPKG (no transport works on
- * this machine), EACCES or EPERM (not for this user), ENOMEM, EMFILE, ENFILE.
- * fusd_error() has the sentence that says what to do.
+ * The device is there until fusd_unregister(), or until no process has the
+ * descriptor any more, however they end. After fork(2) the child has it too,
+ * and one of them may serve the device: so a driver may call daemon(3) after it
+ * registered.
+ *
+ * Errors:
+ *   EINVAL          name or fops is NULL; name is empty, too long, has an
+ *                   empty, "." or ".." part, or control characters, or is one
+ *                   that cuse cannot have; FUSD_TRANSPORT is unknown; on kfusd
+ *                   clazz or devname cannot be one
+ *   EEXIST          the name belongs to a live device, or something else is
+ *                   there
+ *   ENOPKG          no transport works on this machine, or kfusd was chosen
+ *                   and is not loaded
+ *   ENODEV          the transport that was chosen is not there
+ *   EACCES, EPERM   not for this user
+ *   ENOSPC          kfusd has max_devices devices, or the kernel has no number
+ *                   left for a device of cuse
+ *   ENOMEM          no memory; on cuse and fuse also beyond some 1000 devices
+ *                   in a process, where libfuse has no thread keys left
+ *   EMFILE, ENFILE  no descriptors left
+ *
+ * Other errors are those of the system calls that make a node. fusd_error()
+ * has the sentence that says what happened and what to do.
  */
 int fusd_register(const char *name, mode_t mode, void *device_info,
 		  struct fusd_file_operations *fops);
@@ -197,9 +262,11 @@ fusd_ops_copy(const struct fusd_file_operations &ops)
  * Takes a device away and closes its descriptor.
  *
  * The node disappears, the name is free again, and every client blocked in a
- * call on the device gets EPIPE. Requests the driver still holds stay valid
- * memory until fusd_return() or fusd_destroy(). If another thread is inside
- * one of the device's callbacks, the descriptor is closed when that ends.
+ * call on the device gets EPIPE. No callback is called any more, not even
+ * close for files that are open: what private_data points at is the driver's
+ * to free. Requests the driver still holds stay valid memory until
+ * fusd_return() or fusd_destroy(). If another thread is inside one of the
+ * device's callbacks, the descriptor is closed when that ends.
  *
  * Errors: EBADF (fd is no registered device).
  */
@@ -209,14 +276,17 @@ int fusd_unregister(int fd);
  * Answers a request that was held with -FUSD_NOREPLY, and frees it.
  *
  * retval is what the callback would have answered. For a read, the data must
- * be in fusd_get_read_buffer() by now; for an ioctl, in
- * fusd_get_ioctl_buffer(). Inside the callback it is legal too, if the
- * callback then returns -FUSD_NOREPLY. Whatever the outcome, file must not be
- * used afterwards.
+ * be in fusd_get_read_buffer() by now, and the new file position at
+ * fusd_get_offset(); for an ioctl, the data in fusd_get_ioctl_buffer(). Inside
+ * the callback it is legal too, if the callback then returns -FUSD_NOREPLY.
+ * Whatever the outcome, file must not be used afterwards.
  *
- * Errors: EPIPE (nobody waits for this answer any more: the client was
- * interrupted or is gone, a newer poll_diff replaced this one, or the device
- * was unregistered), EINVAL (file is NULL).
+ * Errors:
+ *   EPIPE   nobody waits for this answer any more: the client was interrupted
+ *           or is gone, a newer poll_diff replaced this one, or the device was
+ *           unregistered
+ *   EINVAL  file is NULL; or, of an mmap, kfusd refused the memory
+ *   ENOMEM  (kfusd only) no memory for the data; the client gets EIO
  */
 int fusd_return(struct fusd_file_info *file, ssize_t retval);
 
@@ -225,7 +295,8 @@ int fusd_return(struct fusd_file_info *file, ssize_t retval);
  *
  * Its client, if there still is one, stays blocked until it is interrupted or
  * the device goes away. Meant for requests whose client is known to be gone,
- * and for a poll_diff that a newer one replaced.
+ * and for a poll_diff that a newer one replaced. file must not be used
+ * afterwards; NULL is ignored.
  */
 void fusd_destroy(struct fusd_file_info *file);
 
@@ -235,18 +306,22 @@ void fusd_destroy(struct fusd_file_info *file);
  * At most 40 requests are handled in one call, so that one busy device does
  * not starve the others.
  *
- * Returns 0 if at least one callback ran. Errors: EAGAIN (nothing waits),
- * EBADF (fd is no registered device), ENODEV (the device was taken away from
- * outside, for example by umount(8): unregister it).
+ * Several threads may dispatch one device.
+ *
+ * Returns 0 if at least one callback ran. Errors: EAGAIN (nothing waits, or
+ * only what the library handled by itself), EBADF (fd is no registered
+ * device), ENODEV (the device was taken away from outside, for example by
+ * umount(8): unregister it), ENOMEM.
  */
 int fusd_dispatch(int fd);
 
 /**
  * Serves all registered devices of this process, also ones registered later.
  *
- * Returns when no device is left. Signal dispositions are not touched: a
- * signal that ends the process ends the device with it, and leaves no node
- * behind. A device that was taken away from outside is unregistered.
+ * Returns when no device is left, or if there is none. Several threads may run
+ * it: each request is handled by one of them. Signal dispositions are not
+ * touched: a signal that ends the process ends the device with it, and leaves
+ * no node behind. A device that was taken away from outside is unregistered.
  */
 void fusd_run(void);
 
@@ -257,7 +332,11 @@ void fusd_run(void);
  */
 void fusd_fdset_add(fd_set *set, int *max);
 
-/** Calls fusd_dispatch() for each registered device that is in *set. */
+/**
+ * Calls fusd_dispatch() for each registered device that is in *set; other
+ * descriptors in it are ignored. A device that was taken away from outside is
+ * unregistered.
+ */
 void fusd_dispatch_fdset(fd_set *set);
 
 /**
@@ -286,7 +365,8 @@ static inline const char *fusd_get_write_buffer(struct fusd_file_info *file)
 	return file->fusd_msg->data;
 }
 
-/** Of a read, write or ioctl: how many bytes its buffer has. */
+/** Of a read, write or ioctl: how many bytes its buffer has; of an mmap, how
+ * many the client maps. */
 static inline size_t fusd_get_length(struct fusd_file_info *file)
 {
 	return file->fusd_msg->parm.fops_msg.length;
@@ -335,7 +415,10 @@ static inline long fusd_get_transaction(struct fusd_file_info *file)
 	return file->fusd_msg->parm.fops_msg.transid;
 }
 
-/** What fusd_register_with() takes beyond fusd_register(); zero is default. */
+/**
+ * What fusd_register_with() takes beyond fusd_register(). Fields that are zero
+ * have their default; strings are read during the call only.
+ */
 struct fusd_options {
 	/** sizeof(struct fusd_options); lets the structure grow. */
 	size_t size;
@@ -344,8 +427,12 @@ struct fusd_options {
 	 * that works. NULL asks the environment's FUSD_TRANSPORT first.
 	 */
 	const char *transport;
-	/** Device class in /sys/class and name in it; NULL for a default. */
+	/**
+	 * Device class in /sys/class, at most FUSD_MAX_NAME_LENGTH bytes; NULL
+	 * for "fusd". Only kfusd has classes; cuse and fuse ignore this.
+	 */
 	const char *clazz;
+	/** The device's name in its class, as long; NULL for its own name. */
 	const char *devname;
 };
 
@@ -363,35 +450,47 @@ int fusd_register_with(const char *name, mode_t mode, void *device_info,
  * The full path at which clients find the device.
  *
  * Writes at most size bytes with the terminating 0 to path, and returns the
- * path's length without it. Errors: EBADF, ERANGE (size is too small).
+ * path's length without it. Errors: EBADF (fd is no registered device), ERANGE
+ * (size is too small; PATH_MAX never is).
  */
 ssize_t fusd_device_path(int fd, char *path, size_t size);
 
-/** The name of a device's transport, static memory; NULL and EBADF. */
+/**
+ * The name of a device's transport: "kfusd", "cuse" or "fuse", static memory.
+ * NULL and EBADF if fd is no registered device.
+ */
 const char *fusd_device_transport(int fd);
 
 /**
  * Says whether a transport ("kfusd", "cuse", "fuse") works here for this user.
  *
  * Returns 0, or -1 with errno, and then a sentence that says why and what to
- * do about it, cut to size bytes with the terminating 0, in reason.
- * Errors: EINVAL (unknown transport), ENOPKG, EACCES, ENODEV.
+ * do about it, cut to size bytes with the terminating 0, in reason ("" if it
+ * works; not touched if size is 0).
+ *
+ * Errors: EINVAL (unknown transport), ENOPKG or ENODEV (it is not there),
+ * EACCES or EPERM (not for this user), or what opening its device file gives.
  */
 int fusd_transport_check(const char *transport, char *reason, size_t size);
 
 /**
- * One sentence about the last failure in this thread of fusd_register() or a
- * sibling of it; "" if there was none. Valid until the thread's next failure.
+ * One sentence about why the last fusd_register(), fusd_register_with() or
+ * fusd_transport_check() of this thread failed, and what to do. It means
+ * nothing after one that succeeded. The memory belongs to the thread, and the
+ * text is valid until its next call of one of these.
  */
 const char *fusd_error(void);
 
 /**
  * Answers a read with length bytes of data instead of the request's buffer.
  *
- * Frees file as fusd_return() does. More than was asked for is cut. data must
- * stay as it is until the call returns, not longer. Legal inside the callback
- * if it then returns -FUSD_NOREPLY. Errors: as fusd_return(), and EINVAL if
- * the request is no read (it is then still held).
+ * Frees file as fusd_return() does. More than was asked for is cut; 0 bytes are
+ * the end of the file. data must stay as it is until the call returns, not
+ * longer. The new file position is what fusd_get_offset() points at. Legal
+ * inside the callback if it then returns -FUSD_NOREPLY.
+ *
+ * Errors: as fusd_return(), and EINVAL if the request is no read (it is then
+ * still held).
  */
 int fusd_return_data(struct fusd_file_info *file, const void *data,
 		     size_t length);
@@ -404,7 +503,8 @@ struct fusd_buffer;
  *
  * The data that fusd_get_read_buffer(), fusd_get_write_buffer() and
  * fusd_get_ioctl_buffer() point at stays readable and writable, and is used
- * for no other request, until fusd_buffer_release(). Never fails. file must
+ * for no other request, until fusd_buffer_release(), also when the device was
+ * unregistered. Never fails. Each call needs a release of its own. file must
  * not have been answered yet, unless its callback is still running.
  */
 struct fusd_buffer *fusd_buffer_acquire(struct fusd_file_info *file);
@@ -412,13 +512,15 @@ struct fusd_buffer *fusd_buffer_acquire(struct fusd_file_info *file);
 /** Gives back what fusd_buffer_acquire() returned; NULL is ignored. */
 void fusd_buffer_release(struct fusd_buffer *buffer);
 
-/** What fusd_client_memory() is asked for; FUSD_CLIENT_WRITE reads, too. */
+/** What fusd_client_memory() is asked for: the client's bytes. */
 #define FUSD_CLIENT_READ 0x1
+/** The client's bytes, and to write them back with the answer. */
 #define FUSD_CLIENT_WRITE 0x2
 
 /**
  * An ioctl callback that returns -FUSD_RETRY is called again, from the start,
- * with the client's memory at hand: see fusd_client_memory().
+ * with the client's memory at hand: see fusd_client_memory(). Without such a
+ * reason the client gets EIO.
  */
 #define FUSD_RETRY 0x1001
 
@@ -426,9 +528,9 @@ void fusd_buffer_release(struct fusd_buffer *buffer);
  * The client's memory, for an ioctl whose argument or data points into it.
  *
  * An ioctl number such as TCGETS does not say what its argument points at,
- * and a structure may hold pointers to more. Inside its ioctl callback, and
- * only there, a driver that knows may ask for those bytes by their address in
- * the client.
+ * and a structure may hold pointers to more. Inside its ioctl callback, in the
+ * callback's thread and only there, a driver that knows may ask for those bytes
+ * by their address in the client.
  *
  * @address, @length  where they are, and how many: at least 1
  * @access            FUSD_CLIENT_READ or FUSD_CLIENT_WRITE or both
@@ -449,13 +551,15 @@ void fusd_buffer_release(struct fusd_buffer *buffer);
  *           must not have had an effect before its last fusd_client_memory().
  *   EFAULT  the client has no such memory, or may not access it so
  *   EPERM   this driver may not access its client's memory: a debugger could
- *           not either (see ptrace(2)); or the client is in no process
- *           namespace that the driver can see
+ *           not either (see ptrace(2); where Yama's ptrace_scope is 1 or more,
+ *           as on Ubuntu, only root's drivers may); or the client is in no
+ *           process namespace that the driver can see
  *   ESRCH   the client is gone
  *   E2BIG   more than 128 KiB or 256 regions in one request, the data of the
  *           request number included; a region with FUSD_CLIENT_WRITE is two
  *   EINVAL  no ioctl callback, or it has answered; length 0; unknown access
  *   ENOTTY  the transport cannot do it
+ *   ENOMEM  no memory for the copy
  *
  * Client memory is never touched unless a driver calls this. Mind that it
  * changes while it is looked at: another thread of the client may write to it
@@ -470,8 +574,10 @@ void *fusd_client_memory(struct fusd_file_info *file, unsigned long address,
 
 /**
  * Sends the library's messages (syslog(3) priority, one line without a
- * newline) to log; NULL, the default, drops them. Set it before the first
- * device is registered. log may be called from any thread that uses libfusd.
+ * newline, and data as given here) to log; NULL, the default, drops them. The
+ * message is valid during the call. Set it before the first device is
+ * registered, and while no other thread uses libfusd. log may be called from
+ * any thread that uses libfusd.
  */
 void fusd_set_log(void (*log)(int priority, const char *message, void *data),
 		  void *data);

@@ -19,7 +19,7 @@
 /*
  * Before the device is registered: asks for FUSD_OPTION_ bits. What comes back
  * are those that this module grants; bits it does not know are cleared.
- * EBUSY once the device is registered.
+ * Errors: EBUSY (the device is registered), EFAULT.
  */
 #define FUSD_CONTROL_OPTIONS _IOWR('F', 101, __u64)
 

@@ -37,7 +37,7 @@
 /* On the status descriptor: reads give fusd_status_t records, not text. */
 #define FUSD_STATUS_USE_BINARY _IO('F', 100)
 
-/* fusd_msg_t.cmd */
+/* fusd_msg_t.cmd; a reply's is its call's + 1. The last is never sent. */
 #define FUSD_REGISTER_DEVICE 0
 #define FUSD_UNREGISTER_DEVICE 1
 #define FUSD_FOPS_CALL 2

@@ -3,17 +3,16 @@
  * kfusd: what the module's files share.
  *
  * A client's system call becomes a request (client.c, poll.c, mmap.c), waits
- * in its device's queue, is received by the driver and answered by it
- * (control.c); request.c is the life in between, device.c the device's.
+ * in its device's queue, is received by the driver (receive.c) and answered by
+ * it (reply.c); request.c is the life in between, device.c the device's.
  *
  * Who owns what, and what ends its life
  *
  * A device is made by open(2) of the control file, becomes visible by the
  * register message, and is gone with the unregister message or when the control
  * file is released: its node and its name go then, at once, and every call on
- * it fails with EPIPE. The
- * structure lives on while files are open (a zombie): references belong to
- * the control file and to each open file.
+ * it fails with EPIPE. The structure lives on while files are open (a zombie):
+ * references belong to the control file and to each open file.
  *
  * An open file is made by a client's open(2). References belong to its struct
  * file and to each of its requests. After a successful FUSD_OPEN exactly one

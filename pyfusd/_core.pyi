@@ -7,7 +7,7 @@ from typing import Any, final
 
 from typing_extensions import Buffer
 
-#: What a callback returns, besides the Request itself, after file.hold().
+#: What a callback may return instead of the Request after file.hold().
 NOREPLY: int
 #: The bits that poll() answers with: POLLIN, POLLOUT and POLLPRI to a client.
 NOTIFY_INPUT: int
@@ -31,21 +31,30 @@ class File:
         """The Device."""
     @property
     def pid(self) -> int:
-        """In a callback, the calling thread's id; else who opened the file."""
+        """In a callback, the calling thread's id; else who opened the file.
+
+        0 in close() on cuse and fuse, and for a client in a process namespace
+        that the driver cannot see.
+        """
     @property
     def uid(self) -> int:
-        """As pid, the user's id."""
+        """As pid, the user's id; 0 in close() on cuse and fuse."""
     @property
     def gid(self) -> int:
-        """As pid, the group's id."""
+        """As pid, the group's id; 0 in close() on cuse and fuse."""
     @property
     def flags(self) -> int:
-        """The open file's flags (os.O_NONBLOCK ...); callbacks may change them."""
+        """The open file's flags (os.O_RDWR, os.O_NONBLOCK ...).
+
+        Callbacks may change them; RuntimeError elsewhere. On kfusd, changes of
+        O_NONBLOCK and O_APPEND go to the client's open file; on cuse and fuse
+        they are lost, for the kernel takes none.
+        """
     @flags.setter
     def flags(self, flags: int) -> None: ...
     @property
     def offset(self) -> int:
-        """In a read or write callback, the file position.
+        """In a read or write callback, the file position in bytes.
 
         What the callback sets here is the new position; otherwise it moves by
         the count of bytes. RuntimeError elsewhere.
@@ -59,9 +68,11 @@ class File:
 
         Return the Request, or NOREPLY, from the callback, and answer it later,
         or already inside the callback. Returning a result or raising instead
-        answers it after all. If it is not answered *timeout* seconds from now,
-        its client gets *error*. RuntimeError outside an open, read, write or
-        ioctl callback.
+        answers it after all. A second call gives the same Request. If it is not
+        answered *timeout* seconds from now, its client gets *error*, an errno.
+
+        RuntimeError outside an open, read, write or ioctl callback; ValueError
+        if *error* is no errno.
         """
     def client_memory(
         self, address: int | None, length: int, *, write: bool = False
@@ -86,15 +97,24 @@ class File:
         the copy, and use that. A client may give an address whose pages come
         slowly, and so make this thread wait.
 
+        An *address* of None is the null pointer; a *length* of 0 gives an empty
+        view of nothing.
+
         Raises OSError: EFAULT (the client has no such memory), EPERM (the
-        driver may not access the client's memory: run it as the same user or as
-        root), ESRCH, E2BIG (more than 128 KiB or 256 pieces in one request),
-        ENOTTY (not on this transport); and RuntimeError outside of an ioctl
-        callback. If the client's memory is gone when the answer is written, its
-        call gives EFAULT.
+        driver may not access the client's memory: run it as the same user or,
+        where Yama's ptrace_scope is 1 or more as on Ubuntu, as root), ESRCH (the
+        client is gone), E2BIG (more than 128 KiB or 256 pieces in one request,
+        where a piece with *write* is two), EINVAL (the request was answered),
+        ENOMEM, ENOTTY (not on this transport); and RuntimeError outside of an
+        ioctl callback. If the client's memory is gone when the answer is
+        written, its call gives EFAULT.
         """
     def poll_changed(self) -> None:
-        """Asks poll() again, and wakes clients if its state is another one."""
+        """Calls poll() if a client waits for it, and wakes clients if its state
+        is another one than before.
+
+        poll() runs in the calling thread, and what it raises goes to the caller.
+        """
     def __getattr__(self, name: str) -> Any: ...
     def __setattr__(self, name: str, value: Any) -> None: ...
 
@@ -102,8 +122,9 @@ class File:
 class Request:
     """A client's call that File.hold() keeps blocked, until it is answered.
 
-    One that is dropped without an answer gives EIO to its client, and is logged
-    to the logger "pyfusd".
+    Whoever has it keeps it: one that is dropped without an answer gives EIO to
+    its client, and is logged to the logger "pyfusd". It may be answered also
+    when its device was unregistered: BrokenPipeError says that nobody waits.
 
     Any thread may use it, also before the callback has returned. If several
     answer at once, one of them does, and RuntimeError is raised in the others.
@@ -117,26 +138,35 @@ class Request:
         """ "open", "read", "write" or "ioctl"."""
     @property
     def buffer(self) -> memoryview | None:
-        """The callback's view of the data, valid as long as it is kept."""
+        """The callback's view of the data, valid as long as it is kept.
+
+        None of an open, and of an ioctl whose number codes no data.
+        """
     @property
-    def pid(self) -> int: ...
+    def pid(self) -> int:
+        """The id of the thread that waits."""
     @property
-    def uid(self) -> int: ...
+    def uid(self) -> int:
+        """That thread's user."""
     @property
-    def gid(self) -> int: ...
+    def gid(self) -> int:
+        """That thread's group."""
     @property
     def interrupted(self) -> bool:
         """True once a signal hit the waiting client."""
     @property
     def done(self) -> bool:
-        """True once it was answered by reply() or fail()."""
+        """True once it was answered, by reply(), fail() or its timeout."""
     @property
     def offset(self) -> int:
-        """Of a read or write, as File.offset."""
+        """Of a read or write, as File.offset; may be set until it is answered."""
     @offset.setter
     def offset(self, offset: int) -> None: ...
     def reply(self, result: int | Buffer | None = None) -> None:
         """Answers with what the callback could have returned.
+
+        Of a read: a count of bytes in ``buffer``, or a bytes-like object, which is
+        not needed any more when this returns. A negative int is an errno.
 
         Raises BrokenPipeError if nobody waits for it any more: the client was
         interrupted or killed, or the device unregistered. RuntimeError if it
@@ -144,7 +174,8 @@ class Request:
         operation cannot have, and the request stays held.
         """
     def fail(self, error: int) -> None:
-        """Answers with an errno; raises as reply() does."""
+        """Answers with an errno; raises as reply() does, and ValueError if
+        *error* is none."""
 
 class Retry(BaseException):
     """Ends an ioctl callback that is called again, with its client's memory."""
@@ -156,12 +187,14 @@ class DeviceCore:
     mode: int
     @property
     def path(self) -> str:
-        """Where clients find the device, once it was registered."""
+        """Where clients find the device, or found it last; None before it was
+        registered."""
     @property
     def transport(self) -> str:
-        """ "kfusd", "cuse" or "fuse", once it was registered."""
+        """ "kfusd", "cuse" or "fuse", as path."""
     @property
-    def registered(self) -> bool: ...
+    def registered(self) -> bool:
+        """True from register() to unregister()."""
     def fileno(self) -> int:
         """A descriptor that is readable while requests wait for dispatch().
 
@@ -172,11 +205,11 @@ class DeviceCore:
 
         Returns True if at least one ran. Raises OSError: EBADF (not
         registered), ENODEV (the device was taken away from outside, for
-        example by umount(8): unregister it); and KeyboardInterrupt or
+        example by umount(8): unregister it), ENOMEM; and KeyboardInterrupt or
         SystemExit if a callback did.
         """
     def poll_changed(self) -> None:
-        """Calls File.poll_changed() for each open file."""
+        """Calls File.poll_changed() for each open file. Any thread may do so."""
     def unregister(self) -> None: ...
     # For pyfusd.tracing: what the trampolines call, by operation, and who is
     # told of the answers to held requests.
@@ -207,8 +240,10 @@ def registered_devices() -> list[Any]:
 def transport_problem(transport: str) -> str | None:
     """Why "kfusd", "cuse" or "fuse" does not work here for this user.
 
-    None if it does work; otherwise a sentence that says what to do.
+    None if it does work; otherwise a sentence that says what to do. Makes no
+    device: "fusd doctor" tries one, too.
     """
 
 def library_version() -> str:
-    """The version of libfusd that the extension carries."""
+    """The version of libfusd that the extension carries, as "0.1.0"; also
+    ``pyfusd.__version__``."""

@@ -205,11 +205,16 @@ cdef class DeviceCore:
         return self.fd >= 0
 
     def fileno(self):
+        """A descriptor that is readable while requests wait for dispatch()."""
         if self.fd < 0:
             raise ValueError(f"device {self.name!r} is not registered")
         return self.fd
 
     def dispatch(self):
+        """Runs the callbacks of waiting requests, 40 at most; never blocks.
+
+        True if at least one ran; OSError EBADF, ENODEV or ENOMEM.
+        """
         cdef int result, error
         if self.fd < 0:
             raise OSError(EBADF, f"device {self.name!r} is not registered")
@@ -223,6 +228,7 @@ cdef class DeviceCore:
         raise OSError(error, f"{os.strerror(error)}: device {self.name!r}")
 
     def poll_changed(self):
+        """Calls File.poll_changed() for each open file. Any thread may do so."""
         for file in list(self.files):
             (<File>file).poll_changed()
 
@@ -373,6 +379,7 @@ def transport_problem(str transport not None):
 
 
 def library_version():
+    """The version of libfusd that the extension carries."""
     return fusd_version().decode()
 
 

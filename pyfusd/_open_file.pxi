@@ -22,7 +22,11 @@ cdef inline Call *call_of(object file):
 
 
 cdef class File:
-    # Documented in _core.pyi.
+    """One open file of a device: from open(2) to the last close(2).
+
+    The manual's Python reference, made of _core.pyi, describes it in full.
+    """
+
     cdef readonly DeviceCore device
     cdef dict __dict__
     cdef pid_t opener_pid
@@ -92,6 +96,7 @@ cdef class File:
             call.offset_is_set = True
 
     def hold(self, timeout=None, *, int error=ETIMEDOUT):
+        """Keeps the client of the running callback blocked; gives its Request."""
         cdef Call *call = call_of(self)
         if not 0 < error <= PYFUSD_MAX_ERRNO:
             raise ValueError(f"{error} is no errno")
@@ -110,6 +115,7 @@ cdef class File:
         return request
 
     def client_memory(self, address, size_t length, *, bint write=False):
+        """A view of the client's memory, for an ioctl whose argument points at it."""
         cdef Call *call = call_of(self)
         if call is NULL or call.operation != IOCTL:
             raise RuntimeError(
@@ -121,6 +127,7 @@ cdef class File:
         return client_memory(call, 0 if address is None else address, length, write)
 
     def poll_changed(self):
+        """Calls poll() again, and wakes clients if its state is another one."""
         cdef fusd_file_info *info = self.poll_info
         cdef unsigned int state
         self.poll_changes += 1
@@ -178,7 +185,11 @@ cdef Request held_transfer_of(File file):
 
 @cython.final
 cdef class Request:
-    # Documented in _core.pyi.
+    """A client's call that File.hold() keeps blocked, until it is answered.
+
+    The manual's Python reference, made of _core.pyi, describes it in full.
+    """
+
     cdef readonly File file
     cdef readonly object buffer
     cdef readonly bint interrupted
@@ -218,6 +229,7 @@ cdef class Request:
         self.offset_is_set = True
 
     def reply(self, result=None):
+        """Answers with what the callback could have returned."""
         cdef Py_buffer data
         cdef ssize_t retval
         self.check_pending()
@@ -236,6 +248,7 @@ cdef class Request:
             self.send(retval)
 
     def fail(self, int error):
+        """Answers with an errno."""
         if not 0 < error <= PYFUSD_MAX_ERRNO:
             raise ValueError(f"{error} is no errno")
         self.check_pending()

@@ -50,7 +50,7 @@ class RunningDriver:
 
     @property
     def device(self) -> Any:
-        """The Device itself; of a driver in a process of its own, an error."""
+        """The Device itself; AttributeError for one in a process of its own."""
         raise AttributeError("the device lives in another process: use process=False")
 
     def stop(self) -> None:
@@ -58,7 +58,8 @@ class RunningDriver:
         raise NotImplementedError
 
     def take_failures(self) -> list[str]:
-        """What callbacks raised so far; the test does not fail for these."""
+        """What callbacks raised so far, as tracebacks, and how the driver's
+        process ended if that was not in order; the test does not fail for these."""
         raise NotImplementedError
 
 

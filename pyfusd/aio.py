@@ -23,7 +23,8 @@ not wait shares the task that it sees with others that do not. ``file.pid``,
 ``file.offset`` and their siblings keep their meaning across each ``await``.
 
 The task is cancelled, and its client gets EINTR, when a signal interrupts the
-client; also when the open file is closed under it, and, with EPIPE, when the
+client; on kfusd a call that the kernel restarts after that is a new request. It
+is cancelled also when the open file is closed under it, and, with EPIPE, when the
 device is unregistered or serve() ends. The client does not wait for the
 cancelled task. One that something else cancels gives ECANCELED.
 

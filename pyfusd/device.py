@@ -19,28 +19,34 @@ class Device(DeviceCore):
 
     Any of these methods may be defined; a device without one behaves as a
     kernel driver without that operation (open and close succeed, read and
-    write give EINVAL, ioctl ENOTTY, poll is always ready):
+    write give EINVAL, ioctl ENOTTY, mmap ENODEV, poll is always ready):
 
     - ``open(self, file)``: return None, or raise OSError to refuse.
-    - ``close(self, file)``: the open file's last descriptor is gone.
+    - ``close(self, file)``: the open file's last descriptor is gone. Called
+      once for each open that succeeded, but not for files that are still open
+      when the device is unregistered. The client does not see what it returns.
     - ``read(self, file, buf, offset)``: fill *buf*, a writable memoryview of
       the reply itself, and return the count of bytes; 0 is end of file. Or
       return a bytes-like object, which is sent without a copy in between.
-      More than ``len(buf)`` is cut.
+      More than ``len(buf)``, which is at most 131,072, is cut.
     - ``write(self, file, buf, offset)``: take bytes from *buf*, a read-only
-      memoryview of the client's bytes, and return their count.
+      memoryview of the client's bytes, at most 131,072, and return their count.
     - ``ioctl(self, file, request, data)``: *data* is a writable memoryview of
       as many bytes as *request* codes for, or the client's argument, an int,
       if it codes for none. Return None or an int of 0 or more. See also
       pyfusd.ioctl() and, for an argument that is a pointer,
-      File.client_memory().
+      File.client_memory(). After an error no data goes back.
     - ``poll(self, file)``: return those of NOTIFY_INPUT, NOTIFY_OUTPUT and
-      NOTIFY_EXCEPT that hold now. Call poll_changed() when that changes.
+      NOTIFY_EXCEPT that hold now, or-ed together. Call poll_changed() when that
+      changes. If it raises, all three hold.
     - ``mmap(self, file, offset, length, prot, flags)``: return the memory that
       clients map: a shared mmap.mmap, or a memfd or other file, as a descriptor
-      or an object with fileno(). *offset* counts from its beginning. What is
-      not shared is refused with EINVAL. Only kfusd can do it; elsewhere, and
-      without mmap(), clients get ENODEV.
+      or an object with fileno(). *offset*, in bytes, counts from its beginning.
+      It is kept as long as the open file, and clients that mapped it have it
+      as long as they like. What is not shared, or ends before *offset* and
+      *length* do, is refused with EINVAL, and with EACCES a client that wants
+      to write to what is read-only. Only kfusd can do it; elsewhere, and without
+      mmap(), clients get ENODEV.
     - ``unblock(self, file, request)``: the client of *request*, which was
       held, was interrupted by a signal. The driver may answer *request* now;
       if it does not, the client's call ends or restarts as the transport
@@ -58,10 +64,16 @@ class Device(DeviceCore):
     unless the callback sets ``file.offset``.
 
     *name* is "echo", "/dev/echo" or "sub/dir/echo", with at most 47 bytes
-    without "/dev/"; *mode* the permission bits of the node; *transport*
-    "kfusd", "cuse", "fuse", or None for the environment's FUSD_TRANSPORT or
-    else the first that works; *clazz* and *devname* name the device in
-    /sys/class where the transport can.
+    without "/dev/"; *mode* the permission bits of the node, which the umask does
+    not change; *transport* "kfusd", "cuse", "fuse", "auto" for the first that
+    works, or None for what the environment's FUSD_TRANSPORT says, or else the
+    first that works; *clazz* and *devname*, at most 47 bytes each, name the
+    device in /sys/class on kfusd, and are ignored on cuse and fuse. ``name`` and
+    ``mode`` are attributes; changing them later is for the next register().
+
+    The device appears with register() and goes with unregister(); ``with
+    device:`` does both, and pyfusd.run() serves it in between. What is registered
+    when Python exits is unregistered.
 
     Callbacks run in the thread that calls dispatch() or run(); if several
     threads dispatch one device, they run at the same time. poll() also runs in
@@ -70,6 +82,9 @@ class Device(DeviceCore):
     registered, and no request of its parent can be answered.
 
     open, close, read, write and ioctl may be ``async def``: see pyfusd.aio.
+
+    A process that os.fork() makes does not have the devices of its parent: they
+    are not registered in it.
     """
 
     def __init__(
@@ -93,10 +108,14 @@ class Device(DeviceCore):
         Its node is at ``path`` then. A device that is registered in a callback
         of a running run() is served by that loop.
 
-        Raises OSError: EINVAL (name), EEXIST (the name is taken), ENOPKG (no
-        transport works on this machine), EACCES or EPERM (not for this user),
-        ENOMEM, EMFILE, ENFILE; its text says what to do. RuntimeError if the
-        device is registered; TypeError if a callback cannot be what it is.
+        Raises OSError: EINVAL (name, clazz, devname or transport), EEXIST (the
+        name is taken), ENOPKG or ENODEV (no transport works on this machine, or
+        not the one that was chosen), EACCES or EPERM (not for this user), ENOSPC
+        (kfusd, or the kernel for cuse, has as many devices as it may), ENOMEM
+        (also beyond some 1,000 devices in a process on cuse and fuse), EMFILE,
+        ENFILE; its text says what to do. RuntimeError if the device is
+        registered; TypeError if a callback does not take its arguments, or is a
+        coroutine function and may not be one; ValueError for a null character.
         """
         check_signatures(self)
         loop.check(self)
@@ -116,7 +135,8 @@ class Device(DeviceCore):
         """Takes the device away; nothing happens if it is not registered.
 
         The node disappears, its name is free, and clients that are blocked in
-        a call on the device get EPIPE.
+        a call on the device get EPIPE. No callback is called any more, not even
+        close() for files that are open. The device may be registered again.
         """
         with loop.removing(self):
             super().unregister()

@@ -99,22 +99,31 @@ def _encode(
 
 
 def IO(group: str | int, number: int) -> IoctlNumber:
-    """_IO(group, number): no data; the method gets the client's argument, an int."""
+    """_IO(group, number): no data; the method gets the client's argument, an int.
+
+    *group* is a character or 0 to 255, *number* 0 to 255; ValueError otherwise.
+    """
     return _encode(_NONE, group, number, None)
 
 
 def IOR(group: str | int, number: int, type: ArgumentType) -> IoctlNumber:
-    """_IOR(group, number, type): data goes from the driver to the client."""
+    """_IOR(group, number, type): data goes from the driver to the client.
+
+    *type* is a ctypes type, a struct format, or a size in bytes, 0 to 16383.
+    """
     return _encode(_READ, group, number, type)
 
 
 def IOW(group: str | int, number: int, type: ArgumentType) -> IoctlNumber:
-    """_IOW(group, number, type): data goes from the client to the driver."""
+    """_IOW(group, number, type): data goes from the client to the driver.
+
+    As IOR().
+    """
     return _encode(_WRITE, group, number, type)
 
 
 def IOWR(group: str | int, number: int, type: ArgumentType) -> IoctlNumber:
-    """_IOWR(group, number, type): data goes both ways."""
+    """_IOWR(group, number, type): data goes both ways. As IOR()."""
     return _encode(_READ | _WRITE, group, number, type)
 
 
@@ -128,14 +137,19 @@ def ioctl(request: int) -> Callable[[Method], Method]:
       With IOR and IOWR its changes reach the client.
     - a struct format: a tuple of the unpacked values (IOW and IOWR), empty for
       IOR. With IOR and IOWR the method returns the values for the client, a
-      tuple, or a single one if the format has one.
+      tuple, or a single one if the format has one, and the client's result is
+      0. It raises OSError for an error, and cannot hold its request; it may be
+      ``async def``.
     - a size, or a plain request number: a writable memoryview.
     - IO: the argument itself, an int.
 
-    Except with struct formats, the method returns what ioctl() of the device
-    would: None or an int of 0 or more as the client's result, a negative
-    errno, or ``file.hold()``. A client whose request has no method and no
-    ioctl() of the device gets ENOTTY.
+    In all other cases the method returns what ioctl() of the device would: None
+    or an int of 0 or more as the client's result, a negative errno, or
+    ``file.hold()``. A client whose request has no method and no ioctl() of the
+    device gets ENOTTY.
+
+    One method may serve several numbers, with a decorator for each. That two
+    methods serve one number is a TypeError when the device is registered.
     """
     number = request if isinstance(request, IoctlNumber) else IoctlNumber(request)
 

@@ -28,13 +28,17 @@ class Entry:
 
     #: Where clients find it.
     path: str
+    #: "kfusd", "cuse" or "fuse".
     transport: str
-    #: The driver's process and the name of its program, where known.
+    #: The process that registered it, and the name of its program, where known.
     pid: int | None
     command: str | None
     #: How many descriptors of it are open on this machine, where known.
     opens: int | None
-    #: False if the driver is gone and something of the device is left.
+    #: On fuse, whether the process that registered the device is there still: a
+    #: driver that forked afterwards is not alive by this, and may serve well. On
+    #: kfusd, False if no driver is left, and clients have the device open. On
+    #: cuse always True: the kernel's device goes with its driver.
     alive: bool
 
 

@@ -243,8 +243,9 @@ def run(*devices: Any) -> None:
     """Serves devices until SIGINT or SIGTERM, or until none is left.
 
     Registers those that are not registered, and unregisters them at its end,
-    whatever that is. Without arguments it serves the devices that are
-    registered. A device that is registered in a callback is served too.
+    whatever that is. Without arguments it serves the devices of this process
+    that are registered, and returns at once if there is none. A device that is
+    registered in a callback is served too.
 
     Ctrl-C and, unless the program handles it, SIGTERM end the loop: run()
     returns then, so that the program ends as it wants to. In another thread
@@ -254,7 +255,8 @@ def run(*devices: Any) -> None:
     If a device has ``async def`` callbacks, this is asyncio.run() of
     pyfusd.aio.serve(). RuntimeError then if the thread runs a loop already.
 
-    Raises OSError for what register() raises, and SystemExit if a callback
-    did.
+    Raises what register() raises, and SystemExit if a callback did. A device
+    that was taken away from outside, as by umount(8), is unregistered, and logged
+    to the logger "pyfusd".
     """
     serve(devices)

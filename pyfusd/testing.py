@@ -91,6 +91,9 @@ def fusd_device(request: pytest.FixtureRequest) -> Iterator[StartDriver]:
     open(). A callback that raises anything but OSError fails the test, unless
     the test itself takes the failures with ``take_failures()``. After the test
     nothing is left: no device, no file, no thread, no process.
+
+    Raises what register() raises; TypeError for arguments that do not fit; with
+    ``process=True`` also RuntimeError if the process does not start.
     """
     drivers: list[RunningDriver] = request.node.stash.setdefault(_STARTED, [])
     directory = _DevicesDirectory()

@@ -52,18 +52,21 @@ class Call:
     device: str
     #: "open", "read", "ioctl" ...: the name of the callback.
     operation: str
-    #: The client's thread, the name of its program, and its user.
+    #: The client's thread; for a close on cuse and fuse, the thread that opened.
     pid: int
+    #: The name of its program; "?" if it is gone.
     command: str
+    #: Its user.
     uid: int
     #: The open file's flags (os.O_NONBLOCK ...), of an open.
     flags: int | None
     #: The bytes that a read may give, a write brings, or an ioctl carries.
     size: int | None
-    #: The file position of a read or write.
+    #: The file position of a read or write, in bytes.
     offset: int | None
-    #: The request number of an ioctl, and its argument if that is a value.
+    #: The request number of an ioctl.
     request: int | None
+    #: An ioctl's argument, if that is a value.
     argument: int | None
     #: What the client gets: 0 or more, or a negative errno.
     result: int
@@ -398,6 +401,9 @@ def trace(sink: Callable[[Call], object]) -> Iterator[None]:
     answer: what it takes, the client waits. Latencies are the driver's: from
     the arrival of the request in it to its answer. Requests that were held
     when the trace began are not shown.
+
+    A process has one trace at a time: a new one ends the one before. If sink
+    raises, the trace ends, and that is logged to the logger "pyfusd".
     """
     start(sink)
     try:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 _PARAMETER = re.compile(r"@(\w+(?:, @\w+)*)\s+(.*)")
-_ERRNO_ROW = re.compile(r"\s+(E[A-Z0-9]+)\s+(.*)")
+_ERRNO_ROW = re.compile(r"\s+(E[A-Z0-9]+(?:, E[A-Z0-9]+)*)\s+(.*)")
 
 # Each kind of word, and what it becomes. The first that matches wins.
 _WORDS = (
@@ -69,7 +69,8 @@ def _parameters(lines: list[str]) -> list[str]:
 def _error_table(lines: list[str]) -> list[str]:
     result = [":Errors:"]
     for name, text in _rows(lines, _ERRNO_ROW):
-        result += [f"    ``{name}``", f"        {_inline(text)}"]
+        names = ", ".join(f"``{one}``" for one in name.split(", "))
+        result += [f"    {names}", f"        {_inline(text)}"]
     return result
 
 

@@ -29,9 +29,9 @@ memory and takes writes, and measures both. Of another driver's device it only
 reads, at offset 0, and the driver's own work counts. On cuse, where no client
 can choose the offset, such a device must not come to its end.
 
-What is measured includes some 0.5 us of this program's own. Client and driver
-run on one core unless --cores says otherwise. The project's "make bench"
-compares drivers with more care.
+What is measured includes some 0.5 us of this program's own. Client and our own
+driver run on one core unless --cores says otherwise; another driver is left
+where it is. The project's "make bench" compares drivers with more care.
 """
 
 

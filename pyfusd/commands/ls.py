@@ -11,6 +11,12 @@ from typing import Any
 from pyfusd import listing
 from pyfusd.commands.options import add_json, new_parser
 
+_EPILOG = """\
+A device is dead if the process that registered it is gone. On fuse that is also
+shown for a driver that forked after it had registered the device. On kfusd it
+means that clients still have the device open.
+"""
+
 _COLUMNS = ("DEVICE", "TRANSPORT", "PID", "COMMAND", "OPEN", "STATE")
 
 
@@ -19,7 +25,9 @@ def add_parser(commands: Any) -> None:
         commands,
         "ls",
         "List the devices of this machine. Shows each device's path, transport, "
-        "driver, and number of open descriptors; '-' is what this user cannot see.",
+        "driver, number of open descriptors, and state; '-' is what this user cannot "
+        "see.",
+        epilog=_EPILOG,
     )
     add_json(parser, "a JSON array with one object a device")
     parser.set_defaults(main=main)

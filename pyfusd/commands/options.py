@@ -35,7 +35,9 @@ def add_driver_options(parser: argparse.ArgumentParser) -> None:
         "called, in lower case)",
     )
     parser.add_argument(
-        "--mode", type=octal_mode, help="permission bits in octal, such as 666"
+        "--mode",
+        type=octal_mode,
+        help="permission bits in octal, such as 666 (default: the class's own, or 600)",
     )
     add_transport(parser)
     parser.add_argument(
@@ -44,8 +46,8 @@ def add_driver_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="KEY=VALUE",
-        help="an argument of the class by keyword; VALUE is a Python literal, or else "
-        "a string (may be repeated)",
+        help="an argument of the class or function by keyword; VALUE is a Python "
+        "literal, or else a string (may be repeated)",
     )
 
 

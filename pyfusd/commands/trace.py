@@ -28,9 +28,10 @@ Each line shows the time, the client's program and thread, the request, its
 result, and how long the driver took from receiving it to answering it.
 
 A running driver can be traced if it is in Python and in pyfusd.run(),
-pyfusd.aio.serve() or fusd run in its main thread, by its own user or by root,
-one tracer at a time.
-Requests that it held when the trace began are not shown.
+pyfusd.aio.serve() or fusd run in its main thread, and no callback is busy, by
+its own user or by root, one tracer at a time. Requests that it held when the
+trace began are not shown. If the tracer is too slow, requests are left out, and
+a note says how many.
 
 examples:
   fusd trace echo

@@ -17,6 +17,17 @@ def libfuse(instead):
 CAPABILITIES = [
     ("open-close", "exactly one close for each successful open, none for a failed", {}),
     (
+        "close-caller",
+        "a close tells the process, user and group that closed",
+        libfuse("pid, uid and gid are 0"),
+    ),
+    (
+        "flags-back",
+        "O_NONBLOCK and O_APPEND that the driver changes change in the client's open "
+        "file",
+        libfuse("the client's open file keeps its flags"),
+    ),
+    (
         "transfer",
         "reads and writes of any length; beyond 128 KiB they are short",
         {
@@ -28,6 +39,16 @@ CAPABILITIES = [
         "transfer-empty",
         "reads and writes of no bytes reach the driver",
         libfuse("the kernel answers them itself, with 0"),
+    ),
+    (
+        "splice",
+        "splice and sendfile give what reads give",
+        {
+            "cuse": "the kernel gives EINVAL, after which programs read",
+            "fuse": "they give nothing, as the file has the size 0; so do tar and "
+            "Python's `shutil.copyfile`, while cat, cp, dd and `shutil.copyfileobj` "
+            "read",
+        },
     ),
     (
         "errno",
@@ -61,7 +82,7 @@ CAPABILITIES = [
     ),
     (
         "client-memory-at-once",
-        "the callback gets it at once",
+        "the callback that asks for such memory gets it at once",
         {"cuse": "the kernel fetches it: the callback is called again for that"},
     ),
     ("ioctl-value", "`_IO` requests with an argument by value", {}),
@@ -105,6 +126,11 @@ CAPABILITIES = [
             "the driver's unblock is called; if that does not answer, the client "
             "gets EINTR"
         ),
+    ),
+    (
+        "kill-busy",
+        "a client can be killed while the driver's callback runs",
+        libfuse("it is gone when the callback has returned"),
     ),
     (
         "death-wakes",

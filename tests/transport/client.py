@@ -100,6 +100,17 @@ def handle_signal(restart):
     signal.siginterrupt(signal.SIGUSR1, not restart)
 
 
+def splice(descriptor, size):
+    """What splice(2) moves from a device into a pipe."""
+    receiver, sender = os.pipe()
+    try:
+        count = os.splice(descriptor, sender, size)
+        return os.read(receiver, count).decode("latin-1") if count else ""
+    finally:
+        os.close(receiver)
+        os.close(sender)
+
+
 def raw_read(descriptor, size):
     """read(2) without Python's retry after EINTR."""
     data = ctypes.create_string_buffer(size)
@@ -113,6 +124,7 @@ CALLS = {
     "dup": os.dup,
     "read": lambda fd, size: os.read(fd, size).decode("latin-1"),
     "raw_read": raw_read,
+    "splice": splice,
     "pread": lambda fd, size, at: os.pread(fd, size, at).decode("latin-1"),
     "write": lambda fd, data: os.write(fd, data.encode("latin-1")),
     "write_size": lambda fd, size: os.write(fd, b"w" * size),

@@ -10,7 +10,7 @@
  *
  *   answer N [DATA]  answers the oldest held request, a read with DATA
  *   destroy          drops the oldest held request
- *   end              ends a close callback of the devices "closing"
+ *   end              ends a read or close callback of the devices "closing"
  *   state N          the poll state of the devices "hold"
  *   result N         what the callbacks of the devices "result" answer
  *   position N       where their reads and writes leave the position; -1: there
@@ -278,7 +278,7 @@ static struct fusd_file_operations late_ops = {
 	.close = late_close,
 };
 
-/* closing: its close callback waits for the command "end". */
+/* closing: its read and close callbacks wait for the command "end". */
 
 static sem_t may_end;
 
@@ -290,7 +290,19 @@ static int closing_close(struct fusd_file_info *file)
 	return 0;
 }
 
-static struct fusd_file_operations closing_ops = { .close = closing_close };
+static ssize_t closing_read(struct fusd_file_info *file, char *buffer,
+			    size_t length, loff_t *offset)
+{
+	(void)file, (void)buffer, (void)length, (void)offset;
+	say("reading\n");
+	sem_wait(&may_end);
+	return 0;
+}
+
+static struct fusd_file_operations closing_ops = {
+	.read = closing_read,
+	.close = closing_close,
+};
 
 /* selfish: a write names a file, which the callback opens. */
 
@@ -403,6 +415,25 @@ static struct fusd_file_operations private_ops = { .mmap = private_mmap };
 
 static struct fusd_file_operations bare_ops;
 
+/* nonblocking: its open files become that, and their close says whose it is. */
+
+static int nonblocking_open(struct fusd_file_info *file)
+{
+	file->flags |= O_NONBLOCK;
+	return 0;
+}
+
+static int nonblocking_close(struct fusd_file_info *file)
+{
+	say("close %d %u %u\n", (int)file->pid, file->uid, file->gid);
+	return 0;
+}
+
+static struct fusd_file_operations nonblocking_ops = {
+	.open = nonblocking_open,
+	.close = nonblocking_close,
+};
+
 /* registrar: a write registers "+NAME", or takes all of those away, "-". */
 
 static int registered[64];
@@ -433,11 +464,17 @@ static const struct {
 	const char *name;
 	struct fusd_file_operations *ops;
 } kinds[] = {
-	{ "memory", &memory_ops },   { "hold", &hold_ops },
-	{ "late", &late_ops },	     { "closing", &closing_ops },
-	{ "selfish", &selfish_ops }, { "result", &result_ops },
-	{ "bare", &bare_ops },	     { "registrar", &registrar_ops },
-	{ "map", &map_ops },	     { "private", &private_ops },
+	{ "memory", &memory_ops },
+	{ "hold", &hold_ops },
+	{ "late", &late_ops },
+	{ "closing", &closing_ops },
+	{ "selfish", &selfish_ops },
+	{ "result", &result_ops },
+	{ "bare", &bare_ops },
+	{ "registrar", &registrar_ops },
+	{ "map", &map_ops },
+	{ "private", &private_ops },
+	{ "nonblocking", &nonblocking_ops },
 };
 
 static struct fusd_file_info *next_held(void)

@@ -133,6 +133,11 @@ class Closing(pyfusd.Device):
         say("closing")
         may_end.acquire()
 
+    def read(self, file, buf, offset):
+        say("reading")
+        may_end.acquire()
+        return 0
+
 
 class Selfish(pyfusd.Device):
     def write(self, file, buf, offset):
@@ -214,6 +219,14 @@ class Later(Saying):
         return b"x"
 
 
+class Nonblocking(pyfusd.Device):
+    def open(self, file):
+        file.flags |= os.O_NONBLOCK
+
+    def close(self, file):
+        say("close", file.pid, file.uid, file.gid)
+
+
 KINDS = {
     "memory": Memory,
     "hold": Hold,
@@ -226,6 +239,7 @@ KINDS = {
     "map": Map,
     "private": Private,
     "later": Later,
+    "nonblocking": Nonblocking,
 }
 
 

@@ -4,10 +4,11 @@
 import os
 import select
 import signal
+from pathlib import Path
 
 import pytest
 
-from waiting import wait_until
+from waiting import DEADLINE, wait_until
 
 
 @pytest.fixture
@@ -232,3 +233,23 @@ def test_a_read_clears_input_until_the_driver_says_it_again(opened):
     served.answer(1, "x")
     caller.result()
     assert caller("poll", descriptor, ALL, 20_000) == select.POLLIN
+
+
+def state_of(process):
+    """The letter that proc(5) has for a process: D is a sleep without signals."""
+    text = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii")
+    return text.rpartition(")")[2].split()[0]
+
+
+def test_a_busy_driver_s_client_is_killed_as_the_transport_says(driver, client, holds):
+    served, caller = driver("closing:device"), client()
+    caller.start("read", caller("open", served.path, os.O_RDONLY), 1)
+    served.expect("reading")
+    caller.process.kill()
+    if not holds("kill-busy"):
+        wait_until(lambda: state_of(caller.process) == "D", "a killed client's wait")
+        served.command("end", "ended")
+    caller.process.wait(DEADLINE)
+    if holds("kill-busy"):
+        served.command("end", "ended")
+    served.command("end", "ended")

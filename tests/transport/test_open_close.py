@@ -32,6 +32,19 @@ def test_a_driver_sees_each_open_once_with_its_caller_and_one_close(driver, clie
     assert closes(served) == 1
 
 
+def test_a_close_tells_what_the_transport_knows_of_its_caller(driver, client, holds):
+    served, caller = driver("nonblocking:device"), client()
+    caller("close", caller("open", served.path, os.O_RDONLY))
+    ids = [int(word) for word in served.expect("close").split()[1:]]
+    assert ids == (caller("ids") if holds("close-caller") else [0, 0, 0])
+
+
+def test_a_driver_s_flags_go_where_the_transport_takes_them(driver, client, holds):
+    served, caller = driver("nonblocking:device"), client()
+    descriptor = caller("open", served.path, os.O_RDONLY)
+    assert bool(caller("getfl", descriptor) & os.O_NONBLOCK) == holds("flags-back")
+
+
 def test_a_client_that_dies_closes_its_files(driver, client):
     served, caller = driver("memory:device"), client()
     for _ in range(5):

@@ -189,6 +189,18 @@ def test_a_transfer_of_nothing_does_what_the_transport_says(opened, holds):
     assert (served.seen[-1].split()[1] == "0") == holds("transfer-empty")
 
 
+def test_a_splice_gives_what_the_transport_says(opened, holds, transport):
+    served, caller, descriptor = opened
+    caller("write", descriptor, "spliced")
+    again = caller("open", served.path, os.O_RDONLY)
+    # After a write FUSE believes in its size until somebody asks.
+    caller("mode", served.path)
+    if transport == "cuse":
+        assert caller.fails("splice", again, 7) == "EINVAL"
+    else:
+        assert caller("splice", again, 7) == ("spliced" if holds("splice") else "")
+
+
 def test_o_nonblock_shows_in_the_flags(opened):
     served, caller, descriptor = opened
     caller("read", descriptor, 1)
