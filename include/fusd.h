@@ -265,8 +265,10 @@ fusd_ops_copy(const struct fusd_file_operations &ops)
  * call on the device gets EPIPE. No callback is called any more, not even
  * close for files that are open: what private_data points at is the driver's
  * to free. Requests the driver still holds stay valid memory until
- * fusd_return() or fusd_destroy(). If another thread is inside one of the
- * device's callbacks, the descriptor is closed when that ends.
+ * fusd_return() or fusd_destroy(). A callback that another thread is inside
+ * of, or has just begun to call, still runs to its end, and the descriptor is
+ * closed after it: before device_info is freed, other threads' fusd_dispatch()
+ * must have returned.
  *
  * Errors: EBADF (fd is no registered device).
  */
