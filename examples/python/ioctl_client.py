@@ -14,16 +14,15 @@ from ioctl import GET, RESET, SET, TURN, Dial, Turn
 
 def show(device, what):
     dial = Dial()
-    try:
-        ioctl(device, GET, dial)
-        print(f"{what}: at {dial.position} of {dial.marks}")
-    except OSError as error:
-        print(f"{what}: {error.strerror}")
+    ioctl(device, GET, dial)
+    print(f"{what}: at {dial.position} of {dial.marks}")
 
 
-def refused(device, what, *request):
+def show_refusal(device, what, *request):
+    """Says what became of a call that the driver should refuse."""
     try:
         ioctl(device, *request)
+        print(f"{what}: accepted")
     except OSError as error:
         print(f"{what}: {error.strerror}")
 
@@ -37,8 +36,8 @@ def talk(device):
         f"turned by {turn.steps}: now at {turn.position}, "
         f"passed the first mark {rounds} times"
     )
-    refused(device, "set to 40 of 40", SET, Dial(position=40, marks=40))
-    refused(device, "request 99", ord("D") << 8 | 99)
+    show_refusal(device, "set to 40 of 40", SET, Dial(position=40, marks=40))
+    show_refusal(device, "request 99", ord("D") << 8 | 99)
     ioctl(device, RESET, 7)
     show(device, "reset to 7")
 

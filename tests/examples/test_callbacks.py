@@ -117,6 +117,15 @@ def test_ioctl_answers_both_clients(program_in, device, client_language):
     assert (result.stdout, result.stderr) == (DIALOGUE, "")
 
 
+def test_ioctl_client_says_what_fails(program, device):
+    path = device("helloworld")
+    result = subprocess.run(
+        [*program("ioctl_client"), path], capture_output=True, text=True
+    )
+    sentence = f"ioctl_client: {path}: Inappropriate ioctl for device\n"
+    assert (result.returncode, result.stdout, result.stderr) == (1, "", sentence)
+
+
 def test_ioctl_client_says_what_is_missing(program):
     result = subprocess.run(
         [*program("ioctl_client"), "/nowhere"], capture_output=True, text=True
