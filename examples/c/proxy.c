@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * A device on top of another device or file: hands everything on, and logs it.
+ * A device on top of another device or file: hands calls on, and logs them.
+ *
+ * An ioctl whose number says no size is logged only, and gives ENOTTY. Its
+ * argument may be an address in the client, which down there would be one in
+ * the proxy: any client could write to its memory. Addresses inside of what is
+ * handed on are not seen, so use it for devices that know of none.
  *
  * Try it:  ./proxy /dev/rtc0 & (prints where the device is)
  *          hwclock --rtc /dev/proxy       and look at what it asks
@@ -76,9 +81,13 @@ static ssize_t proxy_write(struct fusd_file_info *file, const char *buffer,
 
 static int proxy_ioctl(struct fusd_file_info *file, int request, void *data)
 {
-	int result = ioctl(lower(file), (unsigned int)request, data);
+	unsigned int number = (unsigned int)request;
+	int result = -1;
 
-	return (int)logged(file, result, "ioctl(%#x)", (unsigned int)request);
+	errno = ENOTTY;
+	if (_IOC_DIR(number) != _IOC_NONE && _IOC_SIZE(number) > 0)
+		result = ioctl(lower(file), number, data);
+	return (int)logged(file, result, "ioctl(%#x)", number);
 }
 
 int main(int argc, char **argv)

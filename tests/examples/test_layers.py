@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The examples that hand on what others make: random_bytes, proxy, thermometer."""
 
+import errno
+import fcntl
 import os
 import re
 import socket
+import struct
 import subprocess
 
 import pytest
 
+import pyfusd
+
 from shell import Reader, failure, output
 from waiting import DEADLINE
+
+DIAL_RESET = pyfusd.IO("D", 1)
+DIAL_GET = pyfusd.IOR("D", 2, "2i")
+DIAL_SET = pyfusd.IOW("D", 3, "2i")
+NO_SIZE = 1 << 31 | DIAL_RESET  # It says that bytes come back, but not how many.
 
 
 def test_random_bytes_feeds_dd(device):
@@ -73,7 +83,27 @@ def test_proxy_hands_on_ioctls(device, program):
     talk = subprocess.run([*program("ioctl_client"), path], capture_output=True)
     assert b"turned by -75: now at 35" in talk.stdout
     assert b"set to 40 of 40: Invalid argument" in talk.stdout
-    assert b"reset to 7: at 7 of 40" in talk.stdout
+
+
+def test_proxy_keeps_arguments_of_no_size_to_itself(start):
+    safe = start("ioctl").device()
+    proxy = start("proxy", safe)
+    with open(proxy.device(), "r+b", buffering=0) as client:
+        fcntl.ioctl(client, DIAL_SET, struct.pack("2i", 30, 40))
+        # A mark itself to the safe; to another device it might be an address.
+        for number in (DIAL_RESET, NO_SIZE):
+            with pytest.raises(OSError) as refused:
+                fcntl.ioctl(client, number, 7)
+            assert refused.value.errno == errno.ENOTTY
+    with open(safe, "r+b", buffering=0) as client:
+        dial = fcntl.ioctl(client, DIAL_GET, bytes(8))
+    assert struct.unpack("2i", dial) == (30, 40)
+    results = [proxy.line().split(" ", 2)[2] for _ in range(4)]
+    assert results[1:] == [
+        f"ioctl({DIAL_SET:#x}) = 0",
+        f"ioctl({DIAL_RESET:#x}) = -25",
+        f"ioctl({NO_SIZE:#x}) = -25",
+    ]
 
 
 def test_proxy_hands_on_errors(start, tmp_path):
