@@ -33,4 +33,15 @@ static inline int example_started(const char *example, int fd)
 	return fd;
 }
 
+/* Of a device that was taken away from outside; returns the exit status. */
+static inline int example_gone(const char *example, int fd)
+{
+	char path[4096];
+
+	fusd_device_path(fd, path, sizeof(path));
+	fprintf(stderr, "%s: %s was taken away from outside\n", example, path);
+	fusd_unregister(fd);
+	return 1;
+}
+
 #endif /* EXAMPLE_H */

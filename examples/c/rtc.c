@@ -209,6 +209,7 @@ static int until_tick(void)
 	return -1;
 }
 
+/* Until the device is taken away from outside, for example by umount(8). */
 static void serve(int device)
 {
 	struct pollfd fd = { .fd = device, .events = POLLIN };
@@ -223,18 +224,21 @@ static void serve(int device)
 				if (client->wants_updates)
 					tick(client);
 		}
-		fusd_dispatch(device);
+		if (fusd_dispatch(device) < 0 && errno == ENODEV)
+			return;
 	}
 }
 
 int main(int argc, char **argv)
 {
 	const char *name = example_name(argc, argv, "rtc-mock");
-
-	serve(example_started(
+	int device = example_started(
 		"rtc",
 		fusd_simple_register(name, 0666, NULL, .open = rtc_open,
 				     .close = rtc_close, .read = rtc_read,
 				     .ioctl = rtc_ioctl, .unblock = rtc_unblock,
-				     .poll_diff = rtc_poll_diff)));
+				     .poll_diff = rtc_poll_diff));
+
+	serve(device);
+	return example_gone("rtc", device);
 }

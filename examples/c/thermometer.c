@@ -126,6 +126,7 @@ static void sensor_answer(int listener)
 	close(fd);
 }
 
+/* Until the device is taken away from outside, for example by umount(8). */
 static void serve(int device, int listener)
 {
 	struct pollfd fds[2 + MAX_READINGS] = {
@@ -148,8 +149,9 @@ static void serve(int device, int listener)
 				finish(&readings[i], fds[2 + i].revents);
 		if (fds[1].revents)
 			sensor_answer(listener);
-		if (fds[0].revents)
-			fusd_dispatch(device);
+		if (fds[0].revents && fusd_dispatch(device) < 0 &&
+		    errno == ENODEV)
+			return;
 	}
 }
 
@@ -157,15 +159,16 @@ int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "thermometer";
 	const char *port = argc > 2 ? argv[2] : "0";
-	int listener;
+	int listener, device;
 
 	if (argc > 3 || *name == '-' || port[strspn(port, "0123456789")]) {
 		fprintf(stderr, "usage: %s [NAME [PORT]]\n", argv[0]);
 		return 1;
 	}
 	listener = start_sensor(port);
-	serve(example_started("thermometer",
-			      fusd_simple_register(name, 0444, NULL,
-						   .read = thermometer_read)),
-	      listener);
+	device = example_started(
+		"thermometer", fusd_simple_register(name, 0444, NULL,
+						    .read = thermometer_read));
+	serve(device, listener);
+	return example_gone("thermometer", device);
 }

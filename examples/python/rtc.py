@@ -101,6 +101,8 @@ def main():
         with RealTimeClock(name, mode=0o666) as device:
             print("rtc:", device.path, flush=True)
             pyfusd.run(device)
+            if not device.registered:  # Taken away from outside; run() said so.
+                sys.exit(1)
     except OSError as error:
         sys.exit(f"rtc: {error.strerror}")
 

@@ -65,6 +65,7 @@ def main():
         sys.exit("usage: thermometer.py [NAME [PORT]]")
     try:
         asyncio.run(serve(name, int(port)))
+        sys.exit(1)  # The device was taken away from outside; serve() said so.
     except KeyboardInterrupt:
         pass
     except OSError as error:
