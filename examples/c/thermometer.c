@@ -16,6 +16,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@
 #include "example.h"
 
 #define SENSOR_SECONDS 5
+#define LINE_SIZE 64 /* of a sensor's line, without its newline */
 #define MAX_READINGS 64
 
 /* A held read, and the connection that its answer comes from. */
@@ -30,6 +32,8 @@ struct reading {
 	struct fusd_file_info *file;
 	int socket;
 	time_t deadline;
+	char line[LINE_SIZE + 1];
+	size_t size; /* received so far */
 };
 
 static struct reading readings[MAX_READINGS];
@@ -69,24 +73,45 @@ static ssize_t thermometer_read(struct fusd_file_info *file, char *buffer,
 	reading->file = file;
 	reading->socket = fd;
 	reading->deadline = now() + SENSOR_SECONDS;
+	reading->size = 0;
 	reading_count++;
 	return -FUSD_NOREPLY;
 }
 
-/* Answers a read whose connection has something, or took too long. */
-static void finish(struct reading *reading, bool is_ready)
+/* The answer to a read, or -FUSD_NOREPLY until its line is complete. */
+static ssize_t read_answer(struct reading *reading)
 {
-	char *buffer = fusd_get_read_buffer(reading->file);
+	char *part = reading->line + reading->size;
+	size_t room = sizeof(reading->line) - reading->size;
 	size_t length = fusd_get_length(reading->file);
-	ssize_t result = -ETIMEDOUT;
+	ssize_t count = recv(reading->socket, part, room, 0);
+	const char *end;
+	size_t size;
 
-	if (is_ready) {
-		result = recv(reading->socket, buffer, length, 0);
-		if (result < 0)
-			result = -errno;
-	}
-	if (result > 0)
-		*fusd_get_offset(reading->file) += result;
+	if (count < 0)
+		return errno == EAGAIN ? -FUSD_NOREPLY : -errno;
+	reading->size += (size_t)count;
+	end = memchr(part, '\n', (size_t)count);
+	if (!end)
+		return count > 0 && (size_t)count < room ? -FUSD_NOREPLY :
+							   -EPROTO;
+	size = (size_t)(end + 1 - reading->line);
+	if (size > length)
+		size = length;
+	memcpy(fusd_get_read_buffer(reading->file), reading->line, size);
+	*fusd_get_offset(reading->file) += (loff_t)size;
+	return (ssize_t)size;
+}
+
+/* Answers a read, if it is complete, failed, or took too long. */
+static void go_on(struct reading *reading, bool is_ready)
+{
+	ssize_t result = is_ready ? read_answer(reading) : -FUSD_NOREPLY;
+
+	if (result == -FUSD_NOREPLY && reading->deadline <= now())
+		result = -ETIMEDOUT;
+	if (result == -FUSD_NOREPLY)
+		return;
 	/* EPIPE, if the client is gone: nothing to do. */
 	fusd_return(reading->file, result);
 	close(reading->socket);
@@ -145,8 +170,7 @@ static void serve(int device, int listener)
 			continue;
 		/* Backwards: the last one takes the place of one that ends. */
 		for (size_t i = count; i-- > 0;)
-			if (fds[2 + i].revents || readings[i].deadline <= now())
-				finish(&readings[i], fds[2 + i].revents);
+			go_on(&readings[i], fds[2 + i].revents);
 		if (fds[1].revents)
 			sensor_answer(listener);
 		if (fds[0].revents && fusd_dispatch(device) < 0 &&
@@ -161,7 +185,8 @@ int main(int argc, char **argv)
 	const char *port = argc > 2 ? argv[2] : "0";
 	int listener, device;
 
-	if (argc > 3 || *name == '-' || port[strspn(port, "0123456789")]) {
+	if (argc > 3 || *name == '-' || port[strspn(port, "0123456789")] ||
+	    strtoul(port, NULL, 10) > UINT16_MAX) {
 		fprintf(stderr, "usage: %s [NAME [PORT]]\n", argv[0]);
 		return 1;
 	}

@@ -12,20 +12,26 @@ Try it:  python thermometer.py &  (prints where the device is)
 """
 
 import asyncio
+import errno
 import sys
 
 import pyfusd
 
 SENSOR_SECONDS = 5
+LINE_SIZE = 64  # of a sensor's line, without its newline
 
 
 class Thermometer(pyfusd.Device):
     port: int
 
     async def ask(self):
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", self.port, limit=LINE_SIZE
+        )
         try:
-            return await reader.readline()
+            return await reader.readuntil(b"\n")
+        except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            raise OSError(errno.EPROTO, "that is no line") from None
         finally:
             writer.close()
 
@@ -61,7 +67,8 @@ async def serve(name, port):
 def main():
     name = sys.argv[1] if len(sys.argv) > 1 else "thermometer"
     port = sys.argv[2] if len(sys.argv) > 2 else "0"
-    if len(sys.argv) > 3 or name.startswith("-") or not port.isdigit():
+    is_port = port.isdecimal() and int(port) <= 0xFFFF
+    if len(sys.argv) > 3 or name.startswith("-") or not is_port:
         sys.exit("usage: thermometer.py [NAME [PORT]]")
     try:
         asyncio.run(serve(name, int(port)))

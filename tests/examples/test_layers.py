@@ -141,6 +141,40 @@ def test_thermometer_serves_others_while_a_client_waits(device, sensor):
     assert first.rest() == "40.0\n"
 
 
+def test_thermometer_collects_the_sensor_s_line(device, sensor):
+    path = device("thermometer", "thermometer", str(sensor.getsockname()[1]))
+    first = Reader(path)
+    with sensor.accept()[0] as slow:
+        for part in (b"-1", b"2.", b"5\nand more"):
+            slow.sendall(part)
+            # Once another client has its answer, this part was received.
+            other = Reader(path)
+            with sensor.accept()[0] as quick:
+                quick.sendall(b"1.0\n")
+            assert other.rest() == "1.0\n"
+        assert first.rest() == "-12.5\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (b"9" * 64 + b"\n", "9" * 64 + "\n"),
+        (b"9" * 65 + b"\n", "Protocol error"),
+        (b"9" * 1000, "Protocol error"),
+        (b"20.", "Protocol error"),
+        (b"", "Protocol error"),
+    ],
+    ids=["64", "65", "1000", "no-end", "nothing"],
+)
+def test_thermometer_takes_lines_of_at_most_64_bytes(device, sensor, line, shown):
+    path = device("thermometer", "thermometer", str(sensor.getsockname()[1]))
+    reader = Reader(path, "export LC_ALL=C; exec cat 2>&1")
+    with sensor.accept()[0] as answer:
+        answer.sendall(line)
+        answer.shutdown(socket.SHUT_WR)
+        assert shown in reader.rest()
+
+
 def test_thermometer_says_that_there_is_no_sensor(device, sensor):
     port = sensor.getsockname()[1]
     sensor.close()
