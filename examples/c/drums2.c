@@ -10,6 +10,7 @@
  *          cat /dev/drums2/bass /dev/drums2/snare
  */
 #include <errno.h>
+#include <string.h>
 
 #include "example.h"
 
@@ -48,14 +49,19 @@ static ssize_t drum_read(struct fusd_file_info *file, char *buffer,
 {
 	const struct drum *drum = file->device_info;
 	struct listener *listener = file->private_data;
-	int size;
+	char text[64]; /* snprintf ends it with a 0, which is not for clients */
+	size_t size;
 
 	(void)offset;
 	if (listener->beat == BEATS_IN_A_BAR)
 		return 0;
 	listener->beat++;
-	size = snprintf(buffer, length, "%d %s\n", listener->beat, drum->sound);
-	return (size_t)size < length ? size : (ssize_t)length;
+	size = (size_t)snprintf(text, sizeof(text), "%d %s\n", listener->beat,
+				drum->sound);
+	if (size > length)
+		size = length;
+	memcpy(buffer, text, size);
+	return (ssize_t)size;
 }
 
 int main(int argc, char **argv)

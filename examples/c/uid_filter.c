@@ -11,6 +11,8 @@
  *   also:  uid_filter NAME UID
  */
 #include <errno.h>
+#include <stdint.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "example.h"
@@ -25,27 +27,29 @@ static int filter_open(struct fusd_file_info *file)
 static ssize_t filter_read(struct fusd_file_info *file, char *buffer,
 			   size_t length, loff_t *offset)
 {
-	int size;
+	char text[64]; /* snprintf ends it with a 0, which is not for clients */
+	size_t size = (size_t)snprintf(text, sizeof(text), "Hello, user %u!\n",
+				       file->uid);
+	size_t start = (size_t)*offset < size ? (size_t)*offset : size;
+	size_t count = length < size - start ? length : size - start;
 
-	if (*offset > 0)
-		return 0;
-	size = snprintf(buffer, length, "Hello, user %u!\n", file->uid);
-	if ((size_t)size > length)
-		size = (int)length;
-	*offset += size;
-	return size;
+	memcpy(buffer, text + start, count);
+	*offset += (loff_t)count;
+	return (ssize_t)count;
 }
 
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "uid_filter";
-	char *end = "";
+	const char *uid = argc > 2 ? argv[2] : "0";
 
-	owner = argc > 2 ? (uid_t)strtoul(argv[2], &end, 10) : getuid();
-	if (argc > 3 || *end || *name == '-') {
+	if (argc > 3 || *name == '-' || !*uid ||
+	    uid[strspn(uid, "0123456789")] ||
+	    strtoull(uid, NULL, 10) > UINT32_MAX) {
 		fprintf(stderr, "usage: %s [NAME [UID]]\n", argv[0]);
 		return 1;
 	}
+	owner = argc > 2 ? (uid_t)strtoul(uid, NULL, 10) : getuid();
 	example_started("uid_filter",
 			fusd_simple_register(name, 0666, NULL,
 					     .open = filter_open,

@@ -26,23 +26,19 @@ class UidFilter(pyfusd.Device):
             raise OSError(errno.EACCES, "not your device")
 
     def read(self, file, buf, offset):
-        if offset > 0:
-            return 0
-        return f"Hello, user {file.uid}!\n".encode()
+        text = f"Hello, user {file.uid}!\n".encode()
+        return text[offset : offset + len(buf)]
 
 
 def main():
     name = sys.argv[1] if len(sys.argv) > 1 else "uid_filter"
-    device = UidFilter(name, mode=0o666)
-    try:
-        if len(sys.argv) > 3 or name.startswith("-"):
-            raise ValueError
-        if len(sys.argv) > 2:
-            device.owner = int(sys.argv[2])
-    except ValueError:
+    uid = sys.argv[2] if len(sys.argv) > 2 else str(os.getuid())
+    is_uid = uid.isdecimal() and int(uid) <= 0xFFFFFFFF
+    if len(sys.argv) > 3 or name.startswith("-") or not is_uid:
         sys.exit("usage: uid_filter.py [NAME [UID]]")
     try:
-        with device:
+        with UidFilter(name, mode=0o666) as device:
+            device.owner = int(uid)
             print("uid_filter:", device.path, flush=True)
             pyfusd.run(device)
     except OSError as error:

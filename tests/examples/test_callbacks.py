@@ -29,6 +29,22 @@ def test_uid_filter_lets_in_the_user_it_was_given(device):
     assert output(f"cat {path}", user=65534) == "Hello, user 65534!\n"
 
 
+def test_uid_filter_greets_in_pieces_of_any_size(device):
+    path = device("uid_filter")
+    greeting = f"Hello, user {os.getuid()}!\n"
+    for size in (1, 3, len(greeting) - 1, len(greeting), len(greeting) + 1):
+        assert output(f"dd if={path} bs={size} status=none") == greeting
+
+
+@pytest.mark.parametrize("uid", ["", "-1", "1x", "4294967296"])
+def test_uid_filter_refuses_what_is_no_user(program, uid):
+    result = subprocess.run(
+        [*program("uid_filter"), "uid_filter", uid], capture_output=True, text=True
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("usage: ")
+
+
 @pytest.mark.parametrize("name", ["drums", "drums2"])
 def test_drums_are_devices_of_their_own(start, name):
     drums = start(name)
@@ -56,6 +72,15 @@ def test_drums2_give_each_listener_a_bar(start):
         f"exec 3<{bass} 4<{snare} 5<{bass}; for fd in 3 4 3 5; do "
         "dd bs=100 count=1 status=none <&$fd; done"
     ) == ("1 boom\n1 tak\n2 boom\n1 boom\n")
+
+
+def test_drums2_fill_what_is_asked_for_and_no_more(start):
+    bass = start("drums2").device()
+    for size, beat in ((8, b"1 boom\n"), (7, b"1 boom\n"), (6, b"1 boom"), (1, b"1")):
+        memory = bytearray(b"?" * 16)
+        with open(bass, "rb", buffering=0) as client:
+            assert client.readinto(memoryview(memory)[:size]) == len(beat)
+        assert memory == beat.ljust(16, b"?")
 
 
 def test_drums3_obeys_its_input_and_its_clients(start):
