@@ -74,7 +74,7 @@ int main(int argc, char **argv)
 	};
 
 	for (size_t i = 0; i < sizeof(drums) / sizeof(drums[0]); i++) {
-		char name[FUSD_MAX_NAME_LENGTH + 2];
+		char name[4096]; /* what is cut is still too long */
 
 		snprintf(name, sizeof(name), "%s/%s", directory, drums[i].name);
 		example_started("drums2", fusd_register(name, 0666, &drums[i],

@@ -56,6 +56,19 @@ def test_drums_are_devices_of_their_own(start, name):
     ]
 
 
+@pytest.mark.parametrize("name", ["drums", "drums2"])
+@pytest.mark.parametrize("length", [42, 43, 100])
+def test_a_name_is_never_cut(start, name, length):
+    """It has at most 47 bytes: "snare" is one too many where "bass" just fits."""
+    directory = "d" * length
+    drums = start(name, f"/dev/{directory}")
+    if length == 42:
+        assert drums.line().endswith(f"/{directory}/bass")
+    assert drums.line() is None
+    assert drums.process.wait(DEADLINE) == 1
+    assert "is too long" in drums.process.stderr.read()
+
+
 def test_drums_never_end(start):
     drums = start("drums", "my/drums")
     bass, snare, cymbal = (drums.device() for _ in range(3))
