@@ -8,6 +8,7 @@
  *          triangle ting       (a new device)
  *          snare               (takes the snare away)
  *          Ctrl-D              (ends the driver, as the last drum's end does)
+ *   also:  ./drums3 < FILE     (obeys the lines of a file)
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -17,7 +18,7 @@
 #include "example.h"
 
 #define DRUMS 16
-#define LINE_SIZE 256
+#define LINE_SIZE 256 /* with its newline */
 
 struct drum {
 	char name[FUSD_MAX_NAME_LENGTH + 2];
@@ -80,11 +81,11 @@ static void obey(char *line)
 	char *sound = strtok(NULL, "");
 	struct drum *drum = name ? find_drum(name) : NULL;
 
-	if (!drum)
-		return;
-	if (sound) {
+	if (sound && !drum) {
+		fprintf(stderr, "drums3: there are %d drums already\n", DRUMS);
+	} else if (sound) {
 		set_drum(drum, name, sound);
-	} else if (drum->fd >= 0) {
+	} else if (drum && drum->fd >= 0) {
 		fusd_unregister(drum->fd);
 		drum->fd = -1;
 		drum_count--;
@@ -101,8 +102,12 @@ static bool read_input(void)
 	ssize_t count = read(STDIN_FILENO, input + used, sizeof(input) - used);
 	char *end;
 
+	if (count < 0 && errno != EINTR) {
+		perror("drums3");
+		exit(1);
+	}
 	if (count <= 0)
-		return count < 0 && errno == EINTR;
+		return count < 0;
 	used += (size_t)count;
 	while ((end = memchr(input, '\n', used))) {
 		*end++ = '\0';
@@ -110,9 +115,25 @@ static bool read_input(void)
 		used -= (size_t)(end - input);
 		memmove(input, end, used);
 	}
-	if (used == sizeof(input))
-		used = 0;
+	if (used == sizeof(input)) {
+		fprintf(stderr, "drums3: a line has more than %d bytes\n",
+			LINE_SIZE);
+		exit(1);
+	}
 	return true;
+}
+
+/* fusd_dispatch_fdset() unregisters what was taken away from outside. */
+static void forget_lost_drums(void)
+{
+	for (struct drum *drum = drums; drum < drums + DRUMS; drum++) {
+		if (drum->fd < 0 || fusd_device_transport(drum->fd))
+			continue;
+		fprintf(stderr, "drums3: %s was taken away from outside\n",
+			drum->name);
+		drum->fd = -1;
+		drum_count--;
+	}
 }
 
 int main(int argc, char **argv)
@@ -124,6 +145,8 @@ int main(int argc, char **argv)
 		drum->fd = -1;
 	set_drum(find_drum("bass"), "bass", "boom");
 	set_drum(find_drum("snare"), "snare", "tak");
+	if (!drum_count)
+		return 1;
 	while (listening && drum_count) {
 		fd_set readable;
 		int max = STDIN_FILENO;
@@ -131,9 +154,14 @@ int main(int argc, char **argv)
 		FD_ZERO(&readable);
 		FD_SET(STDIN_FILENO, &readable);
 		fusd_fdset_add(&readable, &max);
-		if (select(max + 1, &readable, NULL, NULL, NULL) < 0)
-			continue;
+		if (select(max + 1, &readable, NULL, NULL, NULL) < 0) {
+			if (errno == EINTR)
+				continue;
+			perror("drums3");
+			return 1;
+		}
 		fusd_dispatch_fdset(&readable);
+		forget_lost_drums();
 		if (FD_ISSET(STDIN_FILENO, &readable))
 			listening = read_input();
 	}

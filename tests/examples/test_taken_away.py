@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from waiting import DEADLINE
+from shell import output
+from waiting import DEADLINE, wait_until
 
 
 @pytest.fixture
@@ -17,6 +18,23 @@ def take_away(transport):
     if os.getuid() != 0:
         pytest.skip("umount(8) needs root")
     return lambda path: subprocess.run(["umount", path], check=True)
+
+
+def test_drums3_goes_on_with_the_other_drums(start, take_away):
+    drums = start("drums3", "taken")
+    bass, snare = drums.device(), drums.device()
+    take_away(bass)
+    # Its name is free again, once the driver knows.
+    wait_until(lambda: not os.path.exists(bass), f"{bass} to go")
+    drums.type("bass thud")
+    assert drums.device() == bass
+    assert output(f"head -n 1 {bass} {snare} | grep -v =") == "thud\n\ntak\n"
+    take_away(bass)
+    take_away(snare)
+    assert drums.process.wait(DEADLINE) == 0
+    errors = drums.process.stderr.read().splitlines()
+    assert len(errors) == 3
+    assert all(line.endswith(" was taken away from outside") for line in errors)
 
 
 @pytest.mark.parametrize("name", ["rtc", "thermometer"])
