@@ -11,17 +11,20 @@
 
 /*
  * Makes *memory a copy of length bytes of the client, which go back to it with
- * FUSD_CLIENT_WRITE. 0, or what the callback has to return.
+ * FUSD_CLIENT_WRITE; NULL if length is 0. 0, or what the callback has to
+ * return.
  */
 static inline int client_memory(struct fusd_file_info *file,
 				const void *address, size_t length, int access,
 				void *memory)
 {
-	void *copy =
-		fusd_client_memory(file, (uintptr_t)address, length, access);
+	void *copy = NULL;
 
+	if (length > 0)
+		copy = fusd_client_memory(file, (uintptr_t)address, length,
+					  access);
 	*(void **)memory = copy;
-	if (copy)
+	if (copy || length == 0)
 		return 0;
 	return errno == EAGAIN ? -FUSD_RETRY : -errno;
 }

@@ -19,8 +19,10 @@
 
 #define SENSOR 0x48
 #define MAX_MESSAGE 8192
-#define FUNCTIONS \
-	(I2C_FUNC_I2C | I2C_FUNC_SMBUS_EMUL | I2C_FUNC_SMBUS_READ_BLOCK_DATA)
+/* I2C messages; all of SMBus 1 but error checks. */
+#define FUNCTIONS                                                     \
+	(I2C_FUNC_I2C | (I2C_FUNC_SMBUS_EMUL & ~I2C_FUNC_SMBUS_PEC) | \
+	 I2C_FUNC_SMBUS_READ_BLOCK_DATA)
 
 /* A pointer and 256 registers, as most small chips have them. */
 static uint8_t registers[256] = { 21, 128 };
@@ -150,7 +152,8 @@ static void write_command(uint8_t command, const uint8_t *data, size_t length)
 {
 	uint8_t message[1 + 1 + I2C_SMBUS_BLOCK_MAX] = { command };
 
-	memcpy(message + 1, data, length);
+	if (length)
+		memcpy(message + 1, data, length);
 	chip_write(message, 1 + length);
 }
 
@@ -213,7 +216,7 @@ static int smbus(struct fusd_file_info *file, const void *argument)
 	struct i2c_smbus_ioctl_data call;
 	int error = take(file, argument, &call, sizeof(call));
 	int size, access;
-	void *data = NULL;
+	void *data;
 
 	if (error)
 		return error;
@@ -224,9 +227,7 @@ static int smbus(struct fusd_file_info *file, const void *argument)
 				 call.size == I2C_SMBUS_PROC_CALL ?
 			 FUSD_CLIENT_WRITE :
 			 FUSD_CLIENT_READ;
-	if (size > 0)
-		error = client_memory(file, call.data, (size_t)size, access,
-				      &data);
+	error = client_memory(file, call.data, (size_t)size, access, &data);
 	if (!error)
 		error = check_address(file);
 	return error ? error : smbus_call(&call, data, (size_t)size);

@@ -19,6 +19,7 @@ from shell import output
 from waiting import DEADLINE
 
 SENSOR = 0x48
+I2C_PEC = 0x708
 
 
 @pytest.fixture
@@ -132,6 +133,31 @@ def test_smbus2_combines_messages(bus):
     )
     bus.i2c_rdwr(select, first, second)
     assert bytes(first) + bytes(second) == data
+
+
+def test_smbus2_is_promised_everything_but_error_checks(bus):
+    messages, all_of_smbus_1 = 0x1, 0x0FFF0000
+    assert bus.funcs == messages | all_of_smbus_1
+    with pytest.raises(OSError) as refused:
+        fcntl.ioctl(bus.fd, I2C_PEC, 1)
+    assert refused.value.errno == errno.ENOTTY
+
+
+def test_smbus2_sends_messages_without_bytes(bus):
+    bus.write_byte_data(SENSOR, 5, 0x77)
+    select = i2c_msg.write(SENSOR, [5])
+    byte = i2c_msg.read(SENSOR, 1)
+    # They only ask whether the chip is there.
+    bus.i2c_rdwr(select, i2c_msg.write(SENSOR, []), i2c_msg.read(SENSOR, 0), byte)
+    assert bytes(byte) == b"\x77"
+    bus.write_quick(SENSOR)
+    for message in (i2c_msg.write(0x49, []), i2c_msg.read(0x49, 0)):
+        with pytest.raises(OSError) as absent:
+            bus.i2c_rdwr(message)
+        assert absent.value.errno == errno.ENXIO
+    with pytest.raises(OSError) as absent:
+        bus.write_quick(0x49)
+    assert absent.value.errno == errno.ENXIO
 
 
 def test_smbus2_sees_that_nothing_answers(bus):
