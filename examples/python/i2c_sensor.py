@@ -93,8 +93,8 @@ class Sensor:
 
 
 class Bus(pyfusd.Device):
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
+    def __init__(self, name="i2c-9", **options):
+        super().__init__(name, **options)
         self.chips = {0x48: Sensor()}
 
     def open(self, file):

@@ -24,8 +24,8 @@ RING_SIZE = 64 * 1024
 class LogRing(pyfusd.Device):
     written = 0  # positions count all bytes ever written
 
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
+    def __init__(self, name="logring", **options):
+        super().__init__(name, **options)
         self.ring = bytearray(RING_SIZE)
         self.readers = set()  # open files
 

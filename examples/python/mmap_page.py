@@ -22,8 +22,8 @@ SIZE = 4096
 
 
 class MmapPage(pyfusd.Device):
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
+    def __init__(self, name="mmap_page", **options):
+        super().__init__(name, **options)
         # Shared, as mmap makes it: private memory could be shown to nobody.
         self.page = mmap.mmap(-1, SIZE)
 

@@ -24,8 +24,8 @@ class Pager(pyfusd.Device):
     page = b""
     number = 0
 
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
+    def __init__(self, name="pager", **options):
+        super().__init__(name, **options)
         self.readers = []  # held reads, of any client
 
     def open(self, file):

@@ -13,8 +13,8 @@ import pyfusd
 
 
 class RandomBytes(pyfusd.Device):
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
+    def __init__(self, name="random_bytes", **options):
+        super().__init__(name, **options)
         self.source = os.open("/dev/urandom", os.O_RDONLY)
 
     def read(self, file, buf, offset):

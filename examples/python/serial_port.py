@@ -56,8 +56,8 @@ TCGETS, TCSETS, TCSETSW, TCSETSF = range(0x5401, 0x5405)
 
 
 class SerialPort(pyfusd.Device):
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
+    def __init__(self, name="ttyMOCK0", **options):
+        super().__init__(name, **options)
         self.received = bytearray()
         self.waiting = []  # held reads, in the order they came
         self.lines = 0

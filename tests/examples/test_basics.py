@@ -3,15 +3,26 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from running import Example
 from shell import output
 from waiting import DEADLINE
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 NAMES = sorted(file.stem for file in (EXAMPLES / "python").glob("*.py"))
+# Those that are not named for their classes.
+OWN_NAMES = {
+    "i2c_sensor": "i2c-9",
+    "logring": "logring",
+    "mmap_page": "mmap_page",
+    "pager": "pager",
+    "random_bytes": "random_bytes",
+    "serial_port": "ttyMOCK0",
+}
 
 
 def test_helloworld_greets(device):
@@ -26,6 +37,16 @@ def test_echo_gives_back_what_was_written(device):
     path = device("echo")
     assert output(f"echo hi > {path}; cat {path}") == "hi\n"
     assert output(f"printf longer > {path}; cat {path}; cat {path}") == "longerlonger"
+
+
+@pytest.mark.parametrize(("name", "device"), OWN_NAMES.items())
+def test_fusd_run_takes_a_device_s_own_name(name, device, environment):
+    file = EXAMPLES / "python" / f"{name}.py"
+    command = [sys.executable, "-m", "pyfusd", "run", str(file)]
+    example = Example(device, command, environment)
+    path = example.device()
+    assert example.stop() == ""
+    assert path.endswith(f"/dev/{device}")
 
 
 def test_a_name_may_be_given(device):
