@@ -90,6 +90,15 @@ static void read_time(struct rtc_time *result)
 	};
 }
 
+/* Years are from 1970 to 9999. */
+static bool is_valid(const struct rtc_time *time)
+{
+	return time->tm_sec >= 0 && time->tm_sec < 60 && time->tm_min >= 0 &&
+	       time->tm_min < 60 && time->tm_hour >= 0 && time->tm_hour < 24 &&
+	       time->tm_mday >= 1 && time->tm_mday <= 31 && time->tm_mon >= 0 &&
+	       time->tm_mon < 12 && time->tm_year >= 70 && time->tm_year < 8100;
+}
+
 static int set_time(const struct rtc_time *wanted)
 {
 	struct tm tm = {
@@ -101,8 +110,7 @@ static int set_time(const struct rtc_time *wanted)
 		.tm_year = wanted->tm_year,
 	};
 
-	if (tm.tm_mon < 0 || tm.tm_mon > 11 || tm.tm_mday < 1 ||
-	    tm.tm_mday > 31 || tm.tm_hour < 0 || tm.tm_hour > 23)
+	if (!is_valid(wanted))
 		return -EINVAL;
 	ahead += (double)timegm(&tm) - now();
 	return 0;
@@ -133,8 +141,6 @@ static ssize_t take_ticks(struct fusd_file_info *file)
 	struct client *client = file->private_data;
 	unsigned long value = client->ticks << 8 | RTC_UF | RTC_IRQF;
 
-	if (fusd_get_length(file) < sizeof(value))
-		return -EINVAL;
 	memcpy(fusd_get_read_buffer(file), &value, sizeof(value));
 	client->ticks = 0;
 	return sizeof(value);
@@ -146,8 +152,9 @@ static ssize_t rtc_read(struct fusd_file_info *file, char *buffer,
 	struct client *client = file->private_data;
 
 	(void)buffer;
-	(void)length;
 	(void)offset;
+	if (length < sizeof(client->ticks))
+		return -EINVAL;
 	if (client->ticks)
 		return take_ticks(file);
 	if (file->flags & O_NONBLOCK || client->read)

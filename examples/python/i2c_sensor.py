@@ -9,9 +9,8 @@ Try it:  python i2c_sensor.py i2c-9 &   (prints where the device is)
          i2cdetect -y 9
          i2cget -y 9 0x48 0 w
 or, with smbus2:
-         python -c "
-         from smbus2 import SMBus
-         print(SMBus('/dev/i2c-9').read_i2c_block_data(0x48, 0, 2))"
+         python -c "from smbus2 import SMBus; print(
+         SMBus('/dev/i2c-9').read_i2c_block_data(0x48, 0, 2))"
 """
 
 import ctypes

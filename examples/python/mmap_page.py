@@ -7,8 +7,8 @@ the kfusd transport can map; elsewhere mmap(2) gives ENODEV.
 
 Try it:  python mmap_page.py &    (prints where the device is)
          echo hello > /dev/mmap_page
-         python3 -c 'import mmap; f = open("/dev/mmap_page", "r+b")
-         page = mmap.mmap(f.fileno(), 4096); page[:5] = b"HELLO"'
+         python3 -c 'import mmap, os; mmap.mmap(os.open(
+         "/dev/mmap_page", os.O_RDWR), 4096)[:5] = b"HELLO"'
          head -c 6 /dev/mmap_page
 """
 

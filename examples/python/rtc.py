@@ -25,6 +25,9 @@ RTC_SET_TIME = pyfusd.IOW("p", 10, "9i")
 RTC_UF = 0x10
 RTC_IRQF = 0x80
 
+# Of seconds, minutes, hours, days and months; years are from 1970 to 9999.
+VALID = (range(60), range(60), range(24), range(1, 32), range(12), range(70, 8100))
+
 
 class RealTimeClock(pyfusd.Device):
     ahead = 0.0  # of the system's clock, in seconds
@@ -44,7 +47,7 @@ class RealTimeClock(pyfusd.Device):
     @pyfusd.ioctl(RTC_SET_TIME)
     def set_time(self, file, values):
         second, minute, hour, day, month, year = values[:6]
-        if not (0 <= month < 12 and 1 <= day <= 31 and 0 <= hour < 24):
+        if not all(value in valid for value, valid in zip(values, VALID)):
             raise OSError(errno.EINVAL, "no such time")
         seconds = calendar.timegm((year + 1900, month + 1, day, hour, minute, second))
         self.ahead = seconds - time.time()
@@ -84,6 +87,8 @@ class RealTimeClock(pyfusd.Device):
         return pyfusd.NOTIFY_INPUT if file.ticks else 0
 
     async def read(self, file, buf, offset):
+        if len(buf) < struct.calcsize("L"):
+            return -errno.EINVAL
         if not file.ticks and file.flags & os.O_NONBLOCK:
             return -errno.EAGAIN
         while not file.ticks:

@@ -7,10 +7,9 @@ What is sent is received; RTS is wired to CTS, and DTR to DSR and CD.
 Try it:  python serial_port.py &  (prints where the device is)
          stty -F /dev/ttyMOCK0 115200 raw -echo
 and, with pyserial:
-         python -c "
-         import serial
-         port = serial.Serial('/dev/ttyMOCK0', 115200, timeout=1)
-         port.write(b'hello'); print(port.read(5), port.cts)"
+         python -c "import serial; port = serial.Serial(
+         '/dev/ttyMOCK0', 115200, timeout=1); port.write(b'hello'); print(
+         port.read(5), port.cts)"
 """
 
 import ctypes

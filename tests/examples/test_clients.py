@@ -5,6 +5,7 @@ import errno
 import fcntl
 import os
 import re
+import struct
 import subprocess
 import sys
 import termios
@@ -15,9 +16,13 @@ import pytest
 import serial
 from smbus2 import SMBus, i2c_msg
 
+import pyfusd
+
 from shell import output
 from waiting import DEADLINE
 
+RTC_RD_TIME = pyfusd.IOR("p", 9, "9i")
+RTC_SET_TIME = pyfusd.IOW("p", 10, "9i")
 SENSOR = 0x48
 I2C_PEC = 0x708
 
@@ -85,6 +90,41 @@ def test_a_read_waits_for_the_next_second(device):
         value = int.from_bytes(os.read(descriptor, 8), sys.byteorder)
         assert (value >> 8, value & 0xFF) == (1, 0x90)
     os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        (60, 0, 0, 1, 0, 101),
+        (0, 60, 0, 1, 0, 101),
+        (0, 0, 24, 1, 0, 101),
+        (0, 0, 0, 0, 0, 101),
+        (0, 0, 0, 1, 12, 101),
+        (0, 0, 0, 1, 0, 69),
+        (0, 0, 0, 1, 0, 8100),
+        (0, 0, 0, 1, 0, (1 << 31) - 1),
+    ],
+)
+def test_the_clock_refuses_what_is_no_time(device, time):
+    path = device("rtc", f"rtc-test{os.getpid()}")
+    with open(path, "rb", buffering=0) as clock:
+        before = struct.unpack("9i", fcntl.ioctl(clock, RTC_RD_TIME, bytes(36)))
+        with pytest.raises(OSError) as refused:
+            fcntl.ioctl(clock, RTC_SET_TIME, struct.pack("9i", *time, 0, 0, 0))
+        after = struct.unpack("9i", fcntl.ioctl(clock, RTC_RD_TIME, bytes(36)))
+    assert refused.value.errno == errno.EINVAL
+    assert before[5] <= after[5] <= before[5] + 1  # The year.
+
+
+def test_a_read_of_the_clock_has_room_for_the_answer(device):
+    path = device("rtc", f"rtc-test{os.getpid()}")
+    clock = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with pytest.raises(OSError) as refused:
+        os.read(clock, 7)
+    assert refused.value.errno == errno.EINVAL
+    with pytest.raises(BlockingIOError):
+        os.read(clock, 8)
+    os.close(clock)
 
 
 # i2c_sensor, with smbus2 and i2c-tools
