@@ -7,8 +7,9 @@
  * the proxy: any client could write to its memory. Addresses inside of what is
  * handed on are not seen, so use it for devices that know of none.
  *
- * Try it:  ./proxy /dev/rtc0 & (prints where the device is)
- *          hwclock --rtc /dev/proxy       and look at what it asks
+ * Try it:  ./ioctl &
+ *          ./proxy /dev/ioctl &           (prints where the device is)
+ *          ./ioctl_client /dev/proxy      and look at what it asks
  *   also:  proxy TARGET NAME
  */
 #include <errno.h>

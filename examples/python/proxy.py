@@ -6,8 +6,9 @@ may be an address in the client, which down there would be one in the proxy: any
 client could write to its memory. Addresses inside of what is handed on are not
 seen, so use it for devices that know of none.
 
-Try it:  python proxy.py /dev/rtc0 &     (prints where the device is)
-         hwclock --rtc /dev/proxy        and look at what it asks
+Try it:  python ioctl.py &
+         python proxy.py /dev/ioctl &          (prints where the device is)
+         python ioctl_client.py /dev/proxy     and look at what it asks
   also:  python proxy.py TARGET NAME
 """
 
