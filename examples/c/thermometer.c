@@ -103,19 +103,36 @@ static ssize_t read_answer(struct reading *reading)
 	return (ssize_t)size;
 }
 
-/* Answers a read, if it is complete, failed, or took too long. */
+/* Answers a read, whatever became of it. */
+static void finish(struct reading *reading, ssize_t result)
+{
+	/* EPIPE, if the client is gone: nothing to do. */
+	fusd_return(reading->file, result);
+	close(reading->socket);
+	*reading = readings[--reading_count];
+}
+
+/* Finishes a read if it is complete, failed, or took too long. */
 static void go_on(struct reading *reading, bool is_ready)
 {
 	ssize_t result = is_ready ? read_answer(reading) : -FUSD_NOREPLY;
 
 	if (result == -FUSD_NOREPLY && reading->deadline <= now())
 		result = -ETIMEDOUT;
-	if (result == -FUSD_NOREPLY)
-		return;
-	/* EPIPE, if the client is gone: nothing to do. */
-	fusd_return(reading->file, result);
-	close(reading->socket);
-	*reading = readings[--reading_count];
+	if (result != -FUSD_NOREPLY)
+		finish(reading, result);
+}
+
+/* A signal ended a held read. */
+static int thermometer_unblock(struct fusd_file_info *file)
+{
+	for (size_t i = 0; i < reading_count; i++)
+		if (fusd_get_transaction(readings[i].file) ==
+		    fusd_get_transaction(file)) {
+			finish(&readings[i], -EINTR);
+			break;
+		}
+	return 0;
 }
 
 /* Makes the sensor, unless there is one on that port. */
@@ -192,8 +209,9 @@ int main(int argc, char **argv)
 	}
 	listener = start_sensor(port);
 	device = example_started(
-		"thermometer", fusd_simple_register(name, 0444, NULL,
-						    .read = thermometer_read));
+		"thermometer",
+		fusd_simple_register(name, 0444, NULL, .read = thermometer_read,
+				     .unblock = thermometer_unblock));
 	serve(device, listener);
 	return example_gone("thermometer", device);
 }

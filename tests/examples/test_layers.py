@@ -5,9 +5,11 @@ import errno
 import fcntl
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
+import sys
 
 import pytest
 
@@ -173,6 +175,27 @@ def test_thermometer_takes_lines_of_at_most_64_bytes(device, sensor, line, shown
         answer.sendall(line)
         answer.shutdown(socket.SHUT_WR)
         assert shown in reader.rest()
+
+
+# Python reads again after a signal.
+READER_WITH_A_HANDLER = """
+import os, signal, sys
+
+signal.signal(signal.SIGUSR1, lambda *_: None)
+print(os.read(os.open(sys.argv[1], os.O_RDONLY), 100).decode(), end="")
+"""
+
+
+def test_thermometer_hangs_up_when_a_signal_ends_a_read(device, sensor):
+    path = device("thermometer", "thermometer", str(sensor.getsockname()[1]))
+    reader = Reader(path, f"exec {sys.executable} -c '{READER_WITH_A_HANDLER}'")
+    with sensor.accept()[0] as given_up:
+        given_up.settimeout(DEADLINE)
+        reader.process.send_signal(signal.SIGUSR1)
+        with sensor.accept()[0] as answer:
+            assert given_up.recv(1) == b""
+            answer.sendall(b"17.0\n")
+    assert reader.rest() == "17.0\n"
 
 
 def test_thermometer_says_that_there_is_no_sensor(device, sensor):
