@@ -44,8 +44,11 @@ def test_fusd_run_takes_a_device_s_own_name(name, device, environment):
     file = EXAMPLES / "python" / f"{name}.py"
     command = [sys.executable, "-m", "pyfusd", "run", str(file)]
     example = Example(device, command, environment)
-    path = example.device()
-    assert example.stop() == ""
+    try:
+        path = example.device()
+    finally:
+        errors = example.stop()
+    assert errors == ""
     assert path.endswith(f"/dev/{device}")
 
 
