@@ -8,6 +8,7 @@
  * again after fuse_session_process_buf().
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -436,6 +437,17 @@ int fusd_session_reply(struct fusd_request *request, const void *data,
 	if (request->held)
 		fuse_req_interrupt_func(request->fuse, NULL, NULL);
 	return send_reply(request, data, length) ? -EPIPE : 0;
+}
+
+void fusd_session_disconnect(struct fusd_device *device, const char *path,
+			     int flags)
+{
+	int nothing = open(path, flags | O_CLOEXEC);
+
+	if (nothing < 0)
+		return;
+	dup3(nothing, device->fd, O_CLOEXEC);
+	close(nothing);
 }
 
 bool fusd_session_is_connected(const struct fusd_device *device)

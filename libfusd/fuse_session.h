@@ -50,6 +50,13 @@ void fusd_session_commit(struct fusd_request *request);
 int fusd_session_reply(struct fusd_request *request, const void *data,
 		       size_t length);
 
+/*
+ * Cuts the connection, so that the device's clients do not wait for a callback
+ * that another thread is in: what path opens as takes its descriptor.
+ */
+void fusd_session_disconnect(struct fusd_device *device, const char *path,
+			     int flags);
+
 /* False if the kernel has cut the connection. */
 bool fusd_session_is_connected(const struct fusd_device *device);
 

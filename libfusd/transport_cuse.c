@@ -318,18 +318,10 @@ static void cuse_remove_node(struct fusd_device *device)
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-/*
- * Lets the kernel's device go, and with it the name, while another thread may
- * be inside a callback still: the descriptor stays open, but of nothing.
- */
+/* Lets the kernel's device go, and with it the name. */
 static void cuse_disconnect(struct fusd_device *device)
 {
-	int nothing = open("/", O_PATH | O_CLOEXEC);
-
-	if (nothing < 0)
-		return;
-	dup3(nothing, device->fd, O_CLOEXEC);
-	close(nothing);
+	fusd_session_disconnect(device, "/", O_PATH);
 }
 
 static void cuse_close_device(struct fusd_device *device)

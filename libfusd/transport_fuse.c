@@ -368,19 +368,10 @@ static void fuse_remove_node(struct fusd_device *device)
 	fusd_watcher_stop(fuse_device(device)->root);
 }
 
-/*
- * /dev/fuse, just opened, is no connection: the clients of the one that ends
- * do not wait for a callback that another thread is in, and libfuse sees that
- * there is nothing to unmount.
- */
+/* /dev/fuse, just opened: libfuse sees that there is nothing to unmount. */
 static void fuse_disconnect(struct fusd_device *device)
 {
-	int nothing = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-
-	if (nothing < 0)
-		return;
-	dup3(nothing, device->fd, O_CLOEXEC);
-	close(nothing);
+	fusd_session_disconnect(device, "/dev/fuse", O_RDWR);
 }
 
 static void fuse_close_device(struct fusd_device *device)

@@ -12,6 +12,7 @@ import pytest
 
 import pyfusd
 
+from named import Named, content
 from serving import serving
 from waiting import wait_until
 
@@ -29,16 +30,6 @@ class Holding(pyfusd.Device):
 
     def poll(self, file):
         return 0
-
-
-class Named(pyfusd.Device):
-    def read(self, file, buf, offset):
-        return self.name.encode()[offset:]
-
-
-def content(path):
-    with open(path, "rb") as file:
-        return file.read()
 
 
 def assert_in_child(check):

@@ -13,20 +13,9 @@ import pytest
 
 import pyfusd
 
+from named import Named, content
 from serving import serving
 from waiting import DEADLINE, wait_until
-
-
-class Named(pyfusd.Device):
-    """A read gives its name."""
-
-    def read(self, file, buf, offset):
-        return self.name.encode()[offset:]
-
-
-def content(path):
-    with open(path, "rb") as file:
-        return file.read()
 
 
 def cat(device):

@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-import pyfusd
-
+from named import Named, content
 from serving import serving
 from waiting import wait_until
 
@@ -18,16 +17,6 @@ from waiting import wait_until
 def only_on_fuse(transport):
     if transport != "fuse":
         pytest.skip(f"{transport} has its devices in /dev")
-
-
-class Named(pyfusd.Device):
-    def read(self, file, buf, offset):
-        return self.name.encode()[offset:]
-
-
-def content(path):
-    with open(path, "rb") as file:
-        return file.read()
 
 
 DRIVER = """

@@ -12,6 +12,7 @@ import pytest
 
 import pyfusd
 
+from named import Named
 from waiting import DEADLINE
 
 ROUNDS = 150
@@ -223,10 +224,6 @@ def test_unregister_ends_other_clients_calls_while_a_callback_runs(in_thread):
 
 
 def test_one_thread_registers_what_another_unregisters(in_thread):
-    class Named(pyfusd.Device):
-        def read(self, file, buf, offset):
-            return self.name.encode()[offset:]
-
     device = Named("contested")
     done = threading.Event()
 
