@@ -24,9 +24,9 @@ static int check_name(const char **name)
 	length = strlen(*name);
 	if (length > FUSD_MAX_NAME_LENGTH)
 		return fusd_fail(EINVAL,
-				 "\"%s\" is too long: a device name has at "
-				 "most %d bytes",
-				 *name, FUSD_MAX_NAME_LENGTH);
+				 "a name of %zu bytes is too long, a device's "
+				 "has at most %d: \"%.80s\"",
+				 length, FUSD_MAX_NAME_LENGTH, *name);
 	for (size_t i = 0; i < length; i++)
 		if (iscntrl((unsigned char)(*name)[i]))
 			return fusd_fail(EINVAL, "a device name has no "
