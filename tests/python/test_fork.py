@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A driver's forked child: its parent's devices are none of its own."""
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -68,7 +69,7 @@ def test_a_child_answers_no_request_of_its_parent(serve, opened, in_thread, way)
 
     def check():
         # What the child opens now has the number of the device's descriptor.
-        ends = os.pipe()
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, number + 1) for end in os.pipe()]
         os.dup2(ends[1], number)
         request = device.requests.pop()
         if way == "reply":
