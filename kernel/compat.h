@@ -7,6 +7,7 @@
 #define KFUSD_COMPAT_H
 
 #include <linux/device.h>
+#include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/version.h>
