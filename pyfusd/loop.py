@@ -115,6 +115,17 @@ def _own_loop() -> _Loop | None:
     return None
 
 
+def _forget_in_child() -> None:
+    """A forked child runs none of its parent's loops, even if a callback forked."""
+    global _lock
+    _lock = threading.Lock()
+    for loop in _loops:
+        loop.devices.clear()
+    _loops.clear()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+
 # What finds a loop that serves this thread's devices, if there is one. It has
 # add(device). pyfusd.aio puts its own here.
 device_loops: list[Callable[[], Any]] = [_own_loop]
@@ -171,7 +182,8 @@ def _running(loop: _Loop) -> Iterator[None]:
         yield
     finally:
         with _lock:
-            _loops.remove(loop)
+            if loop in _loops:  # Else this is a child, forked in a callback.
+                _loops.remove(loop)
         loop.close()
 
 
