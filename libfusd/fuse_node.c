@@ -32,10 +32,25 @@ extern char **environ;
 /* How long a dead driver's watcher gets to clean up before we do it. */
 #define WATCHER_TIME_MS 2000
 
+/* Tells the program from the one that the process ran before an execve(2). */
+static unsigned long long program_start(void)
+{
+	static atomic_ullong start;
+	unsigned long long unset = 0;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	atomic_compare_exchange_strong(&start, &unset,
+				       (unsigned long long)now.tv_sec *
+						       1000000000 +
+					       (unsigned long long)now.tv_nsec);
+	return start;
+}
+
 void fusd_mount_id(char id[FUSD_MOUNT_ID_SIZE])
 {
-	snprintf(id, FUSD_MOUNT_ID_SIZE, "fusd:%d:%llu", (int)getpid(),
-		 fusd_thread_start(getpid()));
+	snprintf(id, FUSD_MOUNT_ID_SIZE, "fusd:%d:%llu:%llu", (int)getpid(),
+		 fusd_thread_start(getpid()), program_start());
 }
 
 /* Octal escapes of proc(5)'s mountinfo, undone in place. */
@@ -105,10 +120,15 @@ static void unmount(const char *path)
 /* Tells the process that made the mount of this id, alive or not, in *owner. */
 static bool is_owner_alive(const char *id, int *owner)
 {
+	char own[FUSD_MOUNT_ID_SIZE];
 	unsigned long long start = 0;
 
 	*owner = 0;
 	sscanf(id, "fusd:%d:%llu", owner, &start);
+	fusd_mount_id(own);
+	/* Of this process: then of the program that it ran before. */
+	if (*owner == getpid() && strcmp(id, own) != 0)
+		return false;
 	return start != 0 && fusd_thread_start(*owner) == start;
 }
 

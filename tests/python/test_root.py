@@ -139,3 +139,53 @@ def test_a_driver_leaves_alone_a_file_in_the_place_of_its_device(serve, take_awa
             file.write("precious")
         device.unregister()
     assert content(device.path) == b"precious"
+
+
+EXECUTING = """
+import os, signal, sys
+import pyfusd
+from named import Named
+
+def watchers():
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{process}/cmdline") as file:
+                text = file.read()
+        except OSError:
+            continue
+        if "fusd-watcher" in text and f"fusd:{os.getpid()}:" in text:
+            yield int(process)
+
+if len(sys.argv) < 2:
+    Named("device").register()
+    # It shall be late.
+    (watcher,) = watchers()
+    os.kill(watcher, signal.SIGSTOP)
+    script = os.environ["SCRIPT"]
+    os.execv(sys.executable, [sys.executable, "-c", script, str(watcher)])
+try:
+    device = Named("device").register()
+finally:
+    os.kill(int(sys.argv[1]), signal.SIGCONT)
+print(device.path, sys.argv[1], flush=True)
+pyfusd.run(device)
+"""
+
+
+def test_a_driver_may_execute_itself_anew():
+    driver = subprocess.Popen(
+        [sys.executable, "-c", EXECUTING],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "SCRIPT": EXECUTING,
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    path, watcher = driver.stdout.readline().split()
+    wait_until(lambda: not os.path.exists(f"/proc/{watcher}"), "the watcher's end")
+    assert content(path) == b"device"
+    driver.terminate()
+    assert driver.wait() == 0
+    assert not os.path.exists(path)
