@@ -200,6 +200,9 @@ FUSD_PUBLIC int fusd_dispatch(int fd)
 		fusd_dispatch_request(request);
 		callbacks++;
 	}
+	/* What unregister has cut looks as if it was taken away. */
+	if (result == -ENODEV && device->gone)
+		result = -EBADF;
 	fusd_device_leave(device);
 	if (callbacks > 0)
 		return 0;

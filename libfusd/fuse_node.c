@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -31,10 +32,25 @@ extern char **environ;
 /* How long a dead driver's watcher gets to clean up before we do it. */
 #define WATCHER_TIME_MS 2000
 
+/* Tells the program from the one that the process ran before an execve(2). */
+static unsigned long long program_start(void)
+{
+	static atomic_ullong start;
+	unsigned long long unset = 0;
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	atomic_compare_exchange_strong(&start, &unset,
+				       (unsigned long long)now.tv_sec *
+						       1000000000 +
+					       (unsigned long long)now.tv_nsec);
+	return start;
+}
+
 void fusd_mount_id(char id[FUSD_MOUNT_ID_SIZE])
 {
-	snprintf(id, FUSD_MOUNT_ID_SIZE, "fusd:%d:%llu", (int)getpid(),
-		 fusd_thread_start(getpid()));
+	snprintf(id, FUSD_MOUNT_ID_SIZE, "fusd:%d:%llu:%llu", (int)getpid(),
+		 fusd_thread_start(getpid()), program_start());
 }
 
 /* Octal escapes of proc(5)'s mountinfo, undone in place. */
@@ -56,7 +72,7 @@ static void unescape(char *text)
 
 /*
  * Finds the topmost mount at path. 0: none. 1: one of FUSD, its id is in id.
- * 2: something else.
+ * 2: something else. -errno if that cannot be found out.
  */
 static int find_mount(const char *path, char id[FUSD_MOUNT_ID_SIZE])
 {
@@ -66,7 +82,7 @@ static int find_mount(const char *path, char id[FUSD_MOUNT_ID_SIZE])
 	int found = 0;
 
 	if (!mounts)
-		return 0;
+		return -errno;
 	while (getline(&line, &size, mounts) > 0) {
 		char *point = NULL;
 		const char *type;
@@ -104,10 +120,15 @@ static void unmount(const char *path)
 /* Tells the process that made the mount of this id, alive or not, in *owner. */
 static bool is_owner_alive(const char *id, int *owner)
 {
+	char own[FUSD_MOUNT_ID_SIZE];
 	unsigned long long start = 0;
 
 	*owner = 0;
 	sscanf(id, "fusd:%d:%llu", owner, &start);
+	fusd_mount_id(own);
+	/* Of this process: then of the program that it ran before. */
+	if (*owner == getpid() && strcmp(id, own) != 0)
+		return false;
 	return start != 0 && fusd_thread_start(*owner) == start;
 }
 
@@ -153,7 +174,7 @@ static int clear_mount(const char *path)
 	int found = find_mount(path, id);
 	int owner;
 
-	if (found == 0)
+	if (found <= 0)
 		return 0;
 	if (found == 2)
 		return fusd_fail(EEXIST,
@@ -285,18 +306,32 @@ static int open_node(const char *path)
 	return fd;
 }
 
-/* Whether path still names the file behind fd, and nothing covers it. */
-static bool is_current(int fd, const char *path)
+/* Asks no driver, which may be this one, for what may cover the file. */
+static bool is_named(const struct fusd_node *node, const char *path)
 {
-	char id[FUSD_MOUNT_ID_SIZE];
-	struct stat ours, named;
+	struct statx named;
 
-	return find_mount(path, id) == 0 && fstat(fd, &ours) == 0 &&
-	       lstat(path, &named) == 0 && ours.st_dev == named.st_dev &&
-	       ours.st_ino == named.st_ino;
+	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
+		     STATX_INO, &named) == 0 &&
+	       makedev(named.stx_dev_major, named.stx_dev_minor) ==
+		       node->file_device &&
+	       named.stx_ino == node->file_inode;
 }
 
-int fusd_node_create(const char *root, const char *path)
+/* Whether path still names the file behind fd, and nothing covers it. */
+static bool is_current(int fd, const char *path, struct fusd_node *node)
+{
+	char id[FUSD_MOUNT_ID_SIZE];
+	struct stat ours;
+
+	if (find_mount(path, id) > 0 || fstat(fd, &ours) < 0)
+		return false;
+	node->file_device = ours.st_dev;
+	node->file_inode = ours.st_ino;
+	return is_named(node, path);
+}
+
+int fusd_node_create(const char *root, const char *path, struct fusd_node *node)
 {
 	/* Each round lost means that another driver came or went. */
 	for (int round = 0; round < 100; round++) {
@@ -307,23 +342,39 @@ int fusd_node_create(const char *root, const char *path)
 			continue;
 		if (fd < 0)
 			return fd;
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0 && is_current(fd, path))
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+		    is_current(fd, path, node))
 			return fd;
 		close(fd);
 	}
 	return fusd_fail(EEXIST, "%s is being taken by other drivers", path);
 }
 
-void fusd_node_remove(const char *root, const char *path)
+/*
+ * Who takes a device away from outside makes room for another driver's, or for
+ * a file. A mount that cannot be looked for is most likely ours.
+ */
+static bool is_taken(const char *path, const struct fusd_node *node)
+{
+	char id[FUSD_MOUNT_ID_SIZE];
+	int found = find_mount(path, id);
+
+	return found == 2 || (found == 1 && strcmp(id, node->mount_id) != 0);
+}
+
+void fusd_node_remove(const char *root, const char *path,
+		      const struct fusd_node *node)
 {
 	sigset_t all, before;
 
+	if (is_taken(path, node))
+		return;
 	/* A signal that ends the driver in between would leave the file. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	unmount(path);
 	/* EBUSY if another driver has mounted over it by now. */
-	if (unlink(path) == 0)
+	if (is_named(node, path) && unlink(path) == 0)
 		fusd_node_remove_directories(root, path);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }

@@ -11,6 +11,13 @@
 #define FUSD_MOUNT_ID_SIZE 64
 void fusd_mount_id(char id[FUSD_MOUNT_ID_SIZE]);
 
+/* What tells a device's node from what others put into its place. */
+struct fusd_node {
+	char mount_id[FUSD_MOUNT_ID_SIZE];
+	dev_t file_device; /* the file that is mounted over */
+	ino_t file_inode;
+};
+
 /*
  * Writes the directory under which nodes are made, as a path without symbolic
  * links and without a slash at its end: FUSD_DEV_ROOT, or /dev where this user
@@ -23,12 +30,18 @@ int fusd_node_root(char *root, size_t size);
  * Makes the file that will be mounted over, and the directories it needs.
  * What a dead driver left behind at the same place is cleared away. Returns a
  * descriptor, to be closed when the mount is there: until then nobody else
- * takes the same file. -EEXIST if the place is taken.
+ * takes the same file. Notes in *node which file it is. -EEXIST if the place is
+ * taken.
  */
-int fusd_node_create(const char *root, const char *path);
+int fusd_node_create(const char *root, const char *path,
+		     struct fusd_node *node);
 
-/* Unmounts, and removes the file and its directories if they are empty. */
-void fusd_node_remove(const char *root, const char *path);
+/*
+ * Unmounts, and removes the file and its directories if they are empty; leaves
+ * alone what is not the node.
+ */
+void fusd_node_remove(const char *root, const char *path,
+		      const struct fusd_node *node);
 
 /* Removes the directories between root and path, if they are empty. */
 void fusd_node_remove_directories(const char *root, const char *path);

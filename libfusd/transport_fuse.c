@@ -26,6 +26,7 @@
 struct fuse_device {
 	struct fusd_session session; /* first */
 	struct stat attributes;	     /* device->lock */
+	struct fusd_node node;
 	char root[PATH_MAX];
 };
 
@@ -210,7 +211,7 @@ static struct fuse_session *new_session(struct fusd_device *device)
 {
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
 	struct fuse_session *session = NULL;
-	char id[FUSD_MOUNT_ID_SIZE];
+	char *id = fuse_device(device)->node.mount_id;
 	char options[256];
 
 	fusd_mount_id(id);
@@ -257,17 +258,18 @@ static int mount_node(struct fusd_device *device)
 /* Makes the node and mounts over it. */
 static int make_node(struct fusd_device *device, const char *root)
 {
-	int node = fusd_node_create(root, device->path);
+	struct fusd_node *node = &fuse_device(device)->node;
+	int file = fusd_node_create(root, device->path, node);
 	int error;
 
-	if (node < 0)
-		return node;
+	if (file < 0)
+		return file;
 	error = mount_node(device);
 	if (error && access(device->path, F_OK) < 0 && errno == ENOENT)
 		error = -EAGAIN;
 	else if (error)
-		fusd_node_remove(root, device->path);
-	close(node);
+		fusd_node_remove(root, device->path, node);
+	close(file);
 	return error;
 }
 
@@ -364,8 +366,10 @@ static int fuse_store(struct fusd_request *request,
 
 static void fuse_remove_node(struct fusd_device *device)
 {
-	fusd_node_remove(fuse_device(device)->root, device->path);
-	fusd_watcher_stop(fuse_device(device)->root);
+	struct fuse_device *fuse = fuse_device(device);
+
+	fusd_node_remove(fuse->root, device->path, &fuse->node);
+	fusd_watcher_stop(fuse->root);
 }
 
 /* /dev/fuse, just opened: libfuse sees that there is nothing to unmount. */

@@ -57,7 +57,9 @@ from pyfusd.errors import (
     log_message,
 )
 from pyfusd.mapping import MappingError, is_shared_mapping
-from pyfusd.timeouts import fail_after, forget_in_child, withdraw
+from pyfusd.timeouts import REQUEST, fail_after, forget_in_child
+
+cdef Py_ssize_t TIMEOUT_REQUEST = REQUEST
 
 NOREPLY = -FUSD_NOREPLY
 NOTIFY_INPUT = FUSD_NOTIFY_INPUT

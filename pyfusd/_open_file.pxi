@@ -183,6 +183,11 @@ cdef Request held_transfer_of(File file):
     return request
 
 
+cdef inline void withdraw(list timeout) noexcept:
+    """Its request was answered. Calls nothing in which a signal could raise."""
+    timeout[TIMEOUT_REQUEST] = None
+
+
 @cython.final
 cdef class Request:
     """A client's call that File.hold() keeps blocked, until it is answered.

@@ -37,6 +37,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import signal
 import threading
 import types
@@ -366,6 +367,16 @@ _servers: dict[asyncio.AbstractEventLoop, _Server] = {}
 _lock = threading.Lock()
 
 
+def _forget_in_child() -> None:
+    """A forked child runs none of its parent's event loops."""
+    global _lock
+    _lock = threading.Lock()
+    _servers.clear()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
+
+
 def _server_here() -> _Server | None:
     """The server of the event loop that runs in this thread."""
     try:
@@ -395,7 +406,7 @@ async def _serving() -> AsyncIterator[_Server]:
         server.users -= 1
         if server.users == 0:
             with _lock:
-                del _servers[loop]
+                _servers.pop(loop, None)  # None: a child, forked in a callback.
             await server.end()
 
 

@@ -19,7 +19,7 @@ _STATUS_USE_BINARY = IO("F", 100)
 # fusd_status_t: name, zombie, pid, num_open.
 _STATUS_ENTRY = struct.Struct("48siii")
 _CUSE_CLASS = "/sys/class/cuse"
-_MOUNT_SOURCE = re.compile(r"fusd:(\d+):(\d+)$")
+_MOUNT_SOURCE = re.compile(r"fusd:(\d+):(\d+):\d+$")
 
 
 @dataclass(frozen=True)

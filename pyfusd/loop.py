@@ -29,6 +29,8 @@ class _Loop:
     def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.devices: dict[int, DeviceCore] = {}
+        # What other threads unregister: each number may soon be another file's.
+        self.gone: set[int] = set()
         self.selector: selectors.BaseSelector = selectors.PollSelector()
         self.wake_receiver, self.wake_sender = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.selector.register(self.wake_receiver, selectors.EVENT_READ)
@@ -44,12 +46,10 @@ class _Loop:
             os.write(self.wake_sender, b"\0")
 
     def add(self, device: DeviceCore) -> None:
+        self._drop_gone()
         descriptor = device.fileno()
-        if self.devices.get(descriptor) is device:
-            return
         if descriptor in self.devices:
-            # Another thread unregistered that device, and its number is new.
-            self.remove(descriptor)
+            return
         if len(self.devices) == _FEW:
             self._use_epoll()
         self.devices[descriptor] = device
@@ -68,22 +68,24 @@ class _Loop:
         self.selector.close()
         self.selector = selector
 
-    def _drop_stale(self) -> None:
+    def _drop_gone(self) -> None:
         """Forgets what other threads unregistered."""
-        for descriptor, device in list(self.devices.items()):
-            if not device.registered:
+        while self.gone:
+            descriptor = self.gone.pop()
+            if descriptor in self.devices:
                 self.remove(descriptor)
 
     def _serve(self, descriptor: int) -> None:
         device = self.devices.get(descriptor)
-        if device is None:
-            return  # A callback of this round unregistered it.
-        if not device.registered:
-            self.remove(descriptor)
-            return
+        if device is None or descriptor in self.gone:
+            return  # A callback of this round unregistered it, or a thread.
         try:
             device.dispatch()
         except OSError as error:
+            if not device.registered:
+                self.gone.add(descriptor)
+            if descriptor in self.gone:
+                return
             if error.errno != errno.ENODEV:
                 raise
             logger.warning("%s was taken away from outside", device.path)
@@ -94,9 +96,10 @@ class _Loop:
             for key, _ in self.selector.select():
                 if key.fd == self.wake_receiver:
                     os.read(self.wake_receiver, 4096)
-                    self._drop_stale()
                 else:
                     self._serve(key.fd)
+            if self.gone:
+                self._drop_gone()
 
 
 # The running loops. Only changed under the lock.
@@ -111,6 +114,17 @@ def _own_loop() -> _Loop | None:
             return loop
     return None
 
+
+def _forget_in_child() -> None:
+    """A forked child runs none of its parent's loops, even if a callback forked."""
+    global _lock
+    _lock = threading.Lock()
+    for loop in _loops:
+        loop.devices.clear()
+    _loops.clear()
+
+
+os.register_at_fork(after_in_child=_forget_in_child)
 
 # What finds a loop that serves this thread's devices, if there is one. It has
 # add(device). pyfusd.aio puts its own here.
@@ -151,6 +165,7 @@ def removing(device: DeviceCore) -> Iterator[None]:
             if loop.thread == thread:
                 loop.remove(descriptor)
             else:
+                loop.gone.add(descriptor)
                 others.append(loop)
     yield
     with _lock:
@@ -167,7 +182,8 @@ def _running(loop: _Loop) -> Iterator[None]:
         yield
     finally:
         with _lock:
-            _loops.remove(loop)
+            if loop in _loops:  # Else this is a child, forked in a callback.
+                _loops.remove(loop)
         loop.close()
 
 

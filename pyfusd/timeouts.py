@@ -15,9 +15,9 @@ from itertools import count
 from typing import Any
 
 # [when, a number to tell equal ones apart, the request, its errno]: a list, in
-# which an answer takes the request's place. Entries without one leave the heap
-# when they are due, or when it has doubled.
-_REQUEST = 2
+# which an answer puts None in the request's place. Entries without one leave the
+# heap when they are due, or when it has doubled.
+REQUEST = 2
 _entries: list[list[Any]] = []
 _numbers = count()
 _change = threading.Condition()
@@ -27,7 +27,7 @@ _limit = _FEW
 
 
 def fail_after(request: Any, seconds: float, error: int) -> list[Any]:
-    """Answers a request with an errno, unless withdraw() is given the result."""
+    """Answers a request with an errno, unless it leaves the result before that."""
     global _thread
     if math.isnan(seconds):
         raise ValueError("a timeout is a number of seconds, not nan")
@@ -44,14 +44,9 @@ def fail_after(request: Any, seconds: float, error: int) -> list[Any]:
     return entry
 
 
-def withdraw(entry: list[Any]) -> None:
-    """The request was answered."""
-    entry[_REQUEST] = None
-
-
 def _forget_answered() -> None:
     global _limit
-    _entries[:] = [entry for entry in _entries if entry[_REQUEST] is not None]
+    _entries[:] = [entry for entry in _entries if entry[REQUEST] is not None]
     heapify(_entries)
     _limit = max(_FEW, 2 * len(_entries))
 

@@ -15,7 +15,7 @@ import pyfusd
 
 from named import Named, content
 from serving import serving
-from waiting import wait_until
+from waiting import DEADLINE, wait_until
 
 
 class Holding(pyfusd.Device):
@@ -128,6 +128,62 @@ def test_many_threads_and_then_a_fork(serve, in_thread):
     done.set()
     for ended in calls:
         ended.get()
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+@pytest.mark.parametrize("count", [1, 20])
+def test_a_child_forked_by_a_callback_runs_devices_of_its_own(serve, in_thread, count):
+    class Waiting(pyfusd.Device):
+        async def read(self, file, buf, offset):
+            return b"waiting"[offset:]
+
+    class Forking(pyfusd.Device):
+        def read(self, file, buf, offset):
+            assert_in_child(check)
+            return 0
+
+    def check():
+        # The second one, as the first is run by whoever made it.
+        devices = [Waiting("waiting").register(), Waiting("second")]
+        running = in_thread(pyfusd.run, *devices)
+        wait_until(lambda: devices[1].registered, "a registration")
+        for device in devices:
+            assert content(device.path) == b"waiting"
+            device.unregister()
+        running.get()
+
+    forking = serve(Forking("forking"), *(Named(f"{n}") for n in range(count)))
+    assert content(forking.path) == b""
+
+
+FORKING = """
+import os, sys
+import pyfusd
+
+class Forking(pyfusd.Device):
+    def open(self, file):
+        self.child = os.fork()
+
+device = Forking("forking").register()
+print(device.path, flush=True)
+pyfusd.run(device, *(pyfusd.Device(f"other{n}") for n in range(int(sys.argv[1]))))
+print("child" if device.child == 0 else "parent", flush=True)
+if device.child:
+    os.waitpid(device.child, 0)
+"""
+
+
+@pytest.mark.parametrize("count", [0, 20])
+def test_run_ends_in_a_child_that_a_callback_forked(count):
+    driver = subprocess.Popen(
+        [sys.executable, "-c", FORKING, str(count)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with open(driver.stdout.readline().strip(), "rb"):
+        assert driver.stdout.readline() == "child\n"
+    driver.send_signal(signal.SIGINT)
+    assert driver.communicate(timeout=DEADLINE)[0] == "parent\n"
 
 
 DRIVER = """

@@ -82,6 +82,45 @@ def test_a_callback_may_unregister_its_own_device(serve):
     assert not os.path.exists(device.path)
 
 
+def test_a_thread_may_unregister_a_device_that_is_about_to_be_served(serve, in_thread):
+    class Leaving(Named):
+        def dispatch(self):
+            in_thread(self.unregister).get()
+            return super().dispatch()
+
+    stays, leaving = Named("stays"), Leaving("leaving")
+    serve(stays, leaving)
+    with pytest.raises(OSError):
+        os.open(leaving.path, os.O_RDONLY)
+    assert not leaving.registered
+    assert content(stays.path) == b"stays"
+
+
+@pytest.mark.parametrize("count", [1, 20])
+@pytest.mark.parametrize("number", ["same", "other"])
+def test_a_callback_registers_what_a_thread_unregistered(
+    serve, in_thread, count, number
+):
+    class Parent(Named):
+        def write(self, file, buf, offset):
+            in_thread(device.unregister).get()
+            # For the node's descriptor, so that the device gets the old number.
+            if number == "same":
+                os.close(spare)
+            device.register()
+            return len(buf)
+
+    spare = os.open(os.devnull, os.O_RDONLY)
+    device = Named("device")
+    parent = serve(Parent("parent"), device, *(Named(f"{n}") for n in range(count)))
+    with open(parent.path, "wb", buffering=0) as file:
+        file.write(b"x")
+    if number == "other":
+        os.close(spare)
+    # Its descriptor has the number that the device had, if that is free.
+    assert in_thread(content, device.path).get() == b"device"
+
+
 def test_any_loop_can_drive_a_device(in_thread):
     with Named("polled") as device:
         reading = in_thread(content, device.path)

@@ -367,6 +367,27 @@ def test_an_answer_before_the_timeout_is_the_answer(serve, opened, in_thread):
         assert reading.get() == b"%d" % number
 
 
+def test_no_signal_comes_between_a_timeout_and_its_answer(serve, opened, in_thread):
+    class Timing(Holding):
+        def read(self, file, buf, offset):
+            self.requests.append(file.hold(3600))
+            return self.requests[-1]
+
+    def handler(frame, event, argument):
+        raise AssertionError(f"a signal's handler could run in {frame.f_code}")
+
+    device = serve(Timing("read"))
+    reading = in_thread(os.read, opened(device), 10)
+    request = device.held()
+    before = sys.gettrace()
+    sys.settrace(handler)
+    try:
+        request.reply(b"answer")
+    finally:
+        sys.settrace(before)
+    assert reading.get() == b"answer"
+
+
 def test_timeouts_end_in_their_order(serve, in_thread):
     ended = []
 

@@ -91,3 +91,101 @@ def test_roots_of_the_past_cost_nothing(device_root, monkeypatch):
         monkeypatch.setenv("FUSD_DEV_ROOT", f"{device_root}last")
         with Named("second"):
             assert descriptors() == before[0] + 3
+
+
+@pytest.fixture
+def take_away():
+    """take_away(path) detaches a mount, whose driver and clients do not notice."""
+    if os.getuid() != 0:
+        pytest.skip("umount(8) needs root")
+    return lambda path: subprocess.run(["umount", "-l", path], check=True)
+
+
+OTHER = """
+import sys
+import pyfusd
+from named import Named
+
+with Named(sys.argv[1]) as device:
+    print(device.path, flush=True)
+    pyfusd.run(device)
+"""
+
+
+def test_a_driver_leaves_alone_who_took_the_place_of_its_device(serve, take_away):
+    device = serve(Named("sub/device"))
+    with open(device.path, "rb"):
+        take_away(device.path)
+        other = subprocess.Popen(
+            [sys.executable, "-c", OTHER, device.name],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert other.stdout.readline().strip() == device.path
+        device.unregister()
+    assert content(device.path) == b"sub/device"
+    other.terminate()
+    assert other.wait() == 0
+    assert not os.path.exists(os.path.dirname(device.path))
+
+
+def test_a_driver_leaves_alone_a_file_in_the_place_of_its_device(serve, take_away):
+    device = serve(Named("sub/device"))
+    with open(device.path, "rb"):
+        take_away(device.path)
+        os.rename(device.path, device.path + "-before")
+        with open(device.path, "w", encoding="ascii") as file:
+            file.write("precious")
+        device.unregister()
+    assert content(device.path) == b"precious"
+
+
+EXECUTING = """
+import os, signal, sys
+import pyfusd
+from named import Named
+
+def watchers():
+    for process in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{process}/cmdline") as file:
+                text = file.read()
+        except OSError:
+            continue
+        if "fusd-watcher" in text and f"fusd:{os.getpid()}:" in text:
+            yield int(process)
+
+if len(sys.argv) < 2:
+    Named("device").register()
+    # It shall be late.
+    (watcher,) = watchers()
+    os.kill(watcher, signal.SIGSTOP)
+    script = os.environ["SCRIPT"]
+    os.execv(sys.executable, [sys.executable, "-c", script, str(watcher)])
+try:
+    device = Named("device").register()
+finally:
+    os.kill(int(sys.argv[1]), signal.SIGCONT)
+print(device.path, sys.argv[1], flush=True)
+pyfusd.run(device)
+"""
+
+
+def test_a_driver_may_execute_itself_anew():
+    driver = subprocess.Popen(
+        [sys.executable, "-c", EXECUTING],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "SCRIPT": EXECUTING,
+        },
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    path, watcher = driver.stdout.readline().split()
+    wait_until(lambda: not os.path.exists(f"/proc/{watcher}"), "the watcher's end")
+    assert content(path) == b"device"
+    driver.terminate()
+    assert driver.wait() == 0
+    assert not os.path.exists(path)
