@@ -4,6 +4,7 @@
 import ctypes
 import os
 import resource
+import signal
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,9 @@ def pytest_configure(config):
     # Memory that is measured must not grow because of the kernel's huge pages;
     # children inherit this.
     ctypes.CDLL(None).prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0)
+    # What a script starts with "&" ignores Ctrl-C, and so does all that it starts.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header():

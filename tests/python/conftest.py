@@ -2,6 +2,8 @@
 """Fixtures of the tests of pyfusd: devices served by a thread of the test."""
 
 import os
+import subprocess
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -51,3 +53,27 @@ def in_thread():
     """in_thread(function, *arguments) runs it; the result's get() waits."""
     with ExitStack() as stack:
         yield lambda *call: stack.enter_context(background(*call))
+
+
+@pytest.fixture
+def start_python():
+    """start_python(code, *arguments): a process, killed if the test does not end it.
+
+    Asked for after in_thread, it frees clients that wait there for the process.
+    """
+    processes = []
+
+    def start(code, *arguments):
+        processes.append(
+            subprocess.Popen(
+                [sys.executable, "-c", code, *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()

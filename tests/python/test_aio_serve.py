@@ -270,12 +270,8 @@ os.write(1, b"ended\\n")
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("kind", ["idle", "wait"])
-def test_a_signal_ends_serve_and_leaves_nothing(number, kind, in_thread):
-    driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, kind],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+def test_a_signal_ends_serve_and_leaves_nothing(number, kind, in_thread, start_python):
+    driver = start_python(DRIVER, kind)
     path = driver.stdout.readline().decode().strip()
     if kind == "wait":
         reading = in_thread(content, path)

@@ -203,13 +203,13 @@ os.write(1, b"ended\\n")
 """
 
 
-def start_driver(kind):
-    driver = subprocess.Popen(
-        [sys.executable, "-c", DRIVER, kind],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    return driver, [driver.stdout.readline().decode().strip() for _ in range(2)]
+@pytest.fixture
+def start_driver(start_python):
+    def start(kind):
+        driver = start_python(DRIVER, kind)
+        return driver, [driver.stdout.readline().decode().strip() for _ in range(2)]
+
+    return start
 
 
 def mounts():
@@ -227,7 +227,7 @@ def assert_nothing_left(paths):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("kind", ["idle", "busy"])
-def test_a_signal_ends_run_and_leaves_nothing(number, kind, in_thread):
+def test_a_signal_ends_run_and_leaves_nothing(number, kind, in_thread, start_driver):
     driver, paths = start_driver(kind)
     if kind == "busy":
         reading = in_thread(content, paths[0])
@@ -244,7 +244,7 @@ def test_a_signal_ends_run_and_leaves_nothing(number, kind, in_thread):
 
 
 @pytest.mark.parametrize(("kind", "status"), [("exit", 3), ("crash", -9)])
-def test_a_driver_that_ends_otherwise_leaves_nothing(kind, status):
+def test_a_driver_that_ends_otherwise_leaves_nothing(kind, status, start_driver):
     driver, paths = start_driver(kind)
     _, errors = driver.communicate(timeout=DEADLINE)
     assert (driver.returncode, errors) == (status, b"")

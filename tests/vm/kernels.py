@@ -20,6 +20,10 @@ class Error(Exception):
     """A sentence for the user: what is missing, and what to do."""
 
 
+class ModuleError(Exception):
+    """The kernel is there, but kfusd does not build for it."""
+
+
 @dataclass
 class Kernel:
     series: str
@@ -173,5 +177,5 @@ def build_module(kernel):
         )
     if result.returncode:
         sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
-        raise Error(f"kfusd does not build for {kernel.release}")
+        raise ModuleError(f"kfusd does not build for {kernel.release}, see {log}")
     return build / "kfusd.ko"

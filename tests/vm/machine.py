@@ -103,7 +103,8 @@ def judge(job, qemu_status, kept, timeout):
         say(f"ended after --timeout {timeout:g} s; kernel log: {kept}")
         return 124
     if not (job / "status").exists():
-        say(f"the guest ended before its command did; kernel log: {kept}")
+        killed = f" (QEMU by signal {-qemu_status})" if qemu_status < 0 else ""
+        say(f"the guest ended before its command did{killed}; kernel log: {kept}")
         sys.stderr.writelines(f"| {line}\n" for line in log[-40:])
         return 99
     status = int((job / "status").read_text())
