@@ -440,8 +440,7 @@ async def _serve(devices: tuple[Any, ...], ready: Callable[[], object] | None) -
 
 def run(devices: tuple[Any, ...], ready: Callable[[], object] | None) -> None:
     """pyfusd.run() of devices with coroutine functions."""
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(devices, ready))
+    asyncio.run(_serve(devices, ready))
 
 
 async def serve(*devices: Any) -> None:

@@ -232,6 +232,12 @@ def check_may_serve() -> None:
 def serve(devices: tuple[Any, ...], ready: Callable[[], object] | None = None) -> None:
     """run(), which explains it; calls ready once the devices are served."""
     check_may_serve()
+    # A signal may come as soon as run() was called, before the loop is made.
+    with suppress(KeyboardInterrupt):
+        _serve(devices, ready)
+
+
+def _serve(devices: tuple[Any, ...], ready: Callable[[], object] | None) -> None:
     if any(coroutine_callbacks(device) for device in devices or registered_devices()):
         import_module("pyfusd.aio").run(devices, ready)
         return
@@ -240,19 +246,16 @@ def serve(devices: tuple[Any, ...], ready: Callable[[], object] | None = None) -
         stack.enter_context(_running(loop))
         stack.enter_context(_signals_end(loop))
         stack.enter_context(trace_link.answering())
-        try:
-            for device in devices:
-                if not device.registered:
-                    device.register()  # Which adds it: see added().
-                    stack.callback(device.unregister)
-            for device in devices or registered_devices():
-                if device.registered:
-                    loop.add(device)
-            if ready:
-                ready()
-            loop.run()
-        except KeyboardInterrupt:
-            pass
+        for device in devices:
+            if not device.registered:
+                device.register()  # Which adds it: see added().
+                stack.callback(device.unregister)
+        for device in devices or registered_devices():
+            if device.registered:
+                loop.add(device)
+        if ready:
+            ready()
+        loop.run()
 
 
 def run(*devices: Any) -> None:
