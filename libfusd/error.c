@@ -32,6 +32,7 @@ void fusd_log(int priority, const char *format, ...)
 {
 	char message[MESSAGE_SIZE];
 	va_list arguments;
+	int error = errno;
 
 	if (!log_hook)
 		return;
@@ -39,6 +40,8 @@ void fusd_log(int priority, const char *format, ...)
 	vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
 	log_hook(priority, message, log_data);
+	/* Whatever the hook did: what went wrong is still to be told. */
+	errno = error;
 }
 
 int fusd_result(int result)

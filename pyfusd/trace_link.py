@@ -11,6 +11,7 @@ may: those who may send the driver a signal.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -30,6 +31,8 @@ _MESSAGE_SIZE = 1 << 17
 # So many paths, of at most PATH_MAX bytes, fit into a message.
 _NAMED_DEVICES = 20
 _PEER = struct.Struct("3i")
+# What kill(2) takes for one process, and not for a group of them.
+_MAX_PID = (1 << 31) - 1
 
 
 def _address(pid: int) -> str:
@@ -146,6 +149,8 @@ def attach(pid: int) -> Iterator[socket.socket]:
     Raises OSError: ESRCH, EPERM (another user's driver), EADDRINUSE (it is
     being traced), and socket.timeout (it is no Python driver in run()).
     """
+    if not 0 < pid <= _MAX_PID:
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
     # Open as long as the trace: a second one must not take this one's place.
     with _listen(pid) as listener:
         os.kill(pid, signal.SIGURG)

@@ -85,7 +85,7 @@ def _run_traced(options: argparse.Namespace) -> int:
 def _find(target: str) -> tuple[int, str | None]:
     """The driver's process, and the device's path unless all are meant."""
     found = [entry for entry in listing.devices() if entry.alive]
-    if target.isdigit():
+    if target.isdecimal():
         return int(target), None
     path = target if target.startswith("/") else f"/{target}"
     for exact in (True, False):

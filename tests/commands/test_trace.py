@@ -175,6 +175,9 @@ def test_a_second_trace_of_a_driver_is_refused(start, fusd, root):
     [
         (["nobody"], "there is no device nobody"),
         (["1234567"], "there is no such process"),
+        (["0"], "there is no such process"),
+        (["9" * 30], "there is no such process"),
+        (["\u00b2"], "there is no device"),
         (["x", "--name", "y"], "x is taken for a device that runs already"),
         (["missing.py:X"], "missing.py does not exist"),
     ],

@@ -166,11 +166,19 @@ static void keep(int priority, const char *message, void *data)
 {
 	CHECK(data == logged && priority >= 0 && priority < 8);
 	snprintf(logged, sizeof(logged), "%s", message);
+	/* As what a hook calls may do. */
+	errno = 0;
 }
 
 static void errors_reach_the_log_hook(void)
 {
+	const struct fusd_options wrong = {
+		.size = sizeof(wrong),
+		.transport = "nonsense",
+	};
+
 	fusd_set_log(keep, logged);
+	CHECK_FAILS(fusd_register_with("x", 0600, NULL, &none, &wrong), EINVAL);
 	CHECK_FAILS(fusd_register("", 0600, NULL, &none), EINVAL);
 	CHECK(!strcmp(logged, fusd_error()));
 	CHECK(!strchr(logged, '\n'));
