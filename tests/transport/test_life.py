@@ -195,8 +195,9 @@ def test_a_wrong_name_in_a_callback_is_its_answer(driver, client):
 
 def test_1000_devices_in_one_process(driver, client):
     # libfuse takes one of the process's 1,024 pthread keys for each session,
-    # and a sanitizer or Python has a few of them.
-    count = scaled(1000)
+    # and a sanitizer or Python has a few of them. fusermount3 counts everybody's
+    # mounts against mount_max, 1,000, and a desktop has some.
+    count = scaled(1000 if os.getuid() == 0 else 900)
     served = driver(*(f"memory:d{n // 100}/{n}" for n in range(count)))
     caller = client()
     assert len(set(served.paths)) == count
