@@ -57,6 +57,7 @@ from pyfusd.errors import (
     log_dropped_request,
     log_message,
 )
+from pyfusd.forking import no_fork
 from pyfusd.mapping import MappingError, is_shared_mapping
 from pyfusd.timeouts import REQUEST, fail_after, forget_in_child
 
@@ -243,8 +244,9 @@ cdef class DeviceCore:
         _registered.pop(fd, None)
         # Before another thread may register the device anew.
         self.forget()
-        with nogil:
-            fusd_unregister(fd)
+        with no_fork():
+            with nogil:
+                fusd_unregister(fd)
 
     cdef void forget(self):
         """Lets go of what belonged to the registration."""
@@ -326,9 +328,12 @@ cdef class DeviceCore:
         self.connect(&operations)
         self.ioctl_handlers = ioctl_handlers
         self.registering = getpid()
-        with nogil:
-            fd = fusd_register_with(c_name, mode, <void *>self, &operations, &options)
-            error = errno
+        with no_fork():
+            with nogil:
+                fd = fusd_register_with(
+                    c_name, mode, <void *>self, &operations, &options
+                )
+                error = errno
         self.registering = 0
         if fd < 0:
             self.forget()

@@ -195,6 +195,31 @@ def test_a_child_may_register_what_a_thread_was_registering(in_thread):
         registering.get()
 
 
+TRANSPORTS = ("/dev/fuse", "/dev/cuse", "/dev/fusd/control")
+
+
+def test_a_fork_waits_for_what_another_thread_registers(serve, in_thread):
+    serve(Named("steady"))
+    done = threading.Event()
+
+    def register_often():
+        device = Named("changing")
+        while not done.is_set():
+            with device:
+                pass
+
+    def check():
+        paths = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+        links = [os.readlink(path) for path in paths if os.path.lexists(path)]
+        assert not set(links) & set(TRANSPORTS)
+
+    registering = in_thread(register_often)
+    for _ in range(30):
+        assert_in_child(check)
+    done.set()
+    registering.get()
+
+
 FORKING = """
 import os, sys
 import pyfusd
