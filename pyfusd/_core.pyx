@@ -39,8 +39,7 @@ from libc.errno cimport (
     errno,
 )
 from libc.limits cimport INT_MAX
-from posix.types cimport mode_t, off_t, pid_t
-from posix.unistd cimport getpid
+from posix.types cimport mode_t, off_t
 
 cimport cython
 
@@ -178,7 +177,7 @@ cdef class DeviceCore:
     """A device's registration; pyfusd.Device is what drivers derive from."""
 
     cdef int fd  # -1 unless registered
-    cdef pid_t registering  # the process that is doing so; 0 for none
+    cdef bint registering
     cdef public object name
     cdef public object mode
     cdef readonly object path
@@ -313,7 +312,7 @@ cdef class DeviceCore:
         cdef const char *c_name
         cdef int fd, error
         cdef char path[PYFUSD_PATH_MAX]
-        if self.fd >= 0 or self.registering == getpid():
+        if self.fd >= 0 or self.registering:
             raise RuntimeError(f"device {self.name!r} is registered already")
         cdef list encoded = [
             None if text is None else os.fsencode(text)
@@ -327,14 +326,14 @@ cdef class DeviceCore:
         self.held = weakref.WeakValueDictionary()
         self.connect(&operations)
         self.ioctl_handlers = ioctl_handlers
-        self.registering = getpid()
+        self.registering = True
         with no_fork():
             with nogil:
                 fd = fusd_register_with(
                     c_name, mode, <void *>self, &operations, &options
                 )
                 error = errno
-        self.registering = 0
+        self.registering = False
         if fd < 0:
             self.forget()
             raise OSError(error, os.fsdecode(fusd_error()))

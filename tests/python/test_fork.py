@@ -2,7 +2,6 @@
 """A driver's forked child: its parent's devices are none of its own."""
 
 import fcntl
-import logging
 import os
 import signal
 import subprocess
@@ -161,38 +160,6 @@ def test_a_child_forked_by_a_callback_runs_devices_of_its_own(serve, in_thread, 
 
     forking = serve(Forking("forking"), *(Named(f"{n}") for n in range(count)))
     assert content(forking.path) == b""
-
-
-def test_a_child_may_register_what_a_thread_was_registering(in_thread):
-    is_registering, may_fail = threading.Event(), threading.Event()
-
-    class Blocking(logging.Handler):
-        def emit(self, record):
-            is_registering.set()
-            may_fail.wait(DEADLINE)
-
-    device = Named("device")
-    device._transport = "nonsense"
-    logger, handler = logging.getLogger("pyfusd"), Blocking()
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG)
-    registering = in_thread(device.register)
-    is_registering.wait(DEADLINE)
-
-    def check():
-        logger.removeHandler(handler)
-        device._transport = None
-        with serving(device):
-            assert content(device.path) == b"device"
-
-    try:
-        assert_in_child(check)
-    finally:
-        may_fail.set()
-        logger.removeHandler(handler)
-        logger.setLevel(logging.NOTSET)
-    with pytest.raises(OSError, match="nonsense"):
-        registering.get()
 
 
 TRANSPORTS = ("/dev/fuse", "/dev/cuse", "/dev/fusd/control")
