@@ -61,6 +61,7 @@ from pyfusd.mapping import MappingError, is_shared_mapping
 from pyfusd.timeouts import REQUEST, fail_after, forget_in_child
 
 cdef Py_ssize_t TIMEOUT_REQUEST = REQUEST
+del REQUEST
 
 NOREPLY = -FUSD_NOREPLY
 NOTIFY_INPUT = FUSD_NOTIFY_INPUT
