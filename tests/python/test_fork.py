@@ -14,6 +14,7 @@ import pytest
 import pyfusd
 
 from named import Named, content
+from scale import scaled
 from serving import serving
 from waiting import DEADLINE, wait_until
 
@@ -129,7 +130,7 @@ def test_many_threads_and_then_a_fork(serve, in_thread):
         with serving(Named("child")) as own:
             assert content(own.path) == b"child"
 
-    for _ in range(10):
+    for _ in range(scaled(10)):
         assert_in_child(check)
     done.set()
     for ended in calls:
@@ -181,7 +182,7 @@ def test_a_fork_waits_for_what_another_thread_registers(serve, in_thread):
         assert not set(links) & set(TRANSPORTS)
 
     registering = in_thread(register_often)
-    for _ in range(30):
+    for _ in range(scaled(30)):
         assert_in_child(check)
     done.set()
     registering.get()

@@ -13,9 +13,10 @@ import pytest
 import pyfusd
 
 from named import Named
+from scale import scaled
 from waiting import DEADLINE
 
-ROUNDS = 150
+ROUNDS = scaled(150)
 
 
 class Crowded(pyfusd.Device):
