@@ -234,9 +234,10 @@ def test_one_thread_registers_what_another_unregisters(in_thread):
 
     unregistering = in_thread(unregister)
     lost = 0
-    for _ in range(ROUNDS):
-        # While the other one is at it, the name is taken, also in sysfs.
-        with suppress(OSError, RuntimeError):
+    for number in range(ROUNDS):
+        # Names stay in sysfs for a moment.
+        device.name = f"contested{number}"
+        with suppress(FileExistsError, RuntimeError):
             device.register()
             callbacks = device._callbacks()
             lost += device.registered and callbacks["read"] is None
