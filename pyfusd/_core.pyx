@@ -405,6 +405,7 @@ def _forget_in_child():
         device._server = device._observer = None
         device.forget()
     _registered.clear()
+    # Drops requests, which by now have nothing to answer.
     forget_in_child()
 
 
