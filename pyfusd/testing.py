@@ -8,26 +8,20 @@ shows it at work.
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from typing import Any, Protocol
 
 import pytest
 
-from pyfusd._testing_drivers import (
-    SECONDS,
-    ProcessDriver,
-    RunningDriver,
-    ThreadDriver,
-)
+from pyfusd._temporary import TemporaryDirectories
+from pyfusd._testing_drivers import ProcessDriver, RunningDriver, ThreadDriver
 from pyfusd.device import Device
 
 __all__ = ["RunningDriver", "StartDriver", "fusd_device"]
 
 _STARTED = pytest.StashKey[list[RunningDriver]]()
+_DIRECTORIES = pytest.StashKey[TemporaryDirectories]()
 
 
 class StartDriver(Protocol):
@@ -42,34 +36,30 @@ class StartDriver(Protocol):
     ) -> RunningDriver: ...
 
 
-def _remove(directory: str) -> None:
-    """Removes it once the devices in it are gone.
-
-    Those of a driver that was killed are cleared soon after it, by others.
-    """
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        if not any(files for _, _, files in os.walk(directory)):
-            break
-        time.sleep(0.01)
-    shutil.rmtree(directory, ignore_errors=True)
-
-
 class _DevicesDirectory:
     """Where the fuse transport makes its files: made when first needed.
 
     In a short temporary directory, for clients that do not take long paths.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._made: str | None = None
+
+    def _directories(self) -> TemporaryDirectories:
+        stash = self._config.stash
+        if _DIRECTORIES not in stash:
+            stash[_DIRECTORIES] = TemporaryDirectories()
+            self._config.add_cleanup(stash[_DIRECTORIES].close)
+        return stash[_DIRECTORIES]
 
     def enter(self, stack: ExitStack) -> None:
         """Sets FUSD_DEV_ROOT until the stack unwinds, unless the user did."""
         if self._made or "FUSD_DEV_ROOT" in os.environ:
             return
-        self._made = tempfile.mkdtemp(prefix="fusd-")
-        stack.callback(_remove, self._made)
+        directories = self._directories()
+        self._made = directories.make("fusd-")
+        stack.callback(directories.remove, self._made)
         os.environ["FUSD_DEV_ROOT"] = os.path.join(self._made, "dev")
         stack.callback(os.environ.pop, "FUSD_DEV_ROOT", None)
 
@@ -96,7 +86,7 @@ def fusd_device(request: pytest.FixtureRequest) -> Iterator[StartDriver]:
     ``process=True`` also RuntimeError if the process does not start.
     """
     drivers: list[RunningDriver] = request.node.stash.setdefault(_STARTED, [])
-    directory = _DevicesDirectory()
+    directory = _DevicesDirectory(request.config)
     with ExitStack() as stack:
 
         def start(

@@ -10,13 +10,13 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from pyfusd._own_program import own_program
+from pyfusd._temporary import temporary_directory
 from pyfusd.commands import Failure
 from pyfusd.commands.options import add_json, add_transport, new_parser
 
@@ -95,7 +95,7 @@ def _time(call: Callable[[], int], size: int, count: int) -> float:
 def _own_driver(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Runs our driver in a process of its own; its path and transport."""
     command = own_program("pyfusd.commands.bench_driver")
-    with tempfile.TemporaryDirectory(prefix="fusd-bench-") as directory:
+    with temporary_directory("fusd-bench-") as directory:
         environment = {**os.environ, "FUSD_DEV_ROOT": f"{directory}/dev"}
         if options.transport:
             environment["FUSD_TRANSPORT"] = options.transport

@@ -7,14 +7,13 @@ import argparse
 import json
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyfusd
 from pyfusd._own_program import own_program
+from pyfusd._temporary import temporary_directory
 from pyfusd.commands.options import TRANSPORTS, add_json, new_parser, transport
 
 _TIMEOUT = 20
@@ -61,21 +60,18 @@ def add_parser(commands: Any) -> None:
 def _try(transport: str) -> str | None:
     """Why a device on a transport does not work; None if it does."""
     command = own_program("pyfusd.commands.probe", transport)
-    directory = tempfile.mkdtemp(prefix="fusd-doctor-")
     try:
-        probe = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            env={**os.environ, "FUSD_DEV_ROOT": f"{directory}/dev"},
-        )
+        with temporary_directory("fusd-doctor-") as directory:
+            probe = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=_TIMEOUT,
+                env={**os.environ, "FUSD_DEV_ROOT": f"{directory}/dev"},
+            )
     except subprocess.TimeoutExpired:
         return f"a device did not answer within {_TIMEOUT} seconds"
-    finally:
-        # Of a probe that had to be killed, its watcher clears the rest.
-        shutil.rmtree(directory, ignore_errors=True)
     if probe.returncode == 0:
         return None
     lines = (probe.stdout + probe.stderr).strip().splitlines()

@@ -53,7 +53,11 @@ def test_what_is_wrong_is_one_sentence(fusd, arguments, sentence):
     assert result.stderr.count("\n") == 1
 
 
-def test_ctrl_c_ends_it_and_its_driver(start, root):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_signal_ends_it_and_its_driver(start, root, tmp_path, monkeypatch, number):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     running = start("bench", "--count", 10**8)
     descriptors = Path(f"/proc/{running.process.pid}/fd")
 
@@ -64,4 +68,7 @@ def test_ctrl_c_ends_it_and_its_driver(start, root):
         return False
 
     wait_until(measures, "the device to be open")
-    assert running.end(signal.SIGINT) == (130, "", "")
+    status, *outputs = running.end(number)
+    assert status == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    assert outputs == ["", ""]
+    wait_until(lambda: os.listdir(temporary) == [], "the directory to go")
