@@ -140,7 +140,9 @@ struct fusd_file_operations {
 	 * return -FUSD_NOREPLY and fusd_return() the state when it changes. A
 	 * new call for the same open file replaces one still held: destroy the
 	 * old one. A negative answer means "do not ask again", and leaves the
-	 * state as it is.
+	 * state as it is. FUSD_NOTIFY_ERROR and FUSD_NOTIFY_HANGUP ("it broke",
+	 * "it was unplugged") wake every client that polls, whatever it waits
+	 * for.
 	 */
 	int (*poll_diff)(struct fusd_file_info *file,
 			 unsigned int cached_state);
@@ -342,8 +344,9 @@ void fusd_fdset_add(fd_set *set, int *max);
 void fusd_dispatch_fdset(fd_set *set);
 
 /**
- * "RWE" for FUSD_NOTIFY_ bits, with '-' for each that is not set. The string
- * is static memory, constant for each value of flags.
+ * "RWE" for FUSD_NOTIFY_ bits, with '-' for each that is not set, then "X" for
+ * FUSD_NOTIFY_ERROR and "H" for FUSD_NOTIFY_HANGUP if they are. The string is
+ * static memory, constant for each value of flags.
  */
 char *fusd_unparse_flags(int flags);
 

@@ -59,10 +59,13 @@
 /* A callback that returns -FUSD_NOREPLY keeps its caller blocked. */
 #define FUSD_NOREPLY 0x1000
 
-/* Poll states, or-ed together. */
+/* Poll states, or-ed together; to a client POLLIN, POLLOUT and POLLPRI. */
 #define FUSD_NOTIFY_INPUT 0x1
 #define FUSD_NOTIFY_OUTPUT 0x2
 #define FUSD_NOTIFY_EXCEPT 0x4
+/* POLLERR and POLLHUP, which every poll shows, whatever it asks for. */
+#define FUSD_NOTIFY_ERROR 0x8
+#define FUSD_NOTIFY_HANGUP 0x10
 
 /* Not a pragma: sparse, which checks the module, knows only the attribute. */
 #define FUSD_PACKED __attribute__((packed))

@@ -74,12 +74,20 @@ FUSD_PUBLIC const char *fusd_version(void)
 	return FUSD_VERSION;
 }
 
+#define CLASSIC_STATES(more)                                         \
+	"---" more, "R--" more, "-W-" more, "RW-" more, "--E" more, \
+		"R-E" more, "-WE" more, "RWE" more
+
 FUSD_PUBLIC char *fusd_unparse_flags(int flags)
 {
-	static char names[8][4] = {
-		"---", "R--", "-W-", "RW-", "--E", "R-E", "-WE", "RWE",
+	static char names[32][6] = {
+		CLASSIC_STATES(""),
+		CLASSIC_STATES("X"),
+		CLASSIC_STATES("H"),
+		CLASSIC_STATES("XH"),
 	};
 
 	return names[flags & (FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT |
-			      FUSD_NOTIFY_EXCEPT)];
+			      FUSD_NOTIFY_EXCEPT | FUSD_NOTIFY_ERROR |
+			      FUSD_NOTIFY_HANGUP)];
 }

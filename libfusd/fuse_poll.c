@@ -35,6 +35,10 @@ static unsigned int poll_events(unsigned int state)
 		events |= POLLOUT | POLLWRNORM;
 	if (state & FUSD_NOTIFY_EXCEPT)
 		events |= POLLPRI;
+	if (state & FUSD_NOTIFY_ERROR)
+		events |= POLLERR;
+	if (state & FUSD_NOTIFY_HANGUP)
+		events |= POLLHUP;
 	return events;
 }
 

@@ -151,7 +151,8 @@ static ssize_t bounded(const struct fusd_request *request, ssize_t retval)
 		return retval > INT_MAX ? -EIO : retval;
 	case FUSD_POLL_DIFF:
 		return retval & (FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT |
-				 FUSD_NOTIFY_EXCEPT);
+				 FUSD_NOTIFY_EXCEPT | FUSD_NOTIFY_ERROR |
+				 FUSD_NOTIFY_HANGUP);
 	default:
 		return 0;
 	}

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 try:
     from pyfusd._core import (
         NOREPLY,
+        NOTIFY_ERROR,
         NOTIFY_EXCEPT,
+        NOTIFY_HANGUP,
         NOTIFY_INPUT,
         NOTIFY_OUTPUT,
         File,
@@ -38,7 +40,9 @@ __all__ = [
     "IOW",
     "IOWR",
     "NOREPLY",
+    "NOTIFY_ERROR",
     "NOTIFY_EXCEPT",
+    "NOTIFY_HANGUP",
     "NOTIFY_INPUT",
     "NOTIFY_OUTPUT",
     "Device",

@@ -23,10 +23,19 @@ cdef ssize_t result_of(int operation, object result) except? -1:
     return retval
 
 
+cdef unsigned int ALL_NOTIFY = (
+    FUSD_NOTIFY_INPUT
+    | FUSD_NOTIFY_OUTPUT
+    | FUSD_NOTIFY_EXCEPT
+    | FUSD_NOTIFY_ERROR
+    | FUSD_NOTIFY_HANGUP
+)
+
+
 cdef unsigned int poll_state(object state) except? 0:
     """What poll() returned, in C."""
     number = PyNumber_Index(state)
-    if number & ~(FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT | FUSD_NOTIFY_EXCEPT):
+    if number & ~ALL_NOTIFY:
         raise ValueError(
             f"poll() returned {number:#x}, which is not made of NOTIFY_ bits"
         )

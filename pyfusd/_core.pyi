@@ -9,10 +9,13 @@ from typing_extensions import Buffer
 
 #: What a callback may return instead of the Request after file.hold().
 NOREPLY: int
-#: The bits that poll() answers with: POLLIN, POLLOUT and POLLPRI to a client.
+#: The bits that poll() answers with: to a client POLLIN, POLLOUT, POLLPRI, and
+#: POLLERR and POLLHUP, which every poll shows.
 NOTIFY_INPUT: int
 NOTIFY_OUTPUT: int
 NOTIFY_EXCEPT: int
+NOTIFY_ERROR: int
+NOTIFY_HANGUP: int
 
 @final
 class File:

@@ -36,9 +36,11 @@ class Device(DeviceCore):
       if it codes for none. Return None or an int of 0 or more. See also
       pyfusd.ioctl() and, for an argument that is a pointer,
       File.client_memory(). After an error no data goes back.
-    - ``poll(self, file)``: return those of NOTIFY_INPUT, NOTIFY_OUTPUT and
-      NOTIFY_EXCEPT that hold now, or-ed together. Call poll_changed() when that
-      changes. If it raises, all three hold.
+    - ``poll(self, file)``: return those of NOTIFY_INPUT, NOTIFY_OUTPUT,
+      NOTIFY_EXCEPT, NOTIFY_ERROR and NOTIFY_HANGUP that hold now, or-ed
+      together. Call poll_changed() when that changes. If it raises, the first
+      three hold. The last two wake every client that polls, whatever it waits
+      for.
     - ``mmap(self, file, offset, length, prot, flags)``: return the memory that
       clients map: a shared mmap.mmap, or a memfd or other file, as a descriptor
       or an object with fileno(). *offset*, in bytes, counts from its beginning.

@@ -14,6 +14,8 @@ cdef extern from "fusd.h" nogil:
         FUSD_NOTIFY_INPUT
         FUSD_NOTIFY_OUTPUT
         FUSD_NOTIFY_EXCEPT
+        FUSD_NOTIFY_ERROR
+        FUSD_NOTIFY_HANGUP
         FUSD_MAX_NAME_LENGTH
         MAX_RW_SIZE
 

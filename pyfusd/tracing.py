@@ -24,7 +24,9 @@ from weakref import WeakKeyDictionary
 
 from pyfusd._core import (
     NOREPLY,
+    NOTIFY_ERROR,
     NOTIFY_EXCEPT,
+    NOTIFY_HANGUP,
     NOTIFY_INPUT,
     NOTIFY_OUTPUT,
     DeviceCore,
@@ -39,6 +41,7 @@ from pyfusd.ioctl import IoctlNumber
 __all__ = ["Call", "trace"]
 
 _STATES = ((NOTIFY_INPUT, "R"), (NOTIFY_OUTPUT, "W"), (NOTIFY_EXCEPT, "E"))
+_RARE_STATES = ((NOTIFY_ERROR, "X"), (NOTIFY_HANGUP, "H"))  # shown if they hold
 _FLAGS = ("APPEND", "CREAT", "DIRECT", "EXCL", "NOFOLLOW", "NONBLOCK", "SYNC", "TRUNC")
 
 
@@ -102,7 +105,8 @@ class Call:
         if self.result < 0:
             return f"-1 {self.error} ({os.strerror(-self.result)})"
         if self.operation == "poll":
-            return "".join(c if self.result & bit else "-" for bit, c in _STATES)
+            classic = "".join(c if self.result & bit else "-" for bit, c in _STATES)
+            return classic + "".join(c for bit, c in _RARE_STATES if self.result & bit)
         return str(self.result)
 
     def __str__(self) -> str:

@@ -139,7 +139,7 @@ def test_poll_changed_without_a_client_does_nothing(serve, client):
     assert device.asked == 0
 
 
-@pytest.mark.parametrize("state", [0x10, 0xFFFFFFFF, -1])
+@pytest.mark.parametrize("state", [0x20, 0xFFFFFFFF, -1])
 def test_a_state_is_made_of_notify_bits(serve, client, caplog, state):
     device = serve(Pollable(state))
     descriptor = client(device)

@@ -104,6 +104,11 @@ CAPABILITIES = [
     ),
     ("poll", "poll, select and epoll, with wake-ups when the state changes", {}),
     (
+        "poll-error",
+        "a driver can say that it broke or was unplugged: POLLERR and POLLHUP",
+        {"kfusd": "a client does not see it"},
+    ),
+    (
         "poll-never-blocks",
         "a client's poll never waits for the driver",
         libfuse("the first poll after a change waits until the driver was asked"),

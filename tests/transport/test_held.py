@@ -155,8 +155,9 @@ def test_another_call_does_not_get_an_interrupted_one_s_answer(opened):
     assert caller.result() == "second"
 
 
-INPUT, OUTPUT, EXCEPT = 1, 2, 4
+INPUT, OUTPUT, EXCEPT, ERROR, HANGUP = 1, 2, 4, 8, 16
 EVENTS = {INPUT: select.POLLIN, OUTPUT: select.POLLOUT, EXCEPT: select.POLLPRI}
+ENDS = {ERROR: select.POLLERR, HANGUP: select.POLLHUP}
 ALL = select.POLLIN | select.POLLOUT | select.POLLPRI
 
 
@@ -170,6 +171,25 @@ def test_poll_shows_the_driver_s_state(opened, state):
         assert caller("poll", descriptor, ALL, 20_000) == expected
     else:
         assert caller("poll", descriptor, ALL, 0) == 0
+
+
+@pytest.mark.parametrize("state", [ERROR, HANGUP, ERROR | HANGUP | INPUT])
+def test_an_error_or_a_hangup_wakes_every_poll(opened, holds, state):
+    served, caller, descriptor = opened
+    caller.start("poll", descriptor, select.POLLOUT, 20_000)
+    served.command(f"state {state}", "state")
+    expected = sum(event for bit, event in ENDS.items() if state & bit)
+    if holds("poll-error"):
+        assert caller.result() == expected
+        # Reads clear input alone.
+        caller.start("read", descriptor, 1)
+        served.expect("hold")
+        served.answer(1, "x")
+        caller.result()
+        assert caller("poll", descriptor, 0, 20_000) == expected
+    else:
+        served.command(f"state {state | OUTPUT}", "state")
+        assert caller.result() == select.POLLOUT
 
 
 def test_a_change_wakes_those_who_poll(driver, client):

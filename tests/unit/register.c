@@ -155,9 +155,14 @@ static void flags_read_as_text(void)
 {
 	static const char *const expected[] = { "---", "R--", "-W-", "RW-",
 						"--E", "R-E", "-WE", "RWE" };
+	static const char *const more[] = { "", "X", "H", "XH" };
+	char text[8];
 
-	for (int flags = 0; flags < 8; flags++)
-		CHECK(!strcmp(fusd_unparse_flags(flags), expected[flags]));
+	for (int flags = 0; flags < 64; flags++) {
+		snprintf(text, sizeof(text), "%s%s", expected[flags & 7],
+			 more[flags >> 3 & 3]);
+		CHECK(!strcmp(fusd_unparse_flags(flags), text));
+	}
 }
 
 static char logged[1024];
