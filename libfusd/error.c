@@ -74,7 +74,7 @@ FUSD_PUBLIC const char *fusd_version(void)
 	return FUSD_VERSION;
 }
 
-#define CLASSIC_STATES(more)                                         \
+#define CLASSIC_STATES(more)                                        \
 	"---" more, "R--" more, "-W-" more, "RW-" more, "--E" more, \
 		"R-E" more, "-WE" more, "RWE" more
 
