@@ -554,7 +554,8 @@ void fusd_buffer_release(struct fusd_buffer *buffer);
  *           callback returns -FUSD_RETRY, after asking for more if it knows
  *           more, and is called again from the start, with new bytes. So it
  *           must not have had an effect before its last fusd_client_memory().
- *   EFAULT  the client has no such memory, or may not access it so
+ *   EFAULT  the client has no such memory, or may not access it so; or it
+ *           did not come within 10 seconds, or half a second after a signal
  *   EPERM   this driver may not access its client's memory: a debugger could
  *           not either (see ptrace(2); where Yama's ptrace_scope is 1 or more,
  *           as on Ubuntu, only root's drivers may); or the client is in no
@@ -571,8 +572,10 @@ void fusd_buffer_release(struct fusd_buffer *buffer);
  * at any time, so check the copy, and check again after -FUSD_RETRY. On cuse
  * the kernel copies on the client's behalf. Elsewhere the library does, with
  * process_vm_readv(2) and process_vm_writev(2) on the thread that waits in
- * the ioctl: a client that asks for memory whose pages come slowly (from a
- * network file system, or userfaultfd(2)) makes the driver's thread wait.
+ * the ioctl. A client may ask for memory whose pages come slowly, or never
+ * (from a network file system, or userfaultfd(2)): threads of the library's
+ * own make these calls, 16 at most, and this one, and the answer's, give up
+ * after the time above. Then the client gets EFAULT.
  */
 void *fusd_client_memory(struct fusd_file_info *file, unsigned long address,
 			 size_t length, int access);

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/uio.h>
 
 #include "internal.h"
 
@@ -172,34 +171,19 @@ static pid_t client_thread(const struct fusd_request *request)
 	return request->msg.parm.fops_msg.pid;
 }
 
-static int transfer_result(ssize_t count, const struct fusd_region *region)
-{
-	if (count < 0)
-		return -errno;
-	return (size_t)count == region->length ? 0 : -EFAULT;
-}
-
 int fusd_region_read(struct fusd_request *request, struct fusd_region *region)
 {
-	struct iovec local = { region->data, region->length };
-	struct iovec remote = { (void *)region->address, region->length };
-
 	if (client_thread(request) == 0)
 		return -EPERM;
-	return transfer_result(process_vm_readv(client_thread(request), &local,
-						1, &remote, 1, 0),
-			       region);
+	return fusd_transfer_from(client_thread(request), region->address,
+				  region->data, region->length);
 }
 
 int fusd_region_write(struct fusd_request *request,
 		      const struct fusd_region *region)
 {
-	struct iovec local = { (void *)region->data, region->length };
-	struct iovec remote = { (void *)region->address, region->length };
-
 	if (client_thread(request) == 0)
 		return -EPERM;
-	return transfer_result(process_vm_writev(client_thread(request), &local,
-						 1, &remote, 1, 0),
-			       region);
+	return fusd_transfer_to(client_thread(request), region->address,
+				region->data, region->length);
 }

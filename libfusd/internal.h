@@ -283,6 +283,22 @@ int fusd_region_write(struct fusd_request *request,
 		      const struct fusd_region *region);
 
 /*
+ * client_transfer.c: copies between the memory of a client's thread and data.
+ * Both may wait for the client, 10 seconds at most, or half a second after a
+ * signal. 0 or -errno: EFAULT for memory that is not there, or does not come.
+ */
+int fusd_transfer_from(pid_t thread, unsigned long address, void *data,
+		       size_t length);
+int fusd_transfer_to(pid_t thread, unsigned long address, const void *data,
+		     size_t length);
+/*
+ * Called by a thread of the driver before it waits for a client, and after
+ * that with what before returned: so an interpreter can let its lock go. For
+ * the process; to be set before the first device is registered.
+ */
+void fusd_set_wait_hooks(void *(*before)(void), void (*after)(void *state));
+
+/*
  * payload.c: makes the first length bytes of data free of other open files'
  * bytes, or notes that they came from the request's own client. An open file's
  * id is one that no other of this process ever has.

@@ -9,6 +9,24 @@ class Retry(BaseException):
     """
 
 
+cdef extern from *:
+    """
+    /* libfusd waits for a client: other threads go on meanwhile. */
+    static void *pyfusd_before_wait(void)
+    {
+        return PyGILState_Check() ? PyEval_SaveThread() : NULL;
+    }
+
+    static void pyfusd_after_wait(void *state)
+    {
+        if (state)
+            PyEval_RestoreThread(state);
+    }
+    """
+    void *pyfusd_before_wait() noexcept nogil
+    void pyfusd_after_wait(void *state) noexcept nogil
+
+
 cdef object client_memory(Call *call, unsigned long address, size_t length, bint write):
     """A view of the client's bytes; the view keeps its memory."""
     cdef Buffer buffer
@@ -21,6 +39,8 @@ cdef object client_memory(Call *call, unsigned long address, size_t length, bint
         if error == EAGAIN:
             call.retry = True
             raise Retry
+        # A signal may be what ended the wait.
+        PyErr_CheckSignals()
         raise OSError(
             error,
             f"{os.strerror(error)}: {length} bytes at {address:#x} of process "

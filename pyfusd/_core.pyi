@@ -98,12 +98,13 @@ class File:
 
         The client's other threads may change its memory at any time, so check
         the copy, and use that. A client may give an address whose pages come
-        slowly, and so make this thread wait.
+        slowly, or never: this thread waits for them, the others go on.
 
         An *address* of None is the null pointer; a *length* of 0 gives an empty
         view of nothing.
 
-        Raises OSError: EFAULT (the client has no such memory), EPERM (the
+        Raises OSError: EFAULT (the client has no such memory, or it did not come
+        within 10 seconds, or half a second after a signal), EPERM (the
         driver may not access the client's memory: run it as the same user or,
         where Yama's ptrace_scope is 1 or more as on Ubuntu, as root), ESRCH (the
         client is gone), E2BIG (more than 128 KiB or 256 pieces in one request,

@@ -23,7 +23,11 @@ from cpython.buffer cimport (
     PyObject_CheckBuffer,
     PyObject_GetBuffer,
 )
-from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
+from cpython.exc cimport (
+    PyErr_CheckSignals,
+    PyErr_SetObject,
+    PyErr_WriteUnraisable,
+)
 from cpython.memoryview cimport PyMemoryView_FromObject
 from cpython.number cimport PyNumber_Index
 from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
@@ -419,5 +423,6 @@ cdef void on_log(int priority, const char *message, void *data) noexcept with gi
 
 
 fusd_set_log(on_log, NULL)
+fusd_set_wait_hooks(pyfusd_before_wait, pyfusd_after_wait)
 atexit.register(_unregister_all)
 os.register_at_fork(after_in_child=_forget_in_child)

@@ -75,6 +75,12 @@ cdef extern from "fusd.h" nogil:
     const char *fusd_version()
 
 
+cdef extern from "internal.h" nogil:
+    void fusd_set_wait_hooks(
+        void *(*before)() noexcept nogil, void (*after)(void *) noexcept nogil
+    )
+
+
 cdef extern from *:
     """
     static inline unsigned long fusd_mmap_offset(struct fusd_file_info *file)

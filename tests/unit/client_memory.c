@@ -2,8 +2,11 @@
 /* fusd_client_memory(): ioctls that point into their client. */
 #include <pthread.h>
 #include <stdint.h>
+#include <linux/userfaultfd.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 #include "check.h"
 
@@ -411,6 +414,67 @@ static void unregister_writes_nothing(void)
 	CHECK_FAILS(fusd_return(held, 0), EPIPE);
 }
 
+static void do_nothing(int number)
+{
+	(void)number;
+}
+
+/* Asks for memory that does not come, until a timer's signal. */
+static int stalled_ioctl(struct fusd_file_info *file, int request, void *data)
+{
+	const struct itimerval soon = { .it_value.tv_usec = 20000 };
+	struct sigaction restart = { .sa_handler = do_nothing,
+				     .sa_flags = SA_RESTART };
+	void *memory;
+
+	(void)request;
+	CHECK(sigaction(SIGALRM, &restart, NULL) == 0);
+	CHECK(setitimer(ITIMER_REAL, &soon, NULL) == 0);
+	memory = fusd_client_memory(file, (unsigned long)data, 8,
+				    FUSD_CLIENT_READ);
+	CHECK(!memory && errno == EFAULT);
+	signal(SIGALRM, SIG_DFL);
+	alarm(300);
+	return -EFAULT;
+}
+
+/* A page that never comes; NULL where that is not permitted. */
+static void *stalled_page(void)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register area = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+
+	CHECK(page != MAP_FAILED);
+	if (fd < 0)
+		return NULL;
+	area.range.start = (unsigned long)page;
+	area.range.len = 4096;
+	CHECK(ioctl(fd, UFFDIO_API, &api) == 0);
+	CHECK(ioctl(fd, UFFDIO_REGISTER, &area) == 0);
+	return page;
+}
+
+static void stalled_client(int device)
+{
+	void *page = stalled_page();
+
+	if (page)
+		CHECK_FAILS(ioctl(device, SUM, page), EFAULT);
+}
+
+static void a_signal_ends_the_wait_for_memory_that_does_not_come(void)
+{
+	int fd = register_ioctl(stalled_ioctl);
+
+	/* On cuse the kernel waits, and the client with it. */
+	if (strcmp(fusd_device_transport(fd), "cuse") != 0)
+		run(fd, stalled_client);
+	CHECK(fusd_unregister(fd) == 0);
+}
+
 static int denied_ioctl(struct fusd_file_info *file, int request, void *data)
 {
 	void *memory;
@@ -476,6 +540,7 @@ int main(void)
 		TEST(a_retry_without_a_reason_is_eio),
 		TEST(a_held_ioctl_writes_with_its_answer),
 		TEST(unregister_writes_nothing),
+		TEST(a_signal_ends_the_wait_for_memory_that_does_not_come),
 		TEST(another_user_s_memory_is_eperm),
 		{ NULL, NULL },
 	};

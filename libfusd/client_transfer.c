@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Copies between a client's memory and the driver's.
+ *
+ * A page of the client may come from another process, or from nowhere: such a
+ * copy ends when its client wants, and no call that does it can be told to come
+ * back. So a helper thread makes the call, with memory of its own, and whoever
+ * asked leaves it behind when time is up, or when a signal wants the thread.
+ */
+#include <errno.h>
+#include <linux/futex.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+/* A page from a slow disk, or over a network, comes within these. */
+#define LIMIT_MS 10000
+/* A signal is no reason to lose a copy that ends at once. */
+#define LIMIT_AFTER_SIGNAL_MS 500
+
+/* So many copies may hang; further ones wait until their time is up. */
+#define MAX_HELPERS 16
+#define HELPER_STACK (256 * 1024)
+#define HELPER_IDLE_SECONDS 2
+
+enum transfer_state {
+	TRANSFER_RUNS, /* or waits for a helper */
+	TRANSFER_DONE,
+};
+
+/* Whoever asked has it until it is left behind, then the helper. */
+struct transfer {
+	struct transfer *next; /* helpers.lock */
+	pid_t thread;
+	bool to_client;
+	bool is_queued; /* helpers.lock */
+	bool is_left;	/* helpers.lock */
+	unsigned long address;
+	size_t length;
+	ssize_t result; /* of the call, or -errno */
+	atomic_int state;
+	char data[];
+};
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t change;
+	struct transfer *queue, **end; /* lock */
+	int queued, count, idle;       /* lock */
+} helpers = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.change = PTHREAD_COND_INITIALIZER,
+	.end = &helpers.queue,
+};
+
+static void *(*before_wait)(void);
+static void (*after_wait)(void *state);
+
+void fusd_set_wait_hooks(void *(*before)(void), void (*after)(void *state))
+{
+	before_wait = before;
+	after_wait = after;
+}
+
+/* The parent's helpers are not in a forked child, whoever held the lock. */
+static void forget_helpers(void)
+{
+	pthread_mutex_init(&helpers.lock, NULL);
+	pthread_cond_init(&helpers.change, NULL);
+	helpers.queue = NULL;
+	helpers.end = &helpers.queue;
+	helpers.queued = helpers.count = helpers.idle = 0;
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, forget_helpers);
+}
+
+static void copy(struct transfer *transfer)
+{
+	struct iovec local = { transfer->data, transfer->length };
+	struct iovec remote = { (void *)transfer->address, transfer->length };
+
+	if (transfer->to_client)
+		transfer->result = process_vm_writev(transfer->thread, &local,
+						     1, &remote, 1, 0);
+	else
+		transfer->result = process_vm_readv(transfer->thread, &local, 1,
+						    &remote, 1, 0);
+	if (transfer->result < 0)
+		transfer->result = -errno;
+}
+
+/* Under the lock. */
+static struct transfer *take_first(void)
+{
+	struct transfer *first = helpers.queue;
+
+	if (first) {
+		helpers.queue = first->next;
+		if (!helpers.queue)
+			helpers.end = &helpers.queue;
+		helpers.queued--;
+		first->is_queued = false;
+	}
+	return first;
+}
+
+/* Under the lock, which is released meanwhile. NULL: nobody needs a helper. */
+static struct transfer *next_transfer(void)
+{
+	struct transfer *transfer;
+	struct timespec end;
+	int error = 0;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += HELPER_IDLE_SECONDS;
+	helpers.idle++;
+	while (!(transfer = take_first()) && error != ETIMEDOUT)
+		error = pthread_cond_timedwait(&helpers.change, &helpers.lock,
+					       &end);
+	helpers.idle--;
+	return transfer;
+}
+
+static void *help(void *unused)
+{
+	struct transfer *transfer;
+
+	pthread_mutex_lock(&helpers.lock);
+	while ((transfer = next_transfer())) {
+		pthread_mutex_unlock(&helpers.lock);
+		copy(transfer);
+		pthread_mutex_lock(&helpers.lock);
+		if (transfer->is_left) {
+			free(transfer);
+			continue;
+		}
+		/* Its owner may free it as soon as it sees the state. */
+		atomic_store(&transfer->state, TRANSFER_DONE);
+		syscall(SYS_futex, &transfer->state, FUTEX_WAKE_PRIVATE, 1);
+	}
+	helpers.count--;
+	pthread_mutex_unlock(&helpers.lock);
+	return unused;
+}
+
+/* Under the lock. 0 or -errno. */
+static int start_helper(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	pthread_t thread;
+	int error;
+
+	pthread_once(&once, watch_forks);
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, HELPER_STACK);
+	/* Signals are the driver's own threads'. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	error = pthread_create(&thread, &attributes, help, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&attributes);
+	if (!error)
+		helpers.count++;
+	return -error;
+}
+
+static int hand_over(struct transfer *transfer)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&helpers.lock);
+	/* Those that are idle are woken by what is queued already. */
+	if (helpers.queued >= helpers.idle && helpers.count < MAX_HELPERS)
+		error = start_helper();
+	/* With another helper it only takes longer. */
+	if (helpers.count > 0) {
+		error = 0;
+		helpers.queued++;
+		transfer->is_queued = true;
+		*helpers.end = transfer;
+		helpers.end = &transfer->next;
+		pthread_cond_signal(&helpers.change);
+	}
+	pthread_mutex_unlock(&helpers.lock);
+	return error;
+}
+
+static long now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Waits for a helper, up to the limit. */
+static void wait_for(struct transfer *transfer)
+{
+	long end = now_ms() + LIMIT_MS;
+	long left = LIMIT_MS;
+
+	while (left > 0 && atomic_load(&transfer->state) == TRANSFER_RUNS) {
+		const struct timespec limit = { left / 1000,
+						left % 1000 * 1000000 };
+
+		/* With a limit a signal ends it, also under SA_RESTART. */
+		if (syscall(SYS_futex, &transfer->state, FUTEX_WAIT_PRIVATE,
+			    TRANSFER_RUNS, &limit, NULL, 0) < 0 &&
+		    errno == EINTR && end > now_ms() + LIMIT_AFTER_SIGNAL_MS)
+			end = now_ms() + LIMIT_AFTER_SIGNAL_MS;
+		left = end - now_ms();
+	}
+}
+
+/* Under the lock. */
+static void take_off_queue(struct transfer *transfer)
+{
+	struct transfer **link = &helpers.queue;
+
+	while (*link != transfer)
+		link = &(*link)->next;
+	*link = transfer->next;
+	if (!*link)
+		helpers.end = link;
+	helpers.queued--;
+	transfer->is_queued = false;
+}
+
+/* True if it is done; else a helper may still be at it, and frees it. */
+static bool is_done(struct transfer *transfer)
+{
+	bool done, queued;
+
+	pthread_mutex_lock(&helpers.lock);
+	done = atomic_load(&transfer->state) == TRANSFER_DONE;
+	queued = transfer->is_queued;
+	if (queued)
+		take_off_queue(transfer);
+	else if (!done)
+		transfer->is_left = true;
+	pthread_mutex_unlock(&helpers.lock);
+	if (queued)
+		free(transfer);
+	return done;
+}
+
+/* True if it was done, and is still the caller's. */
+static bool run(struct transfer *transfer, int *error)
+{
+	void *state = NULL;
+
+	*error = hand_over(transfer);
+	if (*error) {
+		free(transfer);
+		return false;
+	}
+	if (before_wait)
+		state = before_wait();
+	wait_for(transfer);
+	if (after_wait)
+		after_wait(state);
+	*error = -EFAULT;
+	return is_done(transfer);
+}
+
+/* What a call that was done means, and the end of it. */
+static int finish(struct transfer *transfer)
+{
+	ssize_t result = transfer->result;
+	size_t length = transfer->length;
+
+	free(transfer);
+	if (result < 0)
+		return (int)result;
+	return (size_t)result == length ? 0 : -EFAULT;
+}
+
+/*
+ * Whether the calling thread itself may do it, as threads may have credentials
+ * of their own: asked with an address that no process has.
+ */
+static int check_access(pid_t thread)
+{
+	char byte;
+	struct iovec local = { &byte, 1 };
+	struct iovec remote = { (void *)(UINTPTR_MAX / 2 + 1), 1 };
+
+	if (process_vm_readv(thread, &local, 1, &remote, 1, 0) < 0 &&
+	    errno != EFAULT)
+		return -errno;
+	return 0;
+}
+
+static struct transfer *new_transfer(pid_t thread, unsigned long address,
+				     size_t length)
+{
+	struct transfer *transfer = malloc(sizeof(*transfer) + length);
+
+	if (transfer)
+		*transfer = (struct transfer){
+			.thread = thread,
+			.address = address,
+			.length = length,
+		};
+	return transfer;
+}
+
+int fusd_transfer_from(pid_t thread, unsigned long address, void *data,
+		       size_t length)
+{
+	int error = check_access(thread);
+	struct transfer *transfer;
+
+	if (error)
+		return error;
+	transfer = new_transfer(thread, address, length);
+	if (!transfer)
+		return -ENOMEM;
+	if (!run(transfer, &error))
+		return error;
+	memcpy(data, transfer->data, length);
+	return finish(transfer);
+}
+
+int fusd_transfer_to(pid_t thread, unsigned long address, const void *data,
+		     size_t length)
+{
+	int error = check_access(thread);
+	struct transfer *transfer;
+
+	if (error)
+		return error;
+	transfer = new_transfer(thread, address, length);
+	if (!transfer)
+		return -ENOMEM;
+	transfer->to_client = true;
+	memcpy(transfer->data, data, length);
+	return run(transfer, &error) ? finish(transfer) : error;
+}
