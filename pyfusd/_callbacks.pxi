@@ -42,6 +42,21 @@ cdef unsigned int poll_state(object state) except? 0:
     return number
 
 
+# In the struct module's language.
+cdef str NUMBER_FORMATS = "?bBhHiIlLqQnNefdg"
+
+
+cpdef bint is_data(object result) except? True:
+    """Whether what read() returned are a client's bytes, not their count."""
+    if isinstance(result, int) or not PyObject_CheckBuffer(result):
+        return False
+    if not PyNumber_Check(result):
+        return True
+    # The numbers of numpy show their bytes, too, as its arrays and records do.
+    view = memoryview(result)
+    return view.ndim > 0 or view.format[-1] not in NUMBER_FORMATS
+
+
 cdef inline bint is_held(Request request, object result):
     """Whether a callback's result says that the request is answered later."""
     return result is request or (isinstance(result, int) and result == NOREPLY)
@@ -61,8 +76,7 @@ cdef ssize_t answer(Call *call, object result) except? -1:
         if not is_held(request, result) and not request.done:
             request.reply(result)
         return -FUSD_NOREPLY
-    if call.operation == READ and not isinstance(result, int) \
-            and PyObject_CheckBuffer(result):
+    if call.operation == READ and is_data(result):
         PyObject_GetBuffer(result, &data, PyBUF_SIMPLE)
         offset = fusd_get_offset(call.info)
         if not call.offset_is_set:
@@ -303,7 +317,7 @@ cdef int on_poll_diff(fusd_file_info *info, unsigned int cached) noexcept:
     while True:
         changes = file.poll_changes
         try:
-            state = poll_state(file.device.poll_callback(file))
+            state = current_state(file)
         except BaseException as error:
             failed(&call, error)
             # Its client shall not wait for ever because of this.

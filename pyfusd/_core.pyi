@@ -118,6 +118,7 @@ class File:
         is another one than before.
 
         poll() runs in the calling thread, and what it raises goes to the caller.
+        If it is poll() itself that calls this, it is called once more.
         """
     def __getattr__(self, name: str) -> Any: ...
     def __setattr__(self, name: str, value: Any) -> None: ...
@@ -231,6 +232,9 @@ class DeviceCore:
         clazz: str | None,
         devname: str | None,
     ) -> None: ...
+
+def is_data(result: object) -> bool:
+    """Whether what read() returned are a client's bytes, not their count."""
 
 def answer_for_coroutine(request: Request, result: Any) -> None:
     """Answers a request with what its coroutine returned in the end."""

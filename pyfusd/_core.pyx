@@ -29,7 +29,7 @@ from cpython.exc cimport (
     PyErr_WriteUnraisable,
 )
 from cpython.memoryview cimport PyMemoryView_FromObject
-from cpython.number cimport PyNumber_Index
+from cpython.number cimport PyNumber_Check, PyNumber_Index
 from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from libc.errno cimport (
     EACCES,
@@ -93,6 +93,8 @@ cdef extern from *:
     #define PYFUSD_PATH_MAX 4096
     /* The Call whose callback this thread runs, the innermost one. */
     static _Thread_local void *pyfusd_call;
+    /* The Polling of the poll() that this thread runs, the innermost one. */
+    static _Thread_local void *pyfusd_polling;
     /* KeyboardInterrupt or SystemExit of a callback, kept for dispatch(). */
     static _Thread_local void *pyfusd_ending;
     """
@@ -100,6 +102,7 @@ cdef extern from *:
         PYFUSD_MAX_ERRNO
         PYFUSD_PATH_MAX
     void *pyfusd_call
+    void *pyfusd_polling
     void *pyfusd_ending
 
 

@@ -13,6 +13,12 @@ cdef struct Call:
     Call *outer
 
 
+cdef struct Polling:
+    PyObject *file  # borrowed: its caller holds it
+    bint changed    # poll() called poll_changed() itself
+    Polling *outer
+
+
 cdef inline Call *call_of(object file):
     """This thread's running callback, if it is one of this open file."""
     cdef Call *call = <Call *>pyfusd_call
@@ -130,10 +136,14 @@ cdef class File:
         """Calls poll() again, and wakes clients if its state is another one."""
         cdef fusd_file_info *info = self.poll_info
         cdef unsigned int state
+        cdef Polling *polling = polling_of(self)
+        if polling is not NULL:
+            polling.changed = True
+            return
         self.poll_changes += 1
         if info is NULL:
             return
-        state = poll_state(self.device.poll_callback(self))
+        state = current_state(self)
         # poll() may have let another thread or a newer poll_diff in.
         if self.poll_info is info and state != self.poll_cached:
             self.poll_info = NULL
@@ -149,6 +159,32 @@ cdef class File:
         # Without a device: somebody called __new__().
         name = None if self.device is None else self.device.name
         return f"<pyfusd.File of {name!r}, pid {self.pid}>"
+
+
+cdef Polling *polling_of(File file):
+    """The poll() of this open file that this thread runs, if there is one."""
+    cdef Polling *polling = <Polling *>pyfusd_polling
+    while polling is not NULL and polling.file is not <PyObject *>file:
+        polling = polling.outer
+    return polling
+
+
+cdef unsigned int current_state(File file) except? 0:
+    """Calls poll(); once more if that said itself that there is a change."""
+    global pyfusd_polling
+    cdef Polling polling
+    cdef unsigned int state
+    polling.file = <PyObject *>file
+    polling.changed = False
+    polling.outer = <Polling *>pyfusd_polling
+    pyfusd_polling = &polling
+    try:
+        state = poll_state(file.device.poll_callback(file))
+        if polling.changed:
+            state = poll_state(file.device.poll_callback(file))
+    finally:
+        pyfusd_polling = polling.outer
+    return state
 
 
 cdef fusd_file_info *info_of(File file):
@@ -238,8 +274,7 @@ cdef class Request:
         cdef Py_buffer data
         cdef ssize_t retval
         self.check_pending()
-        if self.kind == READ and not isinstance(result, int) \
-                and PyObject_CheckBuffer(result):
+        if self.kind == READ and is_data(result):
             PyObject_GetBuffer(result, &data, PyBUF_SIMPLE)
             try:
                 # Another thread may have been first while the GIL was gone.

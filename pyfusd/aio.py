@@ -62,7 +62,7 @@ from pyfusd._core import (
     fail_for_coroutine,
     registered_devices,
 )
-from pyfusd.errors import errnos, logger
+from pyfusd.errors import logger
 from pyfusd.loop import check_may_serve, device_loops
 
 __all__ = ["serve"]
@@ -386,8 +386,6 @@ def _server_here() -> _Server | None:
 
 
 device_loops.append(_server_here)
-# Before Python 3.11 not the TimeoutError.
-errnos[asyncio.TimeoutError] = errno.ETIMEDOUT
 
 
 @asynccontextmanager

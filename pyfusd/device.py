@@ -56,7 +56,8 @@ class Device(DeviceCore):
 
     Every callback may raise OSError, or return a negative errno, which is
     faster; its client gets that. Of OSError's subclasses, such as TimeoutError,
-    the class is enough. Any other exception is logged to the logger
+    and of classes derived from those, the class is enough; CancelledError of
+    asyncio gives ECANCELED. Any other exception is logged to the logger
     "pyfusd" and gives EIO. ``return file.hold()`` keeps the client blocked.
 
     *buf* and *data* belong to their callback. A view that is kept longer, or

@@ -14,8 +14,8 @@ logger = logging.getLogger("pyfusd")
 _LOG_WARNING = 4
 
 
-#: What OSError's subclasses mean that were raised without an errno.
-errnos: dict[type[BaseException], int] = {
+# What exceptions mean that were raised without an errno.
+_ERRNOS: dict[type[BaseException], int] = {
     BlockingIOError: errno.EAGAIN,
     BrokenPipeError: errno.EPIPE,
     ConnectionAbortedError: errno.ECONNABORTED,
@@ -30,8 +30,28 @@ errnos: dict[type[BaseException], int] = {
     ProcessLookupError: errno.ESRCH,
     TimeoutError: errno.ETIMEDOUT,
 }
+# And those of modules that a driver may have imported or not. Of the timeouts,
+# newer versions of Python make the class above.
+_ERRNOS_BY_NAME = {
+    ("asyncio.exceptions", "CancelledError"): errno.ECANCELED,
+    ("asyncio.exceptions", "TimeoutError"): errno.ETIMEDOUT,
+    ("concurrent.futures._base", "CancelledError"): errno.ECANCELED,
+    ("concurrent.futures._base", "TimeoutError"): errno.ETIMEDOUT,
+    ("socket", "timeout"): errno.ETIMEDOUT,
+}
 
 _MAX_ERRNO = 4095
+
+
+def _errno_of_class(kind: type[BaseException]) -> int | None:
+    """What a class means, or the nearest class that it is derived from."""
+    for base in kind.__mro__:
+        number = _ERRNOS.get(base)
+        if number is None:
+            number = _ERRNOS_BY_NAME.get((base.__module__, base.__qualname__))
+        if number is not None:
+            return number
+    return None
 
 
 def errno_of(error: BaseException) -> int:
@@ -40,7 +60,7 @@ def errno_of(error: BaseException) -> int:
         return errno.EPIPE  # It ends the driver's loop.
     number = error.errno if isinstance(error, OSError) else None
     if number is None:
-        number = errnos.get(type(error))
+        number = _errno_of_class(type(error))
     if isinstance(number, int) and 0 < number <= _MAX_ERRNO:
         return number
     return 0

@@ -33,6 +33,7 @@ from pyfusd._core import (
     File,
     Request,
     Retry,
+    is_data,
     registered_devices,
 )
 from pyfusd.errors import errno_of, logger
@@ -150,9 +151,8 @@ def _is_held(result: object) -> bool:
 
 
 def _count(result: Any, operation: str) -> int:
-    if operation == "read" and not isinstance(result, int):
-        with suppress(TypeError):
-            return memoryview(result).nbytes
+    if operation == "read" and is_data(result):
+        return memoryview(result).nbytes
     return int(result.__index__())
 
 
@@ -171,10 +171,20 @@ def _outcome(result: Any, operation: str, size: int | None) -> int:
 
 
 def _failure(error: BaseException) -> int:
-    # Without an import: who has no coroutines need not wait for asyncio's.
-    if isinstance(error, getattr(sys.modules.get("asyncio"), "CancelledError", ())):
-        return -errno.EINTR  # Its client was interrupted.
     return -(errno_of(error) or errno.EIO)
+
+
+def _failure_of_coroutine(error: BaseException, file: File) -> int:
+    """A cancelled one means what it was cancelled for."""
+    # Without an import: who has no coroutines need not wait for asyncio's.
+    if not isinstance(error, getattr(sys.modules.get("asyncio"), "CancelledError", ())):
+        return _failure(error)
+    if not file.device.registered:
+        return -errno.EPIPE
+    with suppress(RuntimeError):  # A close that did not wait.
+        if file.hold().interrupted:
+            return -errno.EINTR
+    return _failure(error)
 
 
 def _caller(file: File) -> dict[str, Any]:
@@ -327,7 +337,8 @@ class Tracer:
         except Retry:
             raise
         except BaseException as error:
-            self._finish(started, _failure(error), time.perf_counter_ns())
+            end = time.perf_counter_ns()
+            self._finish(started, _failure_of_coroutine(error, file), end)
             raise
         self._returned(started, file, result)
         return result

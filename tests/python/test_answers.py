@@ -2,12 +2,15 @@
 """What a callback may return or raise, and what its client gets."""
 
 import array
+import asyncio
+import concurrent.futures
 import ctypes
 import errno
 import fcntl
 import logging
 import os
 import select
+import socket
 
 import pytest
 
@@ -120,6 +123,44 @@ def test_numpy_arrays_are_bytes_too(serve):
     assert write(device, b"abc") == 2
 
 
+@pytest.mark.parametrize("name", ["int64", "uint8", "intp"])
+def test_numpy_numbers_are_counts(serve, name):
+    numpy = pytest.importorskip("numpy")
+
+    def counting(file, buf, offset):
+        buf[:3] = b"abc"
+        return kind(3)
+
+    kind = getattr(numpy, name)
+    device = serve(Answering(counting))
+    assert read(device) == b"abc"
+    device.answer = numpy.array(3, dtype=kind)
+    assert read(device) == bytes(3)
+    device.answer = numpy.array([3], dtype=kind)
+    assert read(device) == device.answer.tobytes()
+
+
+@pytest.mark.parametrize("name", ["float64", "float32", "bool_"])
+def test_numpy_numbers_that_are_no_counts_are_no_bytes_either(serve, caplog, name):
+    numpy = pytest.importorskip("numpy")
+    device = serve(Answering(getattr(numpy, name)(1)))
+    with pytest.raises(OSError) as caught:
+        read(device)
+    assert caught.value.errno == errno.EIO
+    assert "must return a count or bytes" in caplog.text
+
+
+def test_numpy_records_and_strings_of_bytes_are_bytes(serve):
+    numpy = pytest.importorskip("numpy")
+    records = numpy.array([(1, 2)], dtype=[("a", "<i2"), ("b", "<i2")])
+    device = serve(Answering(records[0]))
+    assert read(device) == b"\1\0\2\0"
+    device.answer = numpy.bytes_(b"text")
+    assert read(device) == b"text"
+    device.answer = ctypes.c_uint8(3)
+    assert read(device) == b"\3"
+
+
 @pytest.mark.parametrize(
     "raised",
     [
@@ -138,6 +179,38 @@ def test_a_negative_errno_and_an_oserror_reach_the_client(serve, raised, caplog)
 
 def raise_error(error):
     raise error
+
+
+class SensorTimeout(TimeoutError):
+    """An exception of a driver's own."""
+
+
+class SensorGone(BrokenPipeError, ValueError):
+    def __init__(self, sensor):
+        self.sensor = sensor
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (TimeoutError(), errno.ETIMEDOUT),
+        (SensorTimeout("no answer"), errno.ETIMEDOUT),
+        (SensorGone(3), errno.EPIPE),
+        (SensorTimeout(errno.EBUSY, "its own"), errno.EBUSY),
+        (socket.timeout("timed out"), errno.ETIMEDOUT),
+        (asyncio.TimeoutError(), errno.ETIMEDOUT),
+        (concurrent.futures.TimeoutError(), errno.ETIMEDOUT),
+        (asyncio.CancelledError(), errno.ECANCELED),
+        (concurrent.futures.CancelledError(), errno.ECANCELED),
+    ],
+)
+def test_the_class_of_an_exception_is_enough(serve, caplog, error, expected):
+    device = serve(Answering(lambda *_: raise_error(error)))
+    for call in (read, lambda d: write(d, b"x"), lambda d: ioctl(d, 0x1234)):
+        with pytest.raises(OSError) as caught:
+            call(device)
+        assert caught.value.errno == expected
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,24 @@ def test_a_change_while_poll_runs_is_not_lost(serve, client):
     assert events(client(serve(Racing())), 20_000) == select.POLLIN
 
 
+def test_poll_that_always_says_it_changed_comes_to_an_end(serve, client):
+    class Again(Pollable):
+        def poll(self, file):
+            self.asked += 1
+            # Each would call the other without an end.
+            (file if self.asked % 2 else self).poll_changed()
+            return self.state
+
+    device = serve(Again())
+    descriptor = client(device)
+    assert events(descriptor, 100) == 0
+    wait_until(lambda: device.asked == 2, "the call of poll()")
+    device.state = pyfusd.NOTIFY_INPUT
+    device.poll_changed()
+    assert events(descriptor, 20_000) == select.POLLIN
+    assert device.asked <= 10
+
+
 @pytest.mark.parametrize("state", [ValueError("a bug"), "text", None, -1])
 def test_a_failing_poll_lets_its_client_go_on(serve, client, caplog, state):
     descriptor = client(serve(Pollable(state)))
