@@ -76,6 +76,7 @@ NOTIFY_HANGUP = FUSD_NOTIFY_HANGUP
 
 
 cdef extern from "Python.h":
+    Py_ssize_t Py_REFCNT(object)
     bint PyCoro_CheckExact(object)
     object PyContext_CopyCurrent()
     int PyContext_Enter(object) except -1

@@ -61,7 +61,8 @@ cdef object server_of(Call *call, object coroutine):
     """The aio server whose loop this thread runs; RuntimeError without one."""
     cdef DeviceCore device = (<File>call.file).device
     server = device._server
-    if server is None or server.thread != PyThread_get_thread_ident():
+    if server is None or server.thread != PyThread_get_thread_ident() \
+            or server.loop.is_closed():
         if hasattr(coroutine, "close"):
             coroutine.close()
         raise RuntimeError(
@@ -71,16 +72,54 @@ cdef object server_of(Call *call, object coroutine):
     return server
 
 
+cdef Request hold_for_task(Call *call, object task):
+    request = hold_call(call)
+    request.task = task
+    return request
+
+
+cdef object first_step(
+    Call *call, object server, object task, Py_ssize_t references,
+    object coroutine, object context, bint *waits,
+):
+    """take_step() in a task that was entered; SUSPENDED if that is to answer."""
+    cdef object value = None
+    cdef object error = None
+    try:
+        value = take_step(coroutine, context, waits)
+    except BaseException as raised:
+        error = raised
+    finally:
+        server.leave_task(server.loop, task)
+    if waits[0] and error is None:
+        return value
+    # Whoever keeps the task may cancel it later, or look at it: then it ends as
+    # the coroutine's own, and no other coroutine gets to see it.
+    if server.spare is not task or Py_REFCNT(task) != references:
+        server.give_up(task)
+        if not isinstance(error, (KeyboardInterrupt, SystemExit, Retry)):
+            task.end(hold_for_task(call, task), value, error)
+            return SUSPENDED
+        task.cancel()
+    if error is not None:
+        raise error
+    return value
+
+
 cdef object start_coroutine(Call *call, object coroutine):
     """What a coroutine returned at once, or SUSPENDED; raises what it raised."""
     cdef Request request
+    cdef Py_ssize_t references
     cdef bint waits = True
     server = server_of(call, coroutine)
     if not PyCoro_CheckExact(coroutine):
         coroutine = server.coroutine_of(coroutine)
-    task = server.spare_task()
     context = PyContext_CopyCurrent()
     value = None
+    task = server.spare
+    if task is None:
+        task = server.spare = server.new_task()
+    references = Py_REFCNT(task)
     try:
         server.enter_task(server.loop, task)
     except RuntimeError:
@@ -88,14 +127,12 @@ cdef object start_coroutine(Call *call, object coroutine):
         # begins later.
         task = server.new_task()
     else:
-        try:
-            value = take_step(coroutine, context, &waits)
-        finally:
-            server.leave_task(server.loop, task)
-    if not waits:
-        return value
-    request = hold_call(call)
-    request.task = task
+        value = first_step(
+            call, server, task, references, coroutine, context, &waits
+        )
+        if not waits or value is SUSPENDED:
+            return value
+    request = hold_for_task(call, task)
     context.run(_coroutine_request.set, request)
     task.adopt(request, coroutine, context, value)
     return SUSPENDED

@@ -18,9 +18,10 @@ the loop serves others.
 A coroutine begins at once, inside the loop's callback that received the
 request. If it ends without having waited, it costs no task. Otherwise it goes
 on in a task of its own. asyncio.current_task() is that task from the first
-line on, so that asyncio.timeout() and task groups work; a coroutine that does
-not wait shares the task that it sees with others that do not. ``file.pid``,
-``file.offset`` and their siblings keep their meaning across each ``await``.
+line on, so that asyncio.timeout() and task groups work. Coroutines that do not
+wait share a task in reserve, until one of them keeps it or changes it: then that
+one has it to itself, and it ends with it. ``file.pid``, ``file.offset`` and their
+siblings keep their meaning across each ``await``.
 
 The task is cancelled, and its client gets EINTR, when a signal interrupts the
 client; on kfusd a call that the kernel restarts after that is a new request. It
@@ -72,7 +73,7 @@ __all__ = ["serve"]
 _GRACE_SECONDS = 1.0
 
 if TYPE_CHECKING:
-    _Task = asyncio.Task[None]
+    _Task = asyncio.Task[Any]
 else:
     _Task = asyncio.Task
 
@@ -116,21 +117,55 @@ async def _awaited(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
-class _CallbackTask(_Task):
-    """A task in reserve until it adopts a coroutine that has to wait.
+class _TaskState:
+    """What a _CallbackTask keeps: its own attributes are the coroutine's."""
 
-    While in reserve it is the current task of coroutines' first steps.
-    """
+    __slots__ = (
+        "device",
+        "error",
+        "has_begun",
+        "is_adopted",
+        "is_cancelled_early",
+        "is_named",
+        "outcome",
+        "request",
+        "server",
+        "work",
+    )
 
     def __init__(self, server: _Server) -> None:
         self.server = server
         self.request: Request | None = None
         self.device: DeviceCore | None = None
         self.work: tuple[Coroutine[Any, Any, Any], Context, Any] | None = None
+        #: What a coroutine that did not wait returned, or raised.
+        self.outcome: tuple[Any, BaseException | None] | None = None
         self.is_adopted = server.loop.create_future()
         self.has_begun = False
         self.is_cancelled_early = False
+        self.is_named = False
         self.error = errno.ECANCELED  # what a cancellation gives the client
+
+
+def _result_of(outcome: Any) -> Any:
+    result, error = outcome
+    if error is not None:
+        raise error
+    return result
+
+
+class _CallbackTask(_Task):
+    """A task in reserve until it adopts a coroutine that has to wait.
+
+    While in reserve it is the current task of coroutines' first steps. What one
+    of them does to it, no other may see: the server gives it up then.
+    """
+
+    __slots__ = ("state",)
+    state: _TaskState
+
+    def __init__(self, server: _Server) -> None:
+        object.__setattr__(self, "state", _TaskState(server))
         super().__init__(self._run(), loop=server.loop, name="pyfusd, in reserve")
 
     def adopt(
@@ -140,57 +175,99 @@ class _CallbackTask(_Task):
         context: Context,
         waits_for: Any,
     ) -> None:
-        self.request = request
-        self.device = request.file.device
-        self.work = coroutine, context, waits_for
-        self.server.adopted(self)
-        self.set_name(f"{request.operation} of {self.device.name!r}")
-        if not self.is_adopted.done():
-            self.is_adopted.set_result(None)
+        self.state.work = coroutine, context, waits_for
+        self._begin(request)
+
+    def end(self, request: Request, result: Any, error: BaseException | None) -> None:
+        """Ends as its coroutine did, which did not wait but changed its task."""
+        self.state.outcome = result, error
+        self._begin(request)
+
+    def _begin(self, request: Request) -> None:
+        state = self.state
+        state.request = request
+        state.device = request.file.device
+        state.server.adopted(self)
+        if not state.is_named:
+            super().set_name(f"{request.operation} of {state.device.name!r}")
+        if not state.is_adopted.done():
+            state.is_adopted.set_result(None)
 
     def cancel(self, *args: Any, **kwargs: Any) -> bool:
-        self.server.give_up(self)
-        if not self.has_begun:
+        self.state.server.give_up(self)
+        if not self.state.has_begun:
             # Task would throw it at _run() before that can handle it.
-            self.is_cancelled_early = True
+            self.state.is_cancelled_early = True
             return True
         return super().cancel(*args, **kwargs)
 
     def cancel_soon(self) -> None:
         """cancel() from any thread."""
-        if self.server.is_here():
-            self.cancel()
-        else:
-            with suppress(RuntimeError):  # The loop is closed.
-                self.server.loop.call_soon_threadsafe(self.cancel)
+        server = self.state.server
+        with suppress(RuntimeError):  # The loop is closed.
+            if server.is_here():
+                self.cancel()
+            else:
+                server.loop.call_soon_threadsafe(self.cancel)
+
+    # What a coroutine does to its task.
+
+    def set_name(self, value: object) -> None:
+        self.state.is_named = True
+        self._is_changed()
+        super().set_name(value)
+
+    def add_done_callback(self, *args: Any, **kwargs: Any) -> None:
+        self._is_changed()
+        super().add_done_callback(*args, **kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._is_changed()
+        super().__setattr__(name, value)
+
+    def __hash__(self) -> int:
+        # As a key it may be that of a WeakKeyDictionary.
+        self._is_changed()
+        return super().__hash__()
+
+    def _is_changed(self) -> None:
+        if asyncio.current_task(self.state.server.loop) is self:
+            self.state.server.give_up(self)
 
     async def _run(self) -> None:
-        self.has_begun = True
-        is_cancelled = self.is_cancelled_early
+        state = self.state
+        state.has_begun = True
+        is_cancelled = state.is_cancelled_early
         if not is_cancelled:
             try:
-                await self.is_adopted
+                await state.is_adopted
             except asyncio.CancelledError:
                 is_cancelled = True
-        if self.work is None or self.request is None:
+        request, work, outcome = state.request, state.work, state.outcome
+        if request is None:
             raise asyncio.CancelledError
-        request, work = self.request, self.work
         try:
-            result = await (_cancelled if is_cancelled else _rest)(*work)
+            if work is not None:
+                result = await (_cancelled if is_cancelled else _rest)(*work)
+            else:
+                result = _result_of(outcome)
             answer_for_coroutine(request, result)
         except asyncio.CancelledError:
             # If the whole loop is being cancelled, serve() comes first, and
             # leaves the device.
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
-            number = errno.EINTR if request.interrupted else self.error
+            number = errno.EINTR if request.interrupted else state.error
             fail_for_coroutine(request, number)
+        except GeneratorExit:
+            fail_for_coroutine(request, errno.EPIPE)  # The loop was closed.
+            raise
         except BaseException as error:
             fail_for_coroutine(request, error)
             if not isinstance(error, Exception):
                 raise
         finally:
-            self.request = self.work = None
+            state.request = state.work = state.outcome = None
 
 
 def _interrupt() -> None:
@@ -250,11 +327,6 @@ class _Server:
     def new_task(self) -> _CallbackTask:
         return _CallbackTask(self)
 
-    def spare_task(self) -> _CallbackTask:
-        if self.spare is None:
-            self.spare = _CallbackTask(self)
-        return self.spare
-
     def coroutine_of(self, awaitable: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
         if isinstance(awaitable, Coroutine):
             return awaitable
@@ -280,12 +352,12 @@ class _Server:
 
     def tasks_of(self, device: DeviceCore) -> list[_CallbackTask]:
         # A list first: in another thread, tasks may begin and end meanwhile.
-        return [task for task in list(self.tasks) if task.device is device]
+        return [task for task in list(self.tasks) if task.state.device is device]
 
     def file_closed(self, file: File) -> None:
         """Nobody waits any more for what its coroutines answer."""
         for task in self.tasks_of(file.device):
-            request = task.request
+            request = task.state.request
             if request is not None and request.file is file and not request.done:
                 task.cancel_soon()
 
@@ -294,6 +366,8 @@ class _Server:
     def add(self, device: DeviceCore) -> None:
         if device._server is self:
             return
+        if device._server is not None and device._server.loop.is_closed():
+            device._server.leave(device)
         if device._server is not None:
             raise RuntimeError(f"{device!r} is served by another event loop")
         self.loop.add_reader(device.fileno(), self._dispatch, device)
@@ -316,15 +390,25 @@ class _Server:
     def leave(self, device: DeviceCore) -> None:
         """Serves the device no more; nobody else answers for its coroutines."""
         self.remove(device)
+        if self.loop.is_closed():
+            self.fail_requests(device)
+            return
         current = asyncio.current_task(self.loop)
         for task in self.tasks_of(device):
-            task.error = errno.EPIPE
+            task.state.error = errno.EPIPE
             if task is not current:
                 task.cancel()
 
+    def fail_requests(self, device: DeviceCore) -> None:
+        """The loop was closed under them: no task can go on, or be cancelled."""
+        for task in self.tasks_of(device):
+            self.tasks.discard(task)
+            if task.state.request is not None:
+                fail_for_coroutine(task.state.request, errno.EPIPE)
+
     def removing(self, device: DeviceCore) -> None:
         """Some thread is about to unregister the device."""
-        if self.is_here():
+        if self.is_here() or self.loop.is_closed():
             self.leave(device)
             return
         # The loop has to let go of the descriptor before that is closed, and
@@ -338,6 +422,8 @@ class _Server:
         with suppress(RuntimeError):  # The loop is closed.
             self.loop.call_soon_threadsafe(remove)
             removed.wait(_GRACE_SECONDS)
+        if self.loop.is_closed() and not removed.is_set():
+            self.leave(device)
 
     def _dispatch(self, device: DeviceCore) -> None:
         try:
@@ -388,11 +474,21 @@ def _server_here() -> _Server | None:
 device_loops.append(_server_here)
 
 
+def _end_closed_loops() -> None:
+    """Ends what loops of this thread left that were closed under their serve()."""
+    closed = [x for x in list(_servers.values()) if x.is_here() and x.loop.is_closed()]
+    for server in closed:
+        with _lock:
+            _servers.pop(server.loop, None)
+        server.context.close()
+
+
 @asynccontextmanager
 async def _serving() -> AsyncIterator[_Server]:
     loop = asyncio.get_running_loop()
     server = _servers.get(loop)
     if server is None:
+        _end_closed_loops()
         server = _Server(loop)
         server.begin()
         with _lock:
@@ -402,7 +498,7 @@ async def _serving() -> AsyncIterator[_Server]:
         yield server
     finally:
         server.users -= 1
-        if server.users == 0:
+        if server.users == 0 and not loop.is_closed():
             with _lock:
                 _servers.pop(loop, None)  # None: a child, forked in a callback.
             await server.end()

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 
 import pytest
 
@@ -154,6 +155,8 @@ def test_coroutines_that_wait_answer_later(serve_async, opened):
         ("text", errno.EIO),
         (None, errno.EIO),
         (1 << 80, errno.EIO),
+        (TimeoutError(), errno.ETIMEDOUT),
+        (asyncio.CancelledError(), errno.ECANCELED),
     ],
 )
 def test_errors_are_those_of_plain_callbacks(
@@ -163,7 +166,7 @@ def test_errors_are_those_of_plain_callbacks(
         async def read(self, file, buf, offset):
             if wait:
                 await asyncio.sleep(0)
-            if isinstance(result, Exception):
+            if isinstance(result, BaseException):
                 raise result
             return result
 
@@ -310,19 +313,91 @@ def test_the_current_task_is_the_same_in_every_line(serve_async, opened):
 
     class Tasks(pyfusd.Device):
         async def read(self, file, buf, offset):
-            tasks.append(asyncio.current_task())
+            task = asyncio.current_task()
+            assert isinstance(task, asyncio.Task)
+            tasks.append((id(task), task.get_name()))
             if len(buf) > 1:
                 await asyncio.sleep(0)
-                assert asyncio.current_task() is tasks[-1]
+                assert asyncio.current_task() is task
             return b"x"
 
     descriptor = opened(serve_async(Tasks("tasks")))
-    for length in (1, 1, 2, 2, 1):
-        os.read(descriptor, length)
-    assert all(isinstance(task, asyncio.Task) for task in tasks)
-    # Those that do not wait share one, which the first that waits takes.
-    assert tasks[0] is tasks[1] is tasks[2]
-    assert len({id(task) for task in tasks}) == 3
+    for length in (1, 1, 1):
+        assert os.read(descriptor, length) == b"x"
+    # Those that do not wait share one.
+    assert len(set(tasks)) == 1
+    assert os.read(descriptor, 2) == b"x"
+
+
+TASK_CHANGES = {
+    "set_name": lambda task: task.set_name("mine"),
+    "add_done_callback": lambda task: task.add_done_callback(lambda _: None),
+    "cancel": lambda task: task.cancel(),
+    "attribute": lambda task: setattr(task, "mine", 1),
+    "key": lambda task: WEAK_KEYS.setdefault(task, 1),
+    "kept": lambda task: KEPT.append(task),
+}
+WEAK_KEYS = weakref.WeakKeyDictionary()
+KEPT = []
+
+
+@pytest.mark.parametrize("change", TASK_CHANGES)
+def test_what_a_coroutine_does_to_its_task_no_other_sees(serve_async, opened, change):
+    seen = []
+    ended = []
+
+    class Careless(pyfusd.Device):
+        async def read(self, file, buf, offset):
+            task = asyncio.current_task()
+            mine = getattr(task, "mine", None)
+            seen.append((task.get_name(), mine, task in WEAK_KEYS))
+            if len(seen) % 2:
+                TASK_CHANGES[change](task)
+                # So that its number is not given to another one.
+                self.previous = weakref.ref(task, lambda _: ended.append(change))
+                if len(buf) > 1:
+                    raise TimeoutError
+                return b"changed"
+            assert self.previous() is not task
+            await asyncio.sleep(0)
+            return b"waited"
+
+    descriptor = opened(serve_async(Careless("careless")))
+    assert os.pread(descriptor, 1, 0) == b"c"
+    assert os.pread(descriptor, 10, 0) == b"waited"
+    with pytest.raises(OSError) as caught:
+        os.pread(descriptor, 10, 0)
+    assert caught.value.errno == errno.ETIMEDOUT
+    assert os.pread(descriptor, 10, 0) == b"waited"
+    for name, mine, is_key in seen:
+        assert (name, mine, is_key) == (seen[0][0], None, False)
+    KEPT.clear()
+
+
+def test_a_done_callback_runs_before_the_next_request(serve_async, opened):
+    class Counting(pyfusd.Device):
+        ended = 0
+
+        def end(self, task):
+            self.ended += 1
+
+        async def read(self, file, buf, offset):
+            asyncio.current_task().add_done_callback(self.end)
+            return b"%d" % self.ended
+
+    descriptor = opened(serve_async(Counting("counting")))
+    for count in range(20):
+        assert os.read(descriptor, 10) == b"%d" % count
+
+
+def test_a_name_given_to_a_task_stays(serve_async, opened):
+    class Named(pyfusd.Device):
+        async def read(self, file, buf, offset):
+            asyncio.current_task().set_name("mine")
+            await asyncio.sleep(0)
+            return asyncio.current_task().get_name().encode()
+
+    assert os.read(opened(serve_async(Named("named"))), 10) == b"mine"
 
 
 @pytest.mark.parametrize("first_step", [False, True])

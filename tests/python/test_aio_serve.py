@@ -225,6 +225,39 @@ def test_a_loop_that_is_stuck_does_not_keep_a_device(serve_async, in_thread, ope
     assert device.is_gone
 
 
+@pytest.mark.parametrize("here", [True, False])
+def test_a_loop_closed_under_its_coroutines_does_not_keep_a_device(in_thread, here):
+    device = Named("closed")
+    device.delay = 1000
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(pyfusd.aio.serve(device))
+
+    async def until_asked():
+        await until(lambda: device.registered, "serve()")
+        reading = in_thread(content, device.path)
+        await until(lambda: device._server.tasks, "the read")
+        return reading
+
+    reading = loop.run_until_complete(until_asked())
+    loop.close()
+    if here:
+        device.unregister()
+    else:
+        in_thread(device.unregister).get()
+    with pytest.raises(BrokenPipeError):
+        reading.get()
+    assert not device.registered
+    task.get_coro().close()
+
+    async def again():
+        serving = asyncio.create_task(pyfusd.aio.serve(device))
+        await until(lambda: device.registered, "serve()")
+        device.unregister()
+        await serving
+
+    asyncio.run(again())
+
+
 def test_a_failing_register_undoes_the_others():
     async def main():
         devices = [Named("fine"), Named("not/../fine")]
