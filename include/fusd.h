@@ -138,11 +138,14 @@ struct fusd_file_operations {
 	 * FUSD_NOTIFY_INPUT after a read and without FUSD_NOTIFY_OUTPUT after a
 	 * write; 0 at first. Answer the true state if it differs; otherwise
 	 * return -FUSD_NOREPLY and fusd_return() the state when it changes. A
-	 * new call for the same open file replaces one still held: destroy the
-	 * old one. A negative answer means "do not ask again", and leaves the
-	 * state as it is. FUSD_NOTIFY_ERROR and FUSD_NOTIFY_HANGUP ("it broke",
-	 * "it was unplugged") wake every client that polls, whatever it waits
-	 * for.
+	 * callback that returns cached_state itself wakes nobody, and is called
+	 * again only by the next poll. While a client may be waiting, the
+	 * driver is asked again after each answer, and after a read or write
+	 * that changed cached_state. A new call for the same open file replaces
+	 * one still held: destroy the old one. A negative answer means "do not
+	 * ask again", and leaves the state as it is. FUSD_NOTIFY_ERROR and
+	 * FUSD_NOTIFY_HANGUP ("it broke", "it was unplugged") wake every client
+	 * that polls, whatever it waits for.
 	 */
 	int (*poll_diff)(struct fusd_file_info *file,
 			 unsigned int cached_state);

@@ -153,7 +153,7 @@ static void hold(struct fusd_request *request)
 		fusd_dispatch_request(unblock);
 }
 
-void fusd_dispatch_request(struct fusd_request *request)
+static void dispatch_one(struct fusd_request *request)
 {
 	const fops_msg_t *fops = &request->msg.parm.fops_msg;
 	ssize_t result;
@@ -174,7 +174,18 @@ void fusd_dispatch_request(struct fusd_request *request)
 		hold(request);
 	else
 		fusd_request_answer(request, result);
-	fusd_request_put(request);
+}
+
+void fusd_dispatch_request(struct fusd_request *request)
+{
+	const struct fusd_transport *transport = request->device->transport;
+	struct fusd_request *next;
+
+	for (; request; request = next) {
+		dispatch_one(request);
+		next = transport->follow ? transport->follow(request) : NULL;
+		fusd_request_put(request);
+	}
 }
 
 FUSD_PUBLIC int fusd_dispatch(int fd)

@@ -1,29 +1,41 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* poll on libfuse: the poll_diff exchange of each open file. */
+/*
+ * poll on libfuse: the poll_diff exchange of each open file.
+ *
+ * The one rule: while anybody may be waiting, either a poll_diff with what they
+ * were told is outstanding with the driver, or the waiters have just been woken
+ * without a key; and after a read or write that changed the cached state the
+ * driver is asked anew.
+ *
+ * Somebody may be waiting while the open file has a poll_handle: the kernel
+ * sends one with a poll if its file has waiters, of whatever process, thread or
+ * descriptor, and for whatever events. Notifying it wakes them all, and uses
+ * it up. Those who still wait are polled again by the kernel, edge-triggered or
+ * not, which brings a new handle and asks the driver; what that tells them is
+ * no event if it is none of theirs. So a wake-up that turns out to be for
+ * nothing ends inside the kernel, and an open file that nobody polls never has
+ * one.
+ *
+ * A poll that finds no poll_diff with the cached state asks the driver, and is
+ * replied to after the callback: with its answer, and then the driver is asked
+ * once more, in the same thread, with that; or with the cached state if the
+ * callback held it. The poll's own handle joins the file's only then: its
+ * client hears the answer with the reply, and no wake-up says it twice.
+ *
+ * A callback that answers the very state it was asked about, instead of holding
+ * that, gets no second question and wakes nobody, or client and driver would
+ * spin. From a held request, or another thread, the same answer says that
+ * the state went to and fro.
+ */
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 
 #include "open_file.h"
 
-struct fusd_request *fusd_poll_detach(struct fusd_open_file *file)
-{
-	struct fusd_request *request = file->poll_request;
-
-	if (request) {
-		request->references++;
-		request->open_file = NULL;
-		file->poll_request = NULL;
-	}
-	return request;
-}
-
-void fusd_poll_end(struct fusd_request *request)
-{
-	if (request) {
-		fusd_request_fail(request, EPIPE);
-		fusd_request_put(request);
-	}
-}
+/* For one poll. Another state each time is woken for, as if it had been held.
+ */
+#define MAX_ROUNDS 4
 
 static unsigned int poll_events(unsigned int state)
 {
@@ -42,6 +54,100 @@ static unsigned int poll_events(unsigned int state)
 	return events;
 }
 
+/* What a poll_diff tells the driver. */
+static unsigned int asked_state(const struct fusd_request *request)
+{
+	return request->msg.parm.fops_msg.cmd;
+}
+
+static bool has_to_ask(const struct fusd_open_file *file)
+{
+	const struct fusd_request *asked = file->poll_request;
+
+	return !file->never_ask &&
+	       (!asked || asked_state(asked) != file->cached_state);
+}
+
+/* Whoever the handle stands for is about to be told the cached state. */
+static void add_waiter(struct fusd_open_file *file,
+		       struct fuse_pollhandle *handle)
+{
+	if (!handle)
+		return;
+	/* They stand for the same waiters: the kernel knows one per file. */
+	if (file->poll_handle)
+		fuse_pollhandle_destroy(file->poll_handle);
+	file->poll_handle = handle;
+}
+
+/* Replies to the poll that a poll_diff was made for, if that is still due. */
+static void reply_poll(struct fusd_request *request)
+{
+	struct fusd_open_file *file = request->open_file;
+
+	if (!request->fuse)
+		return;
+	add_waiter(file, request->poll_handle);
+	request->poll_handle = NULL;
+	fuse_reply_poll(request->fuse, poll_events(file->cached_state));
+	request->fuse = NULL;
+}
+
+/* Marks the waiters to be woken once the lock is free. */
+static void take_waiters(struct fusd_request *request,
+			 struct fusd_open_file *file)
+{
+	request->poll_woken = file->poll_handle;
+	file->poll_handle = NULL;
+}
+
+void fusd_poll_wake(struct fusd_request *request)
+{
+	struct fuse_pollhandle *handle = request->poll_woken;
+
+	if (!handle)
+		return;
+	request->poll_woken = NULL;
+	fuse_lowlevel_notify_poll(handle);
+	fuse_pollhandle_destroy(handle);
+}
+
+struct fusd_request *fusd_poll_detach(struct fusd_open_file *file)
+{
+	struct fusd_request *request = file->poll_request;
+
+	if (request) {
+		request->references++;
+		/* Another thread may be in its callback. */
+		reply_poll(request);
+		request->open_file = NULL;
+		file->poll_request = NULL;
+	}
+	return request;
+}
+
+void fusd_poll_end(struct fusd_request *request)
+{
+	if (request) {
+		fusd_request_fail(request, EPIPE);
+		fusd_request_put(request);
+	}
+}
+
+/* Makes request the poll_diff. The older one, if any, is to be ended. */
+static struct fusd_request *ask(struct fusd_request *request)
+{
+	struct fusd_open_file *file = request->open_file;
+	struct fusd_request *older = fusd_poll_detach(file);
+
+	request->msg.cmd = FUSD_FOPS_NONBLOCK;
+	request->msg.parm.fops_msg.cmd = file->cached_state;
+	request->poll_asker = pthread_self();
+	file->poll_request = request;
+	fusd_session_finish(request);
+	return older;
+}
+
 void fusd_session_poll(fuse_req_t fuse, struct fuse_file_info *info,
 		       struct fuse_pollhandle *handle)
 {
@@ -49,101 +155,134 @@ void fusd_session_poll(fuse_req_t fuse, struct fuse_file_info *info,
 	struct fusd_open_file *file = fusd_session_file(info);
 	struct fusd_request *request, *older = NULL;
 	unsigned int state;
-	bool ask;
+	bool asks;
 
 	pthread_mutex_lock(&device->lock);
 	state = file->cached_state;
-	ask = !file->never_ask && file->last_sent != (int)state;
-	if (ask) {
-		older = fusd_poll_detach(file);
-		file->last_sent = (int)state;
-	}
-	file->is_joined = !ask;
-	if (handle) {
-		struct fuse_pollhandle *replaced = file->poll_handle;
-
-		file->poll_handle = handle;
-		handle = replaced;
+	asks = has_to_ask(file);
+	if (asks) {
+		request = fusd_session_begin(fuse, FUSD_POLL_DIFF, file);
+		request->poll_handle = handle;
+		older = ask(request);
+	} else {
+		add_waiter(file, handle);
 	}
 	pthread_mutex_unlock(&device->lock);
-	if (handle)
-		fuse_pollhandle_destroy(handle);
 	fusd_poll_end(older);
-	if (!ask) {
+	if (!asks)
 		fuse_reply_poll(fuse, poll_events(state));
-		return;
-	}
-	request = fusd_session_begin(fuse, FUSD_POLL_DIFF, file);
-	request->msg.cmd = FUSD_FOPS_NONBLOCK;
-	request->msg.parm.fops_msg.cmd = state;
-	request->poll_events = info->poll_events;
-	fusd_session_lock(request);
-	fusd_session_finish(request);
-	fusd_session_unlock(request);
-}
-
-static bool is_newer(const struct fusd_request *one,
-		     const struct fusd_request *other)
-{
-	return one->msg.parm.fops_msg.transid >
-	       other->msg.parm.fops_msg.transid;
 }
 
 void fusd_poll_hold(struct fusd_request *request)
 {
 	struct fusd_open_file *file = request->open_file;
 
-	/* The client's poll never waits for a change itself. */
-	fuse_reply_poll(request->fuse, poll_events(file->cached_state));
-	request->fuse = NULL;
-	/* One counts; other threads may have asked meanwhile. */
-	if (!file->poll_request || is_newer(request, file->poll_request)) {
-		if (file->poll_request)
-			file->poll_request->open_file = NULL;
-		file->poll_request = request;
-	} else {
-		request->open_file = NULL;
-	}
+	/* If a transfer came in between, follow asks anew and replies. */
+	if (file && asked_state(request) == file->cached_state)
+		reply_poll(request);
 }
 
 void fusd_poll_commit(struct fusd_request *request, ssize_t retval)
 {
 	struct fusd_open_file *file = request->open_file;
-	unsigned int events;
+	bool is_changed, is_at_once;
 
 	/* A newer poll_diff, or the close, came first. */
 	if (!file)
 		return;
-	if (retval < 0)
+	file->poll_request = NULL;
+	if (retval < 0) {
 		file->never_ask = true;
-	else
-		file->cached_state = (unsigned int)retval;
-	file->last_sent = -1;
-	if (file->poll_request == request)
-		file->poll_request = NULL;
-	request->poll_state = file->cached_state;
-	events = poll_events(file->cached_state);
-	/*
-	 * Whoever is woken polls again, and so asks for the next change. Of
-	 * those who get their answer only now, that is whoever goes on waiting.
-	 */
-	if (!request->fuse || file->is_joined ||
-	    !(request->poll_events & events)) {
-		request->poll_handle = file->poll_handle;
-		file->poll_handle = NULL;
+		return;
 	}
+	is_changed = file->cached_state != (unsigned int)retval;
+	is_at_once = !request->held &&
+		     pthread_equal(request->poll_asker, pthread_self());
+	file->cached_state = (unsigned int)retval;
+	request->poll_is_same =
+		is_at_once && asked_state(request) == (unsigned int)retval;
+	if (is_changed || !is_at_once)
+		take_waiters(request, file);
+}
+
+void fusd_poll_transferred(struct fusd_request *request)
+{
+	const unsigned int cleared = request->msg.subcmd == FUSD_READ ?
+					     FUSD_NOTIFY_INPUT :
+					     FUSD_NOTIFY_OUTPUT;
+	struct fusd_open_file *file = request->open_file;
+
+	if (!(file->cached_state & cleared))
+		return;
+	file->cached_state &= ~cleared;
+	take_waiters(request, file);
 }
 
 int fusd_poll_reply(struct fusd_request *request)
 {
-	int error = 0;
-
-	if (request->fuse)
-		error = fuse_reply_poll(request->fuse,
-					poll_events(request->poll_state));
-	if (request->poll_handle) {
-		fuse_lowlevel_notify_poll(request->poll_handle);
-		fuse_pollhandle_destroy(request->poll_handle);
+	/* The kernel's poll shall not wait for a callback, or has none. */
+	if (request->device->gone) {
+		fusd_session_lock(request);
+		reply_poll(request);
+		fusd_session_unlock(request);
 	}
-	return error;
+	fusd_poll_wake(request);
+	return 0;
+}
+
+/* After the callback, before the reply to the poll. */
+static bool has_to_ask_on(const struct fusd_request *request)
+{
+	const struct fusd_open_file *file = request->open_file;
+
+	if (!request->poll_handle && !file->poll_handle)
+		return false;
+	if (request->poll_is_same && asked_state(request) == file->cached_state)
+		return false;
+	return !request->device->gone && has_to_ask(file);
+}
+
+/* The next question for the poll that request was made for, or NULL. */
+static struct fusd_request *make_next(struct fusd_request *request)
+{
+	struct fusd_request *next;
+
+	if (request->poll_round == MAX_ROUNDS)
+		return NULL;
+	next = fusd_request_new(request->device);
+	if (!next)
+		return NULL;
+	memcpy(&next->msg, &request->msg, sizeof(next->msg));
+	next->msg.parm.fops_msg.retval = 0;
+	next->data = fusd_request_payload(next);
+	next->open_file = request->open_file;
+	next->fuse = request->fuse;
+	next->poll_handle = request->poll_handle;
+	next->poll_round = request->poll_round + 1;
+	request->fuse = NULL;
+	request->poll_handle = NULL;
+	return next;
+}
+
+struct fusd_request *fusd_session_follow(struct fusd_request *request)
+{
+	struct fusd_request *next = NULL, *older = NULL;
+	bool asks;
+
+	if (request->msg.subcmd != FUSD_POLL_DIFF)
+		return NULL;
+	fusd_session_lock(request);
+	asks = request->fuse && has_to_ask_on(request);
+	if (asks)
+		next = make_next(request);
+	if (next)
+		older = ask(next);
+	else
+		reply_poll(request);
+	if (asks && !next)
+		take_waiters(request, request->open_file);
+	fusd_session_unlock(request);
+	fusd_poll_end(older);
+	fusd_poll_wake(request);
+	return next;
 }

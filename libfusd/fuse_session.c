@@ -127,7 +127,6 @@ void fusd_session_open(fuse_req_t fuse, struct fuse_file_info *info)
 		return;
 	}
 	file->flags = (unsigned long)info->flags;
-	file->last_sent = -1;
 	file->id = ++last_file_id;
 	request = fusd_session_begin(fuse, FUSD_OPEN, file);
 	fusd_session_lock(request);
@@ -388,9 +387,7 @@ void fusd_session_commit(struct fusd_request *request)
 		file->flags = fops->flags;
 	if (operation != FUSD_READ && operation != FUSD_WRITE)
 		return;
-	file->cached_state &=
-		~(unsigned int)(operation == FUSD_READ ? FUSD_NOTIFY_INPUT :
-							 FUSD_NOTIFY_OUTPUT);
+	fusd_poll_transferred(request);
 	if (fops->retval >= 0)
 		fusd_position_end(file, request->kernel_offset,
 				  (size_t)fops->retval, (loff_t)fops->offset,
@@ -424,6 +421,7 @@ int fusd_session_reply(struct fusd_request *request, const void *data,
 		       size_t length)
 {
 	struct fusd_request *interrupted = request->interrupts;
+	int error;
 
 	if (request->msg.subcmd == FUSD_POLL_DIFF)
 		return fusd_poll_reply(request);
@@ -436,7 +434,9 @@ int fusd_session_reply(struct fusd_request *request, const void *data,
 	/* No interrupt may look at a request that is about to be freed. */
 	if (request->held)
 		fuse_req_interrupt_func(request->fuse, NULL, NULL);
-	return send_reply(request, data, length) ? -EPIPE : 0;
+	error = send_reply(request, data, length);
+	fusd_poll_wake(request);
+	return error ? -EPIPE : 0;
 }
 
 void fusd_session_disconnect(struct fusd_device *device, const char *path,

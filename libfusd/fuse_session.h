@@ -47,6 +47,7 @@ int fusd_session_receive(struct fusd_device *device,
 bool fusd_session_hold(struct fusd_request *request);
 struct fusd_request *fusd_session_unblock(struct fusd_request *interrupted);
 void fusd_session_commit(struct fusd_request *request);
+struct fusd_request *fusd_session_follow(struct fusd_request *request);
 int fusd_session_reply(struct fusd_request *request, const void *data,
 		       size_t length);
 
@@ -79,15 +80,18 @@ int fusd_ioctl_reply(struct fusd_request *request, ssize_t retval);
 void fusd_ioctl_forget(struct fusd_open_file *file);
 
 /*
- * fuse_poll.c: detach takes the held poll_diff off its open file, so that its
- * answer changes nothing; the caller gets a reference, or NULL, and gives it
- * to end without the lock. detach, hold and commit are called under the
- * device's lock.
+ * fuse_poll.c: detach takes the outstanding poll_diff off its open file, so
+ * that its answer changes nothing; the caller gets a reference, or NULL, and
+ * gives it to end without the lock. detach, hold, commit and transferred, which
+ * is for a read or write that was answered, are called under the device's lock.
+ * wake wakes whom they found.
  */
 struct fusd_request *fusd_poll_detach(struct fusd_open_file *file);
 void fusd_poll_end(struct fusd_request *request);
 void fusd_poll_hold(struct fusd_request *request);
 void fusd_poll_commit(struct fusd_request *request, ssize_t retval);
+void fusd_poll_transferred(struct fusd_request *request);
 int fusd_poll_reply(struct fusd_request *request);
+void fusd_poll_wake(struct fusd_request *request);
 
 #endif /* FUSD_FUSE_SESSION_H */

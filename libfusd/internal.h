@@ -121,12 +121,15 @@ struct fusd_request {
 	/* The FUSE and CUSE transports' part. */
 	struct fuse_req *fuse; /* NULL once answered, or none */
 	struct fusd_open_file *open_file;
-	uint64_t kernel_offset;	  /* what the kernel passed */
-	size_t ioctl_out_size;	  /* bytes the client takes back */
-	unsigned int poll_events; /* what the client polls for */
-	unsigned int poll_state;  /* the answer to the client's poll */
-	struct fuse_pollhandle *poll_handle; /* the client's poll to wake */
-	bool held;			     /* device->lock */
+	uint64_t kernel_offset; /* what the kernel passed */
+	size_t ioctl_out_size;	/* bytes the client takes back */
+	struct fuse_pollhandle
+		*poll_handle;		    /* the poll that fuse is, or NULL */
+	struct fuse_pollhandle *poll_woken; /* to be woken, after the answer */
+	pthread_t poll_asker;		    /* whose callback it goes to */
+	unsigned int poll_round;	    /* how often for the same poll */
+	bool poll_is_same; /* the callback answered what it was asked */
+	bool held;	   /* device->lock */
 	atomic_bool interrupted;
 	struct fusd_request *interrupts; /* of an unblock: a reference */
 };
@@ -195,6 +198,13 @@ struct fusd_transport {
 	 */
 	int (*reply)(struct fusd_request *request, const void *data,
 		     size_t length);
+
+	/*
+	 * The callback has returned, and the request is answered or held. Gives
+	 * what the driver is to be asked next, received, or NULL. NULL instead
+	 * of the function: nothing, ever.
+	 */
+	struct fusd_request *(*follow)(struct fusd_request *request);
 
 	/*
 	 * Copies a region between its client and its data. Both give 0 or

@@ -37,13 +37,11 @@ struct fusd_open_file {
 
 	struct fusd_retry *retries; /* the latest first */
 
-	/* The poll_diff exchange. */
+	/* The poll_diff exchange; see fuse_poll.c. */
 	unsigned int cached_state;
-	int last_sent; /* state the outstanding poll_diff carried, or -1 */
 	bool never_ask;
-	bool is_joined; /* another poll came since the outstanding one */
-	struct fusd_request *poll_request;   /* the held poll_diff */
-	struct fuse_pollhandle *poll_handle; /* to wake the client's poll */
+	struct fusd_request *poll_request;   /* the outstanding poll_diff */
+	struct fuse_pollhandle *poll_handle; /* somebody may be waiting */
 };
 
 /*

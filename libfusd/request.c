@@ -95,7 +95,9 @@ struct fusd_request *fusd_request_new(struct fusd_device *device)
 	request->in_ioctl = false;
 	request->is_retry = false;
 	request->poll_handle = NULL;
-	request->poll_state = 0;
+	request->poll_woken = NULL;
+	request->poll_round = 0;
+	request->poll_is_same = false;
 	device->references++;
 	return request;
 }

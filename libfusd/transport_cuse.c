@@ -339,6 +339,7 @@ const struct fusd_transport fusd_transport_cuse = {
 	.hold = fusd_session_hold,
 	.unblock = fusd_session_unblock,
 	.commit = fusd_session_commit,
+	.follow = fusd_session_follow,
 	.reply = fusd_session_reply,
 	.fetch = cuse_fetch,
 	.remove_node = cuse_remove_node,

@@ -392,6 +392,7 @@ const struct fusd_transport fusd_transport_fuse = {
 	.hold = fusd_session_hold,
 	.unblock = fusd_session_unblock,
 	.commit = fusd_session_commit,
+	.follow = fusd_session_follow,
 	.reply = fusd_session_reply,
 	.fetch = fuse_fetch,
 	.store = fuse_store,

@@ -46,6 +46,79 @@ static void who_waits_for_something_else_hears_of_it(void)
 	CHECK(fusd_unregister(fd) == 0);
 }
 
+static int same_poll_diff(struct fusd_file_info *file, unsigned int cached)
+{
+	(void)file;
+	asked++;
+	return (int)cached;
+}
+
+static void the_state_asked_about_wakes_nobody(void)
+{
+	int fd = fusd_simple_register("device", 0600, NULL,
+				      .poll_diff = same_poll_diff);
+	pid_t client = fork_client();
+
+	CHECK(fd >= 0);
+	if (client == 0) {
+		struct pollfd polled = { .fd = open_device(),
+					 .events = POLLIN };
+
+		CHECK(poll(&polled, 1, 200) == 0);
+		_exit(0);
+	}
+	dispatch_until_end(fd, client);
+	/* When it begins to wait, and once more at its end. */
+	CHECK(asked == 2);
+	CHECK(fusd_unregister(fd) == 0);
+}
+
+static int ready_poll_diff(struct fusd_file_info *file, unsigned int cached)
+{
+	const unsigned int ready = FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT;
+
+	asked++;
+	if (cached != ready)
+		return (int)ready;
+	fusd_destroy(held);
+	held = file;
+	return -FUSD_NOREPLY;
+}
+
+static ssize_t one_byte(struct fusd_file_info *file, char *buffer,
+			size_t length, loff_t *offset)
+{
+	(void)file;
+	(void)length;
+	(void)offset;
+	*buffer = 'x';
+	return 1;
+}
+
+static void transfers_ask_only_for_those_who_wait(void)
+{
+	int fd = fusd_simple_register("device", 0600, NULL, .read = one_byte,
+				      .poll_diff = ready_poll_diff);
+	pid_t client = fork_client();
+
+	CHECK(fd >= 0);
+	if (client == 0) {
+		int device = open_device();
+		struct pollfd polled = { .fd = device, .events = POLLIN };
+		char byte;
+
+		for (int i = 0; i < 10; i++)
+			CHECK(read(device, &byte, 1) == 1);
+		CHECK(poll(&polled, 1, 0) == 1);
+		for (int i = 0; i < 10; i++)
+			CHECK(read(device, &byte, 1) == 1);
+		_exit(0);
+	}
+	dispatch_until_end(fd, client);
+	CHECK(asked == 1);
+	CHECK(fusd_unregister(fd) == 0);
+}
+
 /* The second is asked while the first, with another state, is not answered. */
 static int crossing_poll_diff(struct fusd_file_info *file, unsigned int cached)
 {
@@ -58,7 +131,7 @@ static int crossing_poll_diff(struct fusd_file_info *file, unsigned int cached)
 		sem_wait(&may_answer);
 		return FUSD_NOTIFY_INPUT;
 	default:
-		CHECK(cached == 0);
+		CHECK(cached == (asked == 3 ? 0 : FUSD_NOTIFY_INPUT));
 		held = file;
 		return -FUSD_NOREPLY;
 	}
@@ -141,6 +214,7 @@ static void an_older_answer_leaves_the_newer_question(void)
 	CHECK(write(asked_pipe[1], "x", 1) == 1);
 	CHECK(read(held_pipe[0], &byte, 1) == 1);
 	sem_post(&may_answer);
+	CHECK(fusd_return(held, FUSD_NOTIFY_INPUT) == 0);
 	CHECK(waitpid(client, &status, 0) == client && status == 0);
 	while (asked != 100)
 		poll(NULL, 0, 1);
@@ -156,6 +230,8 @@ int main(void)
 	static const struct test tests[] = {
 #define TEST(name) { #name, name }
 		TEST(who_waits_for_something_else_hears_of_it),
+		TEST(the_state_asked_about_wakes_nobody),
+		TEST(transfers_ask_only_for_those_who_wait),
 		TEST(an_older_answer_leaves_the_newer_question),
 		{ NULL, NULL },
 	};
