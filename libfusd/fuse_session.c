@@ -116,6 +116,17 @@ void fusd_session_unlock(struct fusd_request *request)
 	pthread_mutex_unlock(&request->device->lock);
 }
 
+/* A thread that waits for its own process is not to outlive that. */
+static void guard_client(struct fusd_session *session,
+			 struct fusd_device *device, pid_t client)
+{
+	if (session->is_guarded || !fusd_is_own_thread(client) ||
+	    atomic_exchange(&session->is_guarded, true))
+		return;
+	if (session->name_connection(device, session->connection))
+		fusd_own_client_guard(session->connection);
+}
+
 void fusd_session_open(fuse_req_t fuse, struct fuse_file_info *info)
 {
 	struct fusd_session *session = device_session(receiving->device);
@@ -126,6 +137,7 @@ void fusd_session_open(fuse_req_t fuse, struct fuse_file_info *info)
 		fuse_reply_err(fuse, ENOMEM);
 		return;
 	}
+	guard_client(session, receiving->device, fuse_req_ctx(fuse)->pid);
 	file->flags = (unsigned long)info->flags;
 	file->id = ++last_file_id;
 	request = fusd_session_begin(fuse, FUSD_OPEN, file);
@@ -462,6 +474,8 @@ void fusd_session_close(struct fusd_device *device)
 	struct fusd_session *session = device_session(device);
 	struct fusd_open_file *file, *next;
 
+	if (session->is_guarded)
+		fusd_own_client_release(session->connection);
 	for (file = session->files; file; file = next) {
 		next = file->next;
 		if (file->poll_handle)

@@ -7,6 +7,7 @@
 #include <fuse_lowlevel.h>
 
 #include "internal.h"
+#include "own_client.h"
 
 /* A device's connection to libfuse; its transport_data begins with it. */
 struct fusd_session {
@@ -16,6 +17,13 @@ struct fusd_session {
 	/* What CUSE does in its own way; constant. */
 	bool has_no_offsets;  /* reads and writes carry the offset 0 */
 	bool is_unrestricted; /* ioctls carry no data until asked for it */
+	/* Names the connection for own_client.h. False if it cannot. */
+	bool (*name_connection)(struct fusd_device *device,
+				char name[FUSD_CONNECTION_SIZE]);
+
+	/* A thread of this process has opened it; constant once it is set. */
+	atomic_bool is_guarded;
+	char connection[FUSD_CONNECTION_SIZE];
 };
 
 /* Sends what libfuse has to say to the library's log; for the process. */

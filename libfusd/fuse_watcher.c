@@ -7,18 +7,12 @@
  * driver that may be large, multi-threaded and short of both.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fuse_node.h"
-
-extern char **environ;
-
-#define DRIVER_IN_SHELL 3
+#include "shell.h"
 
 /*
  * Read by the shell as its standard input. $2: the mounts' source, $3: the
@@ -62,79 +56,6 @@ struct watcher {
 static pthread_mutex_t watchers_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct watcher *watchers; /* watchers_lock */
 
-static int spawn_shell(int script_end, int end, const char *root)
-{
-	char id[FUSD_MOUNT_ID_SIZE];
-	const char *arguments[] = { "sh", "-s", "--", "fusd-watcher",
-				    id,	  root, NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	pid_t pid;
-	int error;
-
-	fusd_mount_id(id);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	/* Out of reach of the terminal's Ctrl-C, and holding nothing open. */
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
-	posix_spawn_file_actions_adddup2(&actions, script_end, 0);
-	posix_spawn_file_actions_adddup2(&actions, end, DRIVER_IN_SHELL);
-	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-	posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-#if __GLIBC_PREREQ(2, 34)
-	posix_spawn_file_actions_addclosefrom_np(&actions, DRIVER_IN_SHELL + 1);
-#endif
-#if __GLIBC_PREREQ(2, 29)
-	posix_spawn_file_actions_addchdir_np(&actions, "/");
-#endif
-	error = posix_spawn(&pid, "/bin/sh", &actions, &attributes,
-			    (char *const *)arguments, environ);
-	if (!error)
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	return -error;
-}
-
-/* Connects two descriptors that are none of the standard or the shell's ones.
- */
-static int open_connection(int ends[2])
-{
-	int low[2];
-
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, low) < 0)
-		return -errno;
-	for (int i = 0; i < 2; i++) {
-		ends[i] = fcntl(low[i], F_DUPFD_CLOEXEC, DRIVER_IN_SHELL + 1);
-		close(low[i]);
-	}
-	if (ends[0] >= 0 && ends[1] >= 0)
-		return 0;
-	close(ends[0]);
-	close(ends[1]);
-	return -EMFILE;
-}
-
-/* The script fits into the connection's buffer: writing it never blocks. */
-static int spawn_watcher(int end, const char *root)
-{
-	const size_t size = sizeof(script) - 1;
-	int ends[2];
-	int error = open_connection(ends);
-
-	if (error)
-		return error;
-	error = send(ends[1], script, size, MSG_NOSIGNAL) == (ssize_t)size ?
-			0 :
-			-EIO;
-	close(ends[1]);
-	if (!error)
-		error = spawn_shell(ends[0], end, root);
-	close(ends[0]);
-	return error;
-}
-
 static void dismiss_idle(void)
 {
 	struct watcher **link = &watchers;
@@ -156,15 +77,17 @@ static void dismiss_idle(void)
 static int start(const char *root)
 {
 	struct watcher *watcher = malloc(sizeof(*watcher) + strlen(root) + 1);
+	char id[FUSD_MOUNT_ID_SIZE];
 	int ends[2];
 	int error;
 
 	if (!watcher)
 		return -ENOMEM;
-	error = open_connection(ends);
+	error = fusd_shell_connect(ends);
 	if (error)
 		goto free_watcher;
-	error = spawn_watcher(ends[0], root);
+	fusd_mount_id(id);
+	error = fusd_shell_start(script, ends[0], "fusd-watcher", id, root);
 	close(ends[0]);
 	if (error)
 		goto close_connection;

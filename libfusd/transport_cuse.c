@@ -272,6 +272,16 @@ static int open_node(struct fusd_device *device)
 	return error;
 }
 
+static bool name_connection(struct fusd_device *device,
+			    char name[FUSD_CONNECTION_SIZE])
+{
+	dev_t number = cuse_device(device)->number;
+
+	snprintf(name, FUSD_CONNECTION_SIZE, "char:%u:%u", major(number),
+		 minor(number));
+	return true;
+}
+
 static int cuse_open_device(struct fusd_device *device,
 			    const struct fusd_options *options)
 {
@@ -288,6 +298,7 @@ static int cuse_open_device(struct fusd_device *device,
 		return fusd_fail(ENOMEM, "no memory for a device");
 	}
 	cuse->session.has_no_offsets = true;
+	cuse->session.name_connection = name_connection;
 	cuse->session.is_unrestricted = device->ops.ioctl;
 	device->transport_data = cuse;
 	error = open_node(device);

@@ -303,6 +303,20 @@ static int open_node(struct fusd_device *device)
 	return error;
 }
 
+/* Without asking the driver, which is this process. */
+static bool name_connection(struct fusd_device *device,
+			    char name[FUSD_CONNECTION_SIZE])
+{
+	struct statx status;
+
+	if (statx(AT_FDCWD, device->path,
+		  AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC, STATX_INO,
+		  &status) < 0)
+		return false;
+	snprintf(name, FUSD_CONNECTION_SIZE, "fuse:%u", status.stx_dev_minor);
+	return true;
+}
+
 static int fuse_open_device(struct fusd_device *device,
 			    const struct fusd_options *options)
 {
@@ -314,6 +328,7 @@ static int fuse_open_device(struct fusd_device *device,
 	if (!fuse)
 		return fusd_fail(ENOMEM, "no memory for a device");
 	device->transport_data = fuse;
+	fuse->session.name_connection = name_connection;
 	clock_gettime(CLOCK_REALTIME, &now);
 	fuse->attributes.st_atim = now;
 	fuse->attributes.st_mtim = now;

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A process that is driver and client at once. */
+#ifndef FUSD_OWN_CLIENT_H
+#define FUSD_OWN_CLIENT_H
+
+#include "internal.h"
+
+/* What a guarded connection is called: fuse:MINOR or char:MAJOR:MINOR. */
+#define FUSD_CONNECTION_SIZE 40
+
+/* Whether a request's pid is one of this process's threads. */
+bool fusd_is_own_thread(pid_t thread);
+
+/*
+ * Sees to it that the kernel cuts a connection if this process is killed, and
+ * one of its threads cannot die because it waits for its own device. Waits
+ * until that is so, or cannot be had. release takes it back. Any thread.
+ */
+void fusd_own_client_guard(const char *connection);
+void fusd_own_client_release(const char *connection);
+
+#endif /* FUSD_OWN_CLIENT_H */
