@@ -5,6 +5,10 @@
 .PHONY: all demo check check-pythons check-vm fuzz lint docs bench bench-vm install
 .PHONY: uninstall clean help
 
+# For targets that build on the way to something else.
+QUIET_MAKE = $(MAKE) --no-print-directory -s -j$$(nproc)
+LIBRARY = echo "building libfusd" && $(QUIET_MAKE) -C libfusd
+
 all: ## build libfusd (build/lib) and pyfusd (build/venv)
 	@tools/setup demo
 	@$(MAKE) --no-print-directory -C libfusd
@@ -15,13 +19,13 @@ demo: ## set up, then show a Python driver answering cat
 
 check: ## set up, then run all tests, also in a booted kernel
 	@tools/setup check
-	@$(MAKE) --no-print-directory -C libfusd
-	@$(MAKE) --no-print-directory -C libfusd SANITIZE=1
+	@$(LIBRARY)
+	@$(LIBRARY) SANITIZE=1
 	@tools/check
 
 check-vm: ## all tests in a booted kernel (KERNEL=6.1, 6.12, debug ...)
 	@tools/setup check
-	@$(MAKE) --no-print-directory -C libfusd SANITIZE=1
+	@$(LIBRARY) SANITIZE=1
 	@tests/vm/check $(if $(KERNEL),--kernel $(KERNEL)) --thorough
 
 check-pythons: ## build and test pyfusd on each CPython of this machine
@@ -39,18 +43,18 @@ lint: ## formatting, types, and rules of style
 
 docs: ## the manual, a web site in build/docs/html; its sessions are tested
 	@tools/setup docs
-	@$(MAKE) --no-print-directory -C libfusd
+	@$(LIBRARY)
 	@tools/docs
 
 bench: ## measure round trips on the fuse transport
 	@tools/setup demo
-	@$(MAKE) --no-print-directory -C libfusd
-	@$(MAKE) --no-print-directory -C benchmarks bench
+	@$(LIBRARY)
+	@$(QUIET_MAKE) -C benchmarks bench
 
 bench-vm: ## count the instructions of round trips on kfusd and cuse
 	@tools/setup vm
-	@$(MAKE) --no-print-directory -C libfusd
-	@$(MAKE) --no-print-directory -C benchmarks bench-vm
+	@$(LIBRARY)
+	@$(QUIET_MAKE) -C benchmarks bench-vm
 
 install: ## install library, headers, manual, unit, udev rule, DKMS sources
 	@$(MAKE) --no-print-directory -C libfusd install
