@@ -133,11 +133,13 @@ cdef inline void begin(Call *call, fusd_file_info *info, File file, int operatio
     call.offset_is_set = call.retry = False
     call.outer = <Call *>pyfusd_call
     pyfusd_call = call
+    file.device._calls_begun += 1
 
 
 cdef inline void end(Call *call):
     global pyfusd_call
     pyfusd_call = call.outer
+    (<File>call.file).device._calls_ended += 1
     Py_XDECREF(call.request)
 
 

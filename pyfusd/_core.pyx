@@ -206,6 +206,9 @@ cdef class DeviceCore:
     cdef object unblock_callback
     cdef object mmap_callback
     cdef dict ioctl_handlers
+    # Callbacks that began, and those of them that returned.
+    cdef readonly unsigned long _calls_begun
+    cdef readonly unsigned long _calls_ended
     # Called with each held request and its answer; None unless traced.
     cdef public object _observer
 

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any
 from pyfusd import loop
 from pyfusd._own_program import own_program
 from pyfusd._signatures import needs
+from pyfusd._testing_limit import CallbackLimit
 from pyfusd.device import Device
 from pyfusd.errors import logger
 
@@ -98,19 +100,27 @@ def make_device(driver: Any, arguments: dict[str, Any]) -> Device:
 class ThreadDriver(RunningDriver):
     """Serves a device in a thread of this process."""
 
-    def __init__(self, driver: Any, arguments: dict[str, Any]) -> None:
+    def __init__(
+        self, driver: Any, arguments: dict[str, Any], callback_timeout: float
+    ) -> None:
         self._device = make_device(driver, arguments)
         self._failures: list[str] = []
+        self._limit = CallbackLimit(
+            self._device, callback_timeout, self._failures.append
+        )
         self._error: BaseException | None = None
         self._is_ready = threading.Event()
         self._handler = FailureHandler(self._device, self._failures.append)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         logger.addHandler(self._handler)
         self._thread.start()
-        self._is_ready.wait()
-        if self._error:
+        is_ready = self._is_ready.wait(SECONDS)
+        if self._error or not is_ready:
+            self._limit.stop()
             logger.removeHandler(self._handler)
-            raise self._error
+            raise self._error or TimeoutError(
+                f"the device was not registered within {SECONDS:.0f} s"
+            )
         self.path = self._device.path
         self.transport = self._device.transport
         self.pid = os.getpid()
@@ -120,6 +130,7 @@ class ThreadDriver(RunningDriver):
         return self._device
 
     def _serve(self) -> None:
+        self._limit.start(threading.get_ident())
         try:
             loop.serve((self._device,), self._is_ready.set)
         except BaseException as error:
@@ -131,9 +142,13 @@ class ThreadDriver(RunningDriver):
 
     def stop(self) -> None:
         self._device.unregister()
-        self._thread.join(SECONDS)
-        if self._thread.is_alive():
-            self._failures.append(f"a callback did not end within {SECONDS:.0f} s")
+        end = time.monotonic() + SECONDS
+        while self._thread.is_alive() and not self._limit.is_exceeded.is_set():
+            self._thread.join(0.1)
+            if time.monotonic() > end:
+                self._failures.append(f"a callback did not end within {SECONDS:.0f} s")
+                break
+        self._limit.stop()
         logger.removeHandler(self._handler)
 
     def take_failures(self) -> list[str]:
@@ -156,13 +171,16 @@ def _source(driver: Any) -> tuple[str, str]:
 class ProcessDriver(RunningDriver):
     """Runs a driver in a Python process of its own."""
 
-    def __init__(self, driver: Any, arguments: dict[str, Any]) -> None:
+    def __init__(
+        self, driver: Any, arguments: dict[str, Any], callback_timeout: float
+    ) -> None:
         file, name = _source(driver)
         order = {
             "file": file,
             "module": driver.__module__,
             "name": name,
             "path": sys.path,
+            "callback_timeout": callback_timeout,
         }
         self._events: list[dict[str, Any]] = []
         self._receiver, sender = os.pipe()

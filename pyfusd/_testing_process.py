@@ -19,6 +19,7 @@ from typing import Any
 
 from pyfusd import loop
 from pyfusd._testing_drivers import FailureHandler, make_device
+from pyfusd._testing_limit import CallbackLimit
 from pyfusd.device import Device
 from pyfusd.errors import logger
 
@@ -62,8 +63,18 @@ def _make(order: dict[str, Any]) -> Device:
     return make_device(driver, pickle.load(sys.stdin.buffer)).register()
 
 
-def _serve(device: Device, reporter: _Reporter) -> None:
+class _Limit(CallbackLimit):
+    """Ends the process, too, which the callback may not let end by itself."""
+
+    def _exceed(self) -> None:
+        super()._exceed()
+        os._exit(0)
+
+
+def _serve(device: Device, reporter: _Reporter, callback_timeout: float) -> None:
     threading.Thread(target=_wait_for_end, daemon=True).start()
+    limit = _Limit(device, callback_timeout, reporter.failure)
+    limit.start(threading.get_ident())
     ready = {"path": device.path, "transport": device.transport}
     try:
         loop.serve((device,), lambda: reporter.say("ready", **ready))
@@ -76,9 +87,10 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     reporter = _Reporter(int(sys.argv[1]))
     try:
-        device = _make(json.loads(sys.stdin.buffer.readline()))
+        order = json.loads(sys.stdin.buffer.readline())
+        device = _make(order)
         logger.addHandler(FailureHandler(device, reporter.failure))
-        _serve(device, reporter)
+        _serve(device, reporter, order["callback_timeout"])
     except KeyboardInterrupt:
         return 0
     except OSError as error:

@@ -16,10 +16,12 @@ import pytest
 
 from pyfusd._temporary import TemporaryDirectories
 from pyfusd._testing_drivers import ProcessDriver, RunningDriver, ThreadDriver
+from pyfusd._testing_limit import DEFAULT_SECONDS
 from pyfusd.device import Device
 
 __all__ = ["RunningDriver", "StartDriver", "fusd_device"]
 
+_TIMEOUT_OPTION = "fusd_callback_timeout"
 _STARTED = pytest.StashKey[list[RunningDriver]]()
 _DIRECTORIES = pytest.StashKey[TemporaryDirectories]()
 
@@ -32,6 +34,7 @@ class StartDriver(Protocol):
         driver: Device | Callable[..., Device],
         *,
         process: bool = False,
+        callback_timeout: float | None = None,
         **arguments: Any,
     ) -> RunningDriver: ...
 
@@ -64,13 +67,28 @@ class _DevicesDirectory:
         stack.callback(os.environ.pop, "FUSD_DEV_ROOT", None)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini(
+        _TIMEOUT_OPTION,
+        "seconds that a callback of a driver in a test may take; 0: no limit",
+        default=str(DEFAULT_SECONDS),
+    )
+
+
+def _callback_timeout(config: pytest.Config) -> float:
+    # Who steps through a callback takes longer.
+    if config.getoption("usepdb", False) or config.getoption("trace", False):
+        return 0.0
+    return float(config.getini(_TIMEOUT_OPTION))
+
+
 @pytest.fixture
 def fusd_device(request: pytest.FixtureRequest) -> Iterator[StartDriver]:
     """Runs drivers until the test ends: ``fusd_device(Sensor).path``.
 
-    ``fusd_device(driver, process=False, **arguments)`` takes a class derived
-    from pyfusd.Device, or a function that makes a device, with its arguments
-    by keyword; or a device, which must not be registered. A ``name`` that the
+    ``fusd_device(driver, process=False, callback_timeout=None, **arguments)``
+    takes a class derived from pyfusd.Device, or a function that makes a
+    device, with its arguments by keyword; or a device, which must not be registered. A ``name`` that the
     class needs and nobody gave is made up, different in each call.
 
     The driver runs in a thread of the test's process, where the test can look
@@ -79,8 +97,12 @@ def fusd_device(request: pytest.FixtureRequest) -> Iterator[StartDriver]:
 
     The result has the ``path`` for the client, and is itself a path for
     open(). A callback that raises anything but OSError fails the test, unless
-    the test itself takes the failures with ``take_failures()``. After the test
-    nothing is left: no device, no file, no thread, no process.
+    the test itself takes the failures with ``take_failures()``. So does one that
+    has not returned after *callback_timeout* seconds: its stack is shown, and
+    its clients get EPIPE. The ini option ``fusd_callback_timeout`` sets that
+    for all tests; else it is 5 s, and with 0, or pytest's ``--pdb``, there is
+    no limit. After the test nothing is left: no device, no file, no process, and
+    no thread but that of a callback that hangs.
 
     Raises what register() raises; TypeError for arguments that do not fit; with
     ``process=True`` also RuntimeError if the process does not start.
@@ -93,11 +115,14 @@ def fusd_device(request: pytest.FixtureRequest) -> Iterator[StartDriver]:
             driver: Device | Callable[..., Device],
             *,
             process: bool = False,
+            callback_timeout: float | None = None,
             **arguments: Any,
         ) -> RunningDriver:
             directory.enter(stack)
+            if callback_timeout is None:
+                callback_timeout = _callback_timeout(request.config)
             kind = ProcessDriver if process else ThreadDriver
-            running = kind(driver, arguments)
+            running = kind(driver, arguments, callback_timeout)
             drivers.append(running)
             stack.callback(running.stop)
             return running

@@ -174,6 +174,73 @@ def test_wrong_argument(fusd_device):
     result.assert_outcomes(passed=6)
 
 
+STUCK = """
+class Stuck(Sensor):
+    def write(self, file, buf, offset):
+        open("begun", "w").close()
+        self.sleep()
+
+    def sleep(self):
+        threading.Event().wait()
+"""
+
+
+@both
+def test_a_callback_that_does_not_return_fails_the_test(run, process):
+    result = run(
+        STUCK
+        + f"""
+def test_stuck(fusd_device):
+    send(fusd_device(Stuck, process={process}, callback_timeout=0.5), b"x")
+
+def test_next(fusd_device):
+    content(fusd_device(Sensor, process={process}))
+"""
+    )
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines_random(
+        ["*a callback did not return within 0.5 s*", "*, in sleep", "*BrokenPipeError*"]
+    )
+
+
+def test_a_callback_that_outlasts_its_test_fails_it(run):
+    result = run(
+        STUCK
+        + """
+def test_stuck(fusd_device):
+    stuck = fusd_device(Stuck, callback_timeout=0.5)
+    threading.Thread(target=send, args=[stuck.path, b"x"], daemon=True).start()
+    while not os.path.exists("begun"):
+        pass
+"""
+    )
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["*a callback did not return within 0.5 s*", "*, in sleep"]
+    )
+
+
+def test_the_limit_of_callbacks_is_an_option_of_pytest(run, pytester):
+    pytester.makeini("[pytest]\nfusd_callback_timeout = 0.3\n")
+    result = run(
+        STUCK
+        + """
+def test_stuck(fusd_device):
+    send(fusd_device(Stuck), b"x")
+
+def test_no_limit(fusd_device):
+    class Slow(Sensor):
+        def write(self, file, buf, offset):
+            threading.Event().wait(1)
+            return len(buf)
+
+    send(fusd_device(Slow, callback_timeout=0), b"x")
+"""
+    )
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["*a callback did not return within 0.3 s*"])
+
+
 @both
 def test_a_killed_pytest_leaves_no_driver(run, process):
     result = run(f"""
