@@ -88,7 +88,8 @@ def fusd_device(request: pytest.FixtureRequest) -> Iterator[StartDriver]:
 
     ``fusd_device(driver, process=False, callback_timeout=None, **arguments)``
     takes a class derived from pyfusd.Device, or a function that makes a
-    device, with its arguments by keyword; or a device, which must not be registered. A ``name`` that the
+    device, with its arguments by keyword; or a device, which must not be
+    registered. A ``name`` that the
     class needs and nobody gave is made up, different in each call.
 
     The driver runs in a thread of the test's process, where the test can look
