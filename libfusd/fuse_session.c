@@ -433,7 +433,6 @@ int fusd_session_reply(struct fusd_request *request, const void *data,
 		       size_t length)
 {
 	struct fusd_request *interrupted = request->interrupts;
-	int error;
 
 	if (request->msg.subcmd == FUSD_POLL_DIFF)
 		return fusd_poll_reply(request);
@@ -446,9 +445,9 @@ int fusd_session_reply(struct fusd_request *request, const void *data,
 	/* No interrupt may look at a request that is about to be freed. */
 	if (request->held)
 		fuse_req_interrupt_func(request->fuse, NULL, NULL);
-	error = send_reply(request, data, length);
+	/* First: once the transfer returned, no wake-up is to come. */
 	fusd_poll_wake(request);
-	return error ? -EPIPE : 0;
+	return send_reply(request, data, length) ? -EPIPE : 0;
 }
 
 void fusd_session_disconnect(struct fusd_device *device, const char *path,
