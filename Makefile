@@ -2,8 +2,8 @@
 # The front door: everything is done elsewhere.
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-pythons check-vm fuzz lint docs bench bench-vm install
-.PHONY: uninstall clean help
+.PHONY: all demo check check-pythons check-vm fuzz fuzz-poll lint docs bench
+.PHONY: bench-vm install uninstall clean help
 
 # For targets that build on the way to something else.
 QUIET_MAKE = $(MAKE) --no-print-directory -s -j$$(nproc)
@@ -34,7 +34,12 @@ check-pythons: ## build and test pyfusd on each CPython of this machine
 
 fuzz: ## random calls and answers against a model (MINUTES=10)
 	@tools/setup check
-	@build/venv/bin/python -m pytest -q tests/fuzz \
+	@build/venv/bin/python -m pytest -q tests/fuzz/test_sequences.py \
+		--fuzz-minutes=$(or $(MINUTES),10)
+
+fuzz-poll: ## random pollers against a model of the driver's state (MINUTES=10)
+	@tools/setup check
+	@build/venv/bin/python -m pytest -q tests/fuzz/test_pollers.py \
 		--fuzz-minutes=$(or $(MINUTES),10)
 
 lint: ## formatting, types, and rules of style

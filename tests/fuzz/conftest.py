@@ -24,27 +24,43 @@ settings.register_profile("ci", max_examples=scaled(400), database=None, **COMMO
 settings.register_profile("deep", max_examples=1000, database=None, **COMMON)
 
 
+lines_for_the_end = []
+
+
 @pytest.fixture(scope="module")
-def world(transport):
+def environment(transport):
+    """For a driver, with a directory of its own for devices."""
     directory = tempfile.mkdtemp(prefix="fusd-fuzz-")
-    environment = {
+    yield {
         **os.environ,
         "FUSD_TRANSPORT": transport,
         "FUSD_DEV_ROOT": f"{directory}/dev",
     }
-    world = World(transport, f"fuzz-{os.getpid()}", environment)
-    yield world
-    world.stop()
     # Of a driver that had to be killed, its watcher clears the device.
     wait_until(lambda: directory not in mounts(), "the end of the mount")
     shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="module")
+def world(transport, environment):
+    world = World(transport, f"fuzz-{os.getpid()}", environment)
+    yield world
+    world.stop()
 
 
 def mounts():
     return Path("/proc/self/mounts").read_text(encoding="utf-8")
 
 
+@pytest.fixture
+def say_at_the_end():
+    """Takes a line that sums a test up."""
+    return lines_for_the_end.append
+
+
 def pytest_terminal_summary(terminalreporter):
+    for line in lines_for_the_end:
+        terminalreporter.write_line(line)
     if statistics["sequences"]:
         terminalreporter.write_line(
             f"fuzz: {statistics['sequences']} sequences, {statistics['requests']} "
