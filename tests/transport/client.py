@@ -53,6 +53,51 @@ def poll(descriptor, events, timeout):
     return ready[0][1] if ready else 0
 
 
+epolls, polling = {}, []
+
+
+def watch(descriptors, events):
+    """Makes an epoll of this process for these descriptors."""
+    epoll = select.epoll()
+    for descriptor in descriptors:
+        epoll.register(descriptor, events)
+    epolls[epoll.fileno()] = epoll
+    return epoll.fileno()
+
+
+def rewatch(epoll, descriptor, events):
+    epolls[epoll].modify(descriptor, events)
+
+
+def watched(epoll, timeout):
+    """[[descriptor, events], ...], in their order."""
+    return sorted(epolls[epoll].poll(None if timeout < 0 else timeout / 1000))
+
+
+def select_in(descriptor):
+    return select.select([descriptor], [], [])[0] == [descriptor]
+
+
+def start_polling(descriptor, events, is_forked):
+    """A thread, or a forked child, polls without end; see polled."""
+    receiver, sender = os.pipe()
+
+    def report():
+        os.write(sender, struct.pack("i", poll(descriptor, events, -1)))
+
+    if not is_forked:
+        threading.Thread(target=report, daemon=True).start()
+    elif os.fork() == 0:
+        report()
+        os._exit(0)
+    polling.append(receiver)
+
+
+def polled():
+    """What each that was started has got, once all have."""
+    return [struct.unpack("i", os.read(receiver, 4))[0] for receiver in polling]
+
+
 def read_into_pattern(descriptor, size):
     """A read into memory filled with '?', all of which is returned."""
     data = ctypes.create_string_buffer(b"?" * (size + 8))
@@ -135,6 +180,12 @@ CALLS = {
     "ioctl": ioctl,
     "nested_ioctl": nested_ioctl,
     "poll": poll,
+    "select_in": select_in,
+    "watch": watch,
+    "rewatch": rewatch,
+    "watched": watched,
+    "start_polling": start_polling,
+    "polled": polled,
     "read_into_pattern": read_into_pattern,
     "map_shared": map_shared,
     "peek": lambda address, size: ctypes.string_at(address, size).decode("latin-1"),

@@ -12,6 +12,7 @@
  *   destroy          drops the oldest held request
  *   end              ends a read or close callback of the devices "closing"
  *   state N          the poll state of the devices "hold"
+ *   silent N         as state, but no held poll_diff is answered
  *   result N         what the callbacks of the devices "result" answer
  *   position N       where their reads and writes leave the position; -1: there
  *   unregister N     takes the Nth device away
@@ -22,6 +23,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -505,11 +507,11 @@ static void answer(const char *argument)
 	say("answered %d\n", error);
 }
 
-static void set_state(unsigned int state)
+static void set_state(unsigned int state, bool is_silent)
 {
 	pthread_mutex_lock(&lock);
 	poll_state = state;
-	for (int i = 0; i < MAX_HELD; i++)
+	for (int i = 0; i < MAX_HELD && !is_silent; i++)
 		if (held_polls[i] && fusd_get_poll_diff_cached_state(
 					     held_polls[i]) != (int)state) {
 			fusd_return(held_polls[i], state);
@@ -534,7 +536,9 @@ static void *obey(void *descriptors)
 			sem_post(&may_end);
 			say("ended\n");
 		} else if (!strncmp(line, "state ", 6)) {
-			set_state((unsigned int)atoi(line + 6));
+			set_state((unsigned int)atoi(line + 6), false);
+		} else if (!strncmp(line, "silent ", 7)) {
+			set_state((unsigned int)atoi(line + 7), true);
 		} else if (!strncmp(line, "result ", 7)) {
 			result = strtol(line + 7, NULL, 0);
 			say("result\n");

@@ -278,6 +278,12 @@ def set_state(number):
     say("state", number)
 
 
+def set_silently(number):
+    global state
+    state = int(number)
+    say("state", number)
+
+
 def set_result(number):
     global result
     result = int(number)
@@ -300,6 +306,7 @@ COMMANDS = {
     "destroy": destroy,
     "end": end,
     "state": set_state,
+    "silent": set_silently,
     "result": set_result,
     "position": set_position,
     "unregister": unregister,
