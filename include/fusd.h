@@ -142,10 +142,11 @@ struct fusd_file_operations {
 	 * again only by the next poll. While a client may be waiting, the
 	 * driver is asked again after each answer, and after a read or write
 	 * that changed cached_state. A new call for the same open file replaces
-	 * one still held: destroy the old one. A negative answer means "do not
-	 * ask again", and leaves the state as it is. FUSD_NOTIFY_ERROR and
-	 * FUSD_NOTIFY_HANGUP ("it broke", "it was unplugged") wake every client
-	 * that polls, whatever it waits for.
+	 * one still held: destroy the old one, which has the lower
+	 * fusd_get_transaction() whichever callback ends first. A negative
+	 * answer means "do not ask again", and leaves the state as it is.
+	 * FUSD_NOTIFY_ERROR and FUSD_NOTIFY_HANGUP ("it broke", "it was
+	 * unplugged") wake every client that polls, whatever it waits for.
 	 */
 	int (*poll_diff)(struct fusd_file_info *file,
 			 unsigned int cached_state);

@@ -312,6 +312,7 @@ cdef int on_poll_diff(fusd_file_info *info, unsigned int cached) noexcept:
     cdef Call call
     cdef unsigned int state
     cdef unsigned long changes
+    cdef bint is_newest
     cdef File file = file_of(info)
     if file is None:
         return -EPIPE
@@ -327,11 +328,19 @@ cdef int on_poll_diff(fusd_file_info *info, unsigned int cached) noexcept:
         if state != cached or changes == file.poll_changes:
             break
     end(&call)
-    file.drop_poll()
+    # Another thread may have been in poll() for a newer question.
+    is_newest = file.poll_info is NULL or (
+        fusd_get_transaction(info) > fusd_get_transaction(file.poll_info)
+    )
+    if is_newest:
+        file.drop_poll()
     if state != cached:
         return <int>state
     if file.device.fd != info.fd:
         return -EPIPE
+    if not is_newest:
+        fusd_destroy(info)
+        return -FUSD_NOREPLY
     file.poll_info = info
     file.poll_cached = cached
     return -FUSD_NOREPLY

@@ -3,12 +3,14 @@
 
 import os
 import select
+import threading
+from contextlib import contextmanager
 
 import pytest
 
 import pyfusd
 
-from waiting import wait_until
+from waiting import DEADLINE, wait_until
 
 
 class Pollable(pyfusd.Device):
@@ -27,9 +29,12 @@ class Pollable(pyfusd.Device):
         return 0
 
 
-def events(descriptor, timeout=0):
+ALL = select.POLLIN | select.POLLOUT | select.POLLPRI
+
+
+def events(descriptor, timeout=0, interesting=ALL):
     poller = select.poll()
-    poller.register(descriptor, select.POLLIN | select.POLLOUT | select.POLLPRI)
+    poller.register(descriptor, interesting)
     ready = poller.poll(timeout)
     return ready[0][1] if ready else 0
 
@@ -135,6 +140,62 @@ def test_poll_that_always_says_it_changed_comes_to_an_end(serve, client):
     device.poll_changed()
     assert events(descriptor, 20_000) == select.POLLIN
     assert device.asked <= 10
+
+
+@contextmanager
+def dispatched_too(device, in_thread):
+    """A second thread handles requests."""
+    is_over = threading.Event()
+
+    def dispatch():
+        while not is_over.is_set():
+            if select.select([device], [], [], 0.1)[0]:
+                device.dispatch()
+
+    in_thread(dispatch)
+    try:
+        yield
+    finally:
+        is_over.set()
+
+
+def test_an_older_question_that_ends_later_does_not_replace_the_newer(
+    serve, opened, in_thread
+):
+    class Slow(Pollable):
+        is_slow = False
+        entered, may_end, ended = (threading.Event() for _ in range(3))
+
+        def poll(self, file):
+            state, is_slow = super().poll(file), self.is_slow
+            if is_slow:
+                self.is_slow = False
+                self.entered.set()
+                self.may_end.wait(DEADLINE)
+                self.ended.set()
+            return state
+
+    device = serve(Slow())
+    descriptor = opened(device)
+    with dispatched_too(device, in_thread):
+        assert events(descriptor) == 0
+        wait_until(lambda: device.asked, "the first question")
+        device.state = pyfusd.NOTIFY_INPUT
+        device.poll_changed()
+        device.is_slow = True
+        waiting = in_thread(events, descriptor, -1, select.POLLOUT)
+        assert device.entered.wait(DEADLINE)
+        asked = device.asked
+        # The read clears what the slow call is about, and leads to a newer one.
+        device.state = 0
+        os.read(descriptor, 1)
+        assert events(descriptor) == 0
+        wait_until(lambda: device.asked > asked, "the newer question")
+        device.may_end.set()
+        assert device.ended.wait(DEADLINE)
+        device.state = pyfusd.NOTIFY_OUTPUT
+        device.poll_changed()
+        assert waiting.get() == select.POLLOUT
 
 
 @pytest.mark.parametrize("state", [ValueError("a bug"), "text", None, -1])
