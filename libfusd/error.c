@@ -10,6 +10,7 @@
 #define MESSAGE_SIZE 1024
 
 static _Thread_local char last_error[MESSAGE_SIZE];
+static _Thread_local bool is_quiet;
 
 static void (*log_hook)(int priority, const char *message, void *data);
 static void *log_data;
@@ -24,8 +25,17 @@ int fusd_fail(int error, const char *format, ...)
 	vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
 	memcpy(last_error, message, sizeof(message));
-	fusd_log(LOG_ERR, "%s", message);
+	if (!is_quiet)
+		fusd_log(LOG_ERR, "%s", message);
 	return -error;
+}
+
+bool fusd_fail_quietly(bool quiet)
+{
+	bool was_quiet = is_quiet;
+
+	is_quiet = quiet;
+	return was_quiet;
 }
 
 void fusd_log(int priority, const char *format, ...)

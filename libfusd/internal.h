@@ -332,6 +332,8 @@ bool fusd_dev_is_devtmpfs(void);
 /* Sets fusd_error() and returns -error. */
 int fusd_fail(int error, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Whether this thread's fusd_fail() leaves the log alone; gives what was so. */
+bool fusd_fail_quietly(bool quiet);
 void fusd_log(int priority, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Turns a result of the library's inside into a public function's. */

@@ -27,14 +27,45 @@ static const struct fusd_transport *find(const char *name)
 	return NULL;
 }
 
+/* What says nothing about the transport, and is true of the others, too. */
+static bool is_of_the_process(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
+
+static const struct fusd_transport *refused(int error)
+{
+	if (is_of_the_process(error))
+		fusd_fail(-error,
+			  "nothing is free for a device (%s): close files, or "
+			  "raise the limit (\"ulimit -n\")",
+			  strerror(-error));
+	errno = -error;
+	return NULL;
+}
+
+/* Without a word to the log hook: whoever asked has the answer. */
+static int check(const struct fusd_transport *transport)
+{
+	bool was_quiet = fusd_fail_quietly(true);
+	int error = transport->check();
+
+	fusd_fail_quietly(was_quiet);
+	return error;
+}
+
 static const struct fusd_transport *first_that_works(void)
 {
 	char reasons[1024] = "";
 	size_t used = 0;
 
 	for (size_t i = 0; i < TRANSPORT_COUNT; i++) {
-		if (!transports[i]->check())
+		int error = check(transports[i]);
+
+		if (!error)
 			return transports[i];
+		if (is_of_the_process(error))
+			return refused(error);
 		if (used < sizeof(reasons))
 			used += (size_t)snprintf(
 				reasons + used, sizeof(reasons) - used,
@@ -59,18 +90,14 @@ const struct fusd_transport *fusd_transport_choose(const char *name)
 	if (!transport)
 		return NULL;
 	error = transport->check();
-	if (error) {
-		errno = -error;
-		return NULL;
-	}
-	return transport;
+	return error ? refused(error) : transport;
 }
 
 FUSD_PUBLIC int fusd_transport_check(const char *name, char *reason,
 				     size_t size)
 {
 	const struct fusd_transport *transport = name ? find(name) : NULL;
-	int error = transport ? transport->check() : -EINVAL;
+	int error = transport ? check(transport) : -EINVAL;
 
 	if (size > 0)
 		snprintf(reason, size, "%s", error ? fusd_error() : "");

@@ -123,6 +123,7 @@ static dev_t find_number(const char *name)
 		return 0;
 	count = fscanf(file, "%u:%u", &major_number, &minor_number);
 	fclose(file);
+	errno = ENODEV;
 	return count == 2 ? makedev(major_number, minor_number) : 0;
 }
 
@@ -229,6 +230,9 @@ static int set_up_node(struct fusd_device *device)
 {
 	dev_t number = find_number(device->name);
 
+	if (!number && (errno == EMFILE || errno == ENFILE))
+		return fusd_fail(errno, "cannot look for %s: %s", device->path,
+				 strerror(errno));
 	if (!number)
 		return fusd_fail(ENODEV,
 				 "/sys/class/cuse does not show %s: mount "

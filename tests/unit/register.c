@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Registering, its errors, and the small helpers of the interface. */
 #include <stdbool.h>
+#include <sys/resource.h>
 
 #include "check.h"
 
@@ -194,6 +195,47 @@ static void errors_reach_the_log_hook(void)
 	CHECK(strchr(fusd_version(), '.'));
 }
 
+static void what_was_tried_before_is_no_error(void)
+{
+	const struct fusd_options any = {
+		.size = sizeof(any),
+		.transport = "auto",
+	};
+	char reason[200];
+	int fd;
+
+	logged[0] = 0;
+	fusd_set_log(keep, logged);
+	fd = fusd_register_with("auto", 0600, NULL, &none, &any);
+	CHECK(fd >= 0);
+	CHECK(fusd_unregister(fd) == 0);
+	fusd_transport_check("kfusd", reason, sizeof(reason));
+	CHECK(!logged[0]);
+	fusd_set_log(NULL, NULL);
+}
+
+static void a_lack_of_descriptors_is_told_as_such(void)
+{
+	const struct fusd_options any = {
+		.size = sizeof(any),
+		.transport = "auto",
+	};
+	struct rlimit limit, few;
+
+	CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	few = limit;
+	for (few.rlim_cur = 3; few.rlim_cur < 9; few.rlim_cur++) {
+		int fd;
+
+		CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+		fd = fusd_register_with("few", 0600, NULL, &none, &any);
+		CHECK(fd >= 0 || errno == EMFILE);
+		CHECK(fd >= 0 || strstr(fusd_error(), strerror(EMFILE)));
+		CHECK(fd < 0 || fusd_unregister(fd) == 0);
+	}
+	CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+}
+
 static void nothing_stays_open_across_exec(void)
 {
 	bool was_open[200];
@@ -225,6 +267,8 @@ int main(void)
 		TEST(descriptors_go_into_sets),
 		TEST(flags_read_as_text),
 		TEST(errors_reach_the_log_hook),
+		TEST(what_was_tried_before_is_no_error),
+		TEST(a_lack_of_descriptors_is_told_as_such),
 		TEST(nothing_stays_open_across_exec),
 		{ NULL, NULL },
 	};
