@@ -3,6 +3,6 @@
 
 import sys
 
-from pyfusd.cli import main
+from _fusd_command import main
 
 sys.exit(main())

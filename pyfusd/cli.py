@@ -60,8 +60,8 @@ def _drop_output() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
-    options = _parse(arguments)
     try:
+        options = _parse(arguments)
         status: int = options.main(options)
         if sys.stdout is not None:  # Else it was closed from the beginning.
             sys.stdout.flush()

@@ -35,10 +35,19 @@ where it is. The project's "make bench" compares drivers with more care.
 """
 
 
+# More than any device takes at once, and less than any machine's memory.
+_MOST = 1 << 30
+
+
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= _MOST:
+        raise argparse.ArgumentTypeError(
+            f"{text[:20]!r} is no whole number from 1 to {_MOST}"
+        )
     return number
 
 

@@ -29,16 +29,26 @@ def _wait_for_end() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _say(*words: object) -> bool:
+    """Whether anybody listens; after a Ctrl-C nobody does."""
+    try:
+        print(*words, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
+
+
 def main() -> int:
     device = Memory(f"fusd-bench-{os.getpid()}", 0o600)
     try:
         device.register()
     except OSError as error:
-        print("failed", error.strerror, flush=True)
+        _say("failed", error.strerror)
         return 1
-    print("ready", device.transport, device.path, flush=True)
-    threading.Thread(target=_wait_for_end, daemon=True).start()
-    loop.run(device)
+    if _say("ready", device.transport, device.path):
+        threading.Thread(target=_wait_for_end, daemon=True).start()
+        loop.run(device)
     device.unregister()
     return 0
 

@@ -53,6 +53,15 @@ def test_what_is_wrong_is_one_sentence(fusd, arguments, sentence):
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("option", ["--size", "--count"])
+@pytest.mark.parametrize("value", ["0", "-1", "many", "1.5", "9" * 5000])
+def test_a_number_out_of_range_is_told_with_its_option(fusd, option, value):
+    result = fusd("bench", f"{option}={value}")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"argument {option}: " in result.stderr
+    assert "is no whole number from 1 to" in result.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_signal_ends_it_and_its_driver(start, root, tmp_path, monkeypatch, number):
     temporary = tmp_path / "temporary"

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import pyfusd
-
 pytest.importorskip("mypy")
 
 HERE = Path(__file__).parent
@@ -18,10 +16,8 @@ HERE = Path(__file__).parent
 
 def mypy(module, *arguments, where):
     """Elsewhere, so that the project's own configuration says nothing."""
-    # mypy does not see what a development installation does; MYPYPATH is not
-    # for packages that are really installed.
-    top = str(Path(pyfusd.__file__).parent.parent)
-    environment = {**os.environ, "MYPYPATH": "" if "site-packages" in top else top}
+    # Nor does its environment: mypy has to find what a user's finds.
+    environment = {k: v for k, v in os.environ.items() if k != "MYPYPATH"}
     return subprocess.run(
         [sys.executable, "-m", module, *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -44,6 +40,16 @@ def strict(*files, where, options=()):
 def test_correct_code_has_no_errors(version, tmp_path):
     options = ["--python-version", version]
     result = strict("driver.py", "mocks.py", where=tmp_path, options=options)
+    assert result.returncode == 0, result.stdout
+
+
+def test_the_environment_is_one_that_type_checkers_read(tmp_path):
+    """They run no code: pyfusd is where the environment's files say it is."""
+    program = tmp_path / "program.py"
+    program.write_text("import pyfusd\n\nreveal_type(pyfusd.Device('x').path)\n")
+    cache = HERE.parent.parent / "build" / "typing"
+    result = mypy("mypy", "--cache-dir", cache, program, where=tmp_path)
+    assert 'Revealed type is "str"' in result.stdout.replace("builtins.", "")
     assert result.returncode == 0, result.stdout
 
 
