@@ -7,11 +7,6 @@ from typing import TYPE_CHECKING, Any
 try:
     from pyfusd._core import (
         NOREPLY,
-        NOTIFY_ERROR,
-        NOTIFY_EXCEPT,
-        NOTIFY_HANGUP,
-        NOTIFY_INPUT,
-        NOTIFY_OUTPUT,
         File,
         Request,
         library_version,
@@ -28,6 +23,14 @@ except ModuleNotFoundError as error:
 from pyfusd.device import Device
 from pyfusd.ioctl import IO, IOR, IOW, IOWR, IoctlNumber, ioctl
 from pyfusd.loop import run
+from pyfusd.notify import (
+    NOTIFY_ERROR,
+    NOTIFY_EXCEPT,
+    NOTIFY_HANGUP,
+    NOTIFY_INPUT,
+    NOTIFY_OUTPUT,
+    Notify,
+)
 
 if TYPE_CHECKING:
     from pyfusd import aio as aio
@@ -48,6 +51,7 @@ __all__ = [
     "Device",
     "File",
     "IoctlNumber",
+    "Notify",
     "Request",
     "__version__",
     "ioctl",

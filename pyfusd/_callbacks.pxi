@@ -32,9 +32,15 @@ cdef unsigned int ALL_NOTIFY = (
 )
 
 
-cdef unsigned int poll_state(object state) except? 0:
+# POLLOUT and POLLPRI of select have the values of each other's.
+cdef unsigned int NOT_AS_SELECT = FUSD_NOTIFY_OUTPUT | FUSD_NOTIFY_EXCEPT
+
+
+cdef unsigned int poll_state(DeviceCore device, object state) except? 0:
     """What poll() returned, in C."""
     number = PyNumber_Index(state)
+    if PyLong_CheckExact(state) and number & NOT_AS_SELECT:
+        warn_of_plain_state(device, number)
     if number & ~ALL_NOTIFY:
         raise ValueError(
             f"poll() returned {number:#x}, which is not made of NOTIFY_ bits"
@@ -163,6 +169,7 @@ cdef inline File file_of(fusd_file_info *info):
     cdef DeviceCore device = <DeviceCore>info.device_info
     if device.fd != info.fd or info.private_data is NULL:
         return None
+    device.follow_class()
     return <File>info.private_data
 
 
@@ -173,6 +180,7 @@ cdef int on_open(fusd_file_info *info) noexcept:
     cdef File file
     if device.fd != info.fd:
         return -EPIPE
+    device.follow_class()
     file = File.__new__(File)
     file.device = device
     file.opener_pid = info.pid
@@ -229,6 +237,8 @@ cdef ssize_t on_read(
     cdef File file = file_of(info)
     if file is None:
         return -EPIPE
+    if file.device.read_callback is None:
+        return -EINVAL
     begin(&call, info, file, READ)
     buffer = view = None
     try:
@@ -253,6 +263,8 @@ cdef ssize_t on_write(
     cdef File file = file_of(info)
     if file is None:
         return -EPIPE
+    if file.device.write_callback is None:
+        return -EINVAL
     begin(&call, info, file, WRITE)
     buffer = view = None
     try:
@@ -376,6 +388,8 @@ cdef int on_mmap(
     cdef File file = file_of(info)
     if file is None:
         return -EPIPE
+    if file.device.mmap_callback is None:
+        return -ENODEV
     begin(&call, info, file, MMAP)
     try:
         # Not offset, which is cut to an int.

@@ -223,13 +223,19 @@ class DeviceCore:
     _observer: Callable[[Request, int], None] | None
     def _callbacks(self) -> dict[str, Any]: ...
     def _replace_callbacks(self, callbacks: dict[str, Any]) -> None: ...
+    def _set_callbacks(
+        self, ioctl_handlers: dict[int, Callable[[Any, Any], Any]]
+    ) -> None: ...
+    # Whether there was a poll() when it was registered.
+    @property
+    def _has_poll(self) -> bool: ...
     # Of pyfusd.aio, while that serves the device.
     _server: Any
     def _register(
         self,
         name: str,
         mode: int,
-        ioctl_handlers: dict[int, Callable[[Any, Any], Any]],
+        looked_up: frozenset[str],
         transport: str | None,
         clazz: str | None,
         devname: str | None,

@@ -37,6 +37,7 @@ from libc.errno cimport (
     EBADF,
     EINVAL,
     EIO,
+    ENODEV,
     ENOTTY,
     EPIPE,
     ETIMEDOUT,
@@ -59,6 +60,7 @@ from pyfusd.errors import (
     log_callback_failure,
     log_dropped_request,
     log_message,
+    warn_of_plain_state,
 )
 from pyfusd.forking import no_fork
 from pyfusd.mapping import MappingError, is_shared_mapping
@@ -82,6 +84,26 @@ cdef extern from "Python.h":
     int PyContext_Enter(object) except -1
     int PyContext_Exit(object) except -1
     unsigned long PyThread_get_thread_ident()
+
+
+cdef extern from "Python.h":
+    bint PyLong_CheckExact(object)
+    int PyObject_GenericSetAttr(object, object, PyObject *) except -1
+
+
+cdef extern from *:
+    """
+    /* Another number once an attribute of the object's class was changed. */
+    static inline unsigned int pyfusd_class_version(PyObject *object)
+    {
+    #if PY_VERSION_HEX < 0x030B0000
+        if (!PyType_HasFeature(Py_TYPE(object), Py_TPFLAGS_VALID_VERSION_TAG))
+            return 0;
+    #endif
+        return Py_TYPE(object)->tp_version_tag;
+    }
+    """
+    unsigned int class_version "pyfusd_class_version"(object)
 
 
 cdef extern from "<sys/ioctl.h>":
@@ -206,6 +228,10 @@ cdef class DeviceCore:
     cdef object unblock_callback
     cdef object mmap_callback
     cdef dict ioctl_handlers
+    cdef unsigned int version  # of its class, when they were looked up
+    cdef readonly bint _has_poll  # when it was registered
+    # The names of what was looked up; None unless registered.
+    cdef object looked_up
     # Callbacks that began, and those of them that returned.
     cdef readonly unsigned long _calls_begun
     cdef readonly unsigned long _calls_ended
@@ -261,8 +287,34 @@ cdef class DeviceCore:
             with nogil:
                 fusd_unregister(fd)
 
+    def __setattr__(self, name, value):
+        if self.looked_up is None or name not in self.looked_up:
+            PyObject_GenericSetAttr(self, name, <PyObject *>value)
+            return
+        self._check_callback(name, value)
+        PyObject_GenericSetAttr(self, name, <PyObject *>value)
+        self._look_up()
+
+    def __delattr__(self, name):
+        PyObject_GenericSetAttr(self, name, NULL)
+        if self.looked_up is not None and name in self.looked_up:
+            self._look_up()
+
+    cdef inline void follow_class(self):
+        """Before a callback: its class may have another one by now."""
+        if class_version(self) != self.version:
+            self.class_changed()
+
+    cdef void class_changed(self) noexcept:
+        try:
+            self._look_up()
+        except BaseException as error:
+            not_raised(error, self)
+        self.version = class_version(self)
+
     cdef void forget(self):
         """Lets go of what belonged to the registration."""
+        self.looked_up = None
         for file in self.files:
             (<File>file).drop_poll()
         self.files.clear()
@@ -296,7 +348,8 @@ cdef class DeviceCore:
         self.mmap_callback = callbacks["mmap"]
         self.ioctl_handlers = callbacks["ioctl_handlers"]
 
-    cdef void connect(self, fusd_file_operations *operations):
+    def _set_callbacks(self, dict ioctl_handlers):
+        """Looks up what the trampolines call."""
         self.open_callback = getattr(self, "open", None)
         self.close_callback = getattr(self, "close", None)
         self.read_callback = getattr(self, "read", None)
@@ -305,21 +358,11 @@ cdef class DeviceCore:
         self.poll_callback = getattr(self, "poll", None)
         self.unblock_callback = getattr(self, "unblock", None)
         self.mmap_callback = getattr(self, "mmap", None)
-        operations[0] = fusd_file_operations(
-            open=on_open, close=on_close, read=NULL, write=NULL,
-            ioctl=on_ioctl, poll_diff=NULL, unblock=on_unblock, mmap=NULL,
-        )
-        if self.read_callback is not None:
-            operations.read = on_read
-        if self.write_callback is not None:
-            operations.write = on_write
-        if self.poll_callback is not None:
-            operations.poll_diff = on_poll_diff
-        if self.mmap_callback is not None:
-            operations.mmap = on_mmap
+        self.ioctl_handlers = ioctl_handlers
+        self.version = class_version(self)
 
     def _register(
-        self, name, mode_t mode, dict ioctl_handlers, transport, clazz, devname
+        self, name, mode_t mode, frozenset looked_up, transport, clazz, devname
     ):
         cdef fusd_file_operations operations
         cdef fusd_options options
@@ -338,8 +381,20 @@ cdef class DeviceCore:
         options.clazz = text_or_null(encoded[2])
         options.devname = text_or_null(encoded[3])
         self.held = weakref.WeakValueDictionary()
-        self.connect(&operations)
-        self.ioctl_handlers = ioctl_handlers
+        operations = fusd_file_operations(
+            open=on_open, close=on_close, read=on_read, write=on_write,
+            ioctl=on_ioctl, poll_diff=NULL, unblock=on_unblock, mmap=on_mmap,
+        )
+        self.looked_up = looked_up
+        try:
+            self._look_up()
+        except BaseException:
+            self.forget()
+            raise
+        # Without it, kfusd answers for the driver.
+        self._has_poll = self.poll_callback is not None
+        if self._has_poll:
+            operations.poll_diff = on_poll_diff
         self.registering = True
         with no_fork():
             with nogil:

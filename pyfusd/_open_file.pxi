@@ -169,6 +169,13 @@ cdef Polling *polling_of(File file):
     return polling
 
 
+cdef unsigned int state_of(File file) except? 0:
+    poll = file.device.poll_callback
+    if poll is None:  # It was taken away.
+        return FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT
+    return poll_state(file.device, poll(file))
+
+
 cdef unsigned int current_state(File file) except? 0:
     """Calls poll(); once more if that said itself that there is a change."""
     global pyfusd_polling
@@ -179,9 +186,9 @@ cdef unsigned int current_state(File file) except? 0:
     polling.outer = <Polling *>pyfusd_polling
     pyfusd_polling = &polling
     try:
-        state = poll_state(file.device.poll_callback(file))
+        state = state_of(file)
         if polling.changed:
-            state = poll_state(file.device.poll_callback(file))
+            state = state_of(file)
     finally:
         pyfusd_polling = polling.outer
     return state

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+import os
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +28,61 @@ def takes(maker: Any, name: str) -> bool:
     )
 
 
+def has_rest(maker: Any) -> bool:
+    """Whether it takes any number of arguments by position."""
+    kinds = [parameter.kind for parameter in parameters_of(maker).values()]
+    return inspect.Parameter.VAR_POSITIONAL in kinds
+
+
 def needs(maker: Any, name: str) -> bool:
     """Whether an argument has to be given."""
     parameter = parameters_of(maker).get(name)
     return parameter is not None and parameter.default is inspect.Parameter.empty
+
+
+# Of fusd_msg.h, without the null character.
+_NAME_BYTES = 47
+
+
+def name_of(maker: Any, ending: str = "") -> str:
+    """What a device is called whose name nobody gave, cut to where it fits."""
+    while isinstance(maker, functools.partial):
+        maker = maker.func
+    name: str = getattr(maker, "__name__", type(maker).__name__).lower()
+    room = _NAME_BYTES - len(ending)
+    return os.fsencode(name)[:room].decode(errors="ignore") + ending
+
+
+def make(
+    maker: Any, arguments: dict[str, Any], name: str, options: dict[str, Any]
+) -> Any:
+    """Calls maker with the arguments, those options that it takes, and a name.
+
+    What takes ``**kw`` does not tell what it passes on: an option that it gives
+    itself is left out, and the name is given once it turns out to be missing.
+    """
+    given = dict(arguments)
+    for key, value in options.items():
+        if value is not None and takes(maker, key):
+            given.setdefault(key, value)
+    if needs(maker, "name"):
+        given.setdefault("name", name)
+    try_name = [] if "name" in given else [name]
+    first: list[str] = []
+    while True:
+        try:
+            return maker(*first, **given)
+        except TypeError as error:
+            twice = re.search(r"multiple values .*argument '(\w+)'", str(error))
+            key = twice[1] if twice else ""
+            if key in given and key not in arguments:
+                del given[key]
+            elif try_name and re.search(r"missing .*'name'", str(error)):
+                if takes(maker, "name"):
+                    given["name"] = try_name.pop()
+                elif has_rest(maker):
+                    first = [try_name.pop()]
+                else:
+                    raise
+            else:
+                raise

@@ -21,7 +21,7 @@ from typing import Any
 
 from pyfusd import loop
 from pyfusd._own_program import own_program
-from pyfusd._signatures import needs
+from pyfusd._signatures import make, name_of
 from pyfusd._testing_limit import CallbackLimit
 from pyfusd.device import Device
 from pyfusd.errors import logger
@@ -88,10 +88,8 @@ def make_device(driver: Any, arguments: dict[str, Any]) -> Device:
         if arguments:
             raise TypeError("arguments are for a class; a device has its own already")
         return driver
-    if needs(driver, "name"):
-        name = f"{driver.__name__.lower()}-{os.getpid()}-{next(_numbers)}"
-        arguments = {"name": name, **arguments}
-    device = driver(**arguments)
+    name = name_of(driver, f"-{os.getpid()}-{next(_numbers)}")
+    device = make(driver, arguments, name, {})
     if not isinstance(device, Device):
         raise TypeError(f"{driver!r} makes {device!r}, which is no pyfusd.Device")
     return device

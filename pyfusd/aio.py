@@ -54,7 +54,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from pyfusd import trace_link
+from pyfusd import trace_link, wakeup
 from pyfusd._core import (
     DeviceCore,
     File,
@@ -73,6 +73,8 @@ __all__ = ["serve"]
 _GRACE_SECONDS = 1.0
 
 if TYPE_CHECKING:
+    from pyfusd.device import Device
+
     _Task = asyncio.Task[Any]
 else:
     _Task = asyncio.Task
@@ -504,7 +506,9 @@ async def _serving() -> AsyncIterator[_Server]:
             await server.end()
 
 
-async def _serve(devices: tuple[Any, ...], ready: Callable[[], object] | None) -> None:
+async def _serve(
+    devices: tuple[Device, ...], ready: Callable[[], object] | None
+) -> None:
     check_may_serve()
     async with _serving() as server:
         own: list[Any] = []
@@ -532,12 +536,23 @@ async def _serve(devices: tuple[Any, ...], ready: Callable[[], object] | None) -
                 await asyncio.wait(tasks)
 
 
-def run(devices: tuple[Any, ...], ready: Callable[[], object] | None) -> None:
+def run(devices: tuple[Device, ...], ready: Callable[[], object] | None) -> None:
     """pyfusd.run() of devices with coroutine functions."""
-    asyncio.run(_serve(devices, ready))
+    if threading.current_thread() is not threading.main_thread():
+        asyncio.run(_serve(devices, ready))
+        return
+    with wakeup.pipe() as ends, wakeup.taken(*ends) as programs:
+
+        def share() -> None:
+            if programs >= 0:
+                wakeup.share(asyncio.get_running_loop(), *ends, programs)
+            if ready:
+                ready()
+
+        asyncio.run(_serve(devices, share))
 
 
-async def serve(*devices: Any) -> None:
+async def serve(*devices: Device) -> None:
     """Serves devices in the running event loop until none is left.
 
     Registers those that are not registered, and unregisters them at its end,

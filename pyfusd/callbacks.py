@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from inspect import iscoroutinefunction, signature
+import warnings
+from inspect import iscoroutinefunction, isfunction, signature
+from typing import Any
 
 from pyfusd.ioctl import method_names
 
-_ARGUMENTS = {
+#: What each is called with.
+CALLBACKS = {
     "open": ("file",),
     "close": ("file",),
     "read": ("file", "buf", "offset"),
@@ -18,6 +21,10 @@ _ARGUMENTS = {
     "mmap": ("file", "offset", "length", "prot", "flags"),
 }
 _IOCTL_METHOD_ARGUMENTS = ("file", "data")
+# Where they differ.
+_NAMES_IN_C = {"poll": "poll_diff"}
+# "opne" and "open" share 3 of 4 letters in their order.
+_ALIKE = 0.75
 
 #: These may be coroutine functions: pyfusd.aio answers their requests later.
 _MAY_WAIT = ("open", "close", "read", "write", "ioctl")
@@ -29,35 +36,93 @@ def _coroutine_functions(device: object, names: tuple[str, ...]) -> list[str]:
     return [name for name in names if iscoroutinefunction(getattr(device, name, None))]
 
 
+def _cannot_wait(device: object, name: str) -> TypeError:
+    return TypeError(
+        f"{type(device).__name__}.{name}() answers at once: it cannot be a coroutine "
+        "function"
+    )
+
+
 def coroutine_callbacks(device: object) -> list[str]:
     """Their names; TypeError if there is one that must not wait."""
     refused = _coroutine_functions(device, _MAY_NOT_WAIT)
     if refused:
-        raise TypeError(
-            f"{type(device).__name__}.{refused[0]}() answers at once: it cannot be "
-            "a coroutine function"
-        )
+        raise _cannot_wait(device, refused[0])
     return _coroutine_functions(device, (*_MAY_WAIT, *method_names(device)))
+
+
+def check_callback(device: object, name: str, callback: Any) -> None:
+    """TypeError if it cannot be called with what it will be given."""
+    if callback is None:
+        return
+    arguments = CALLBACKS.get(name, _IOCTL_METHOD_ARGUMENTS)
+    try:
+        own = signature(callback)
+    except (TypeError, ValueError):
+        return  # Of what is written in C, Python does not know.
+    try:
+        own.bind(*arguments)
+    except TypeError:
+        raise TypeError(
+            f"{type(device).__name__}.{name}{own} is called with "
+            f"({', '.join(arguments)}): it must take these"
+        ) from None
 
 
 def check_signatures(device: object) -> None:
     """TypeError if a callback cannot be called with what it will be given."""
-    taken = {
-        **_ARGUMENTS,
-        **dict.fromkeys(method_names(device), _IOCTL_METHOD_ARGUMENTS),
-    }
-    for name, arguments in taken.items():
-        callback = getattr(device, name, None)
-        if callback is None:
+    for name in (*CALLBACKS, *method_names(device)):
+        check_callback(device, name, getattr(device, name, None))
+
+
+def check_assigned(device: Any, name: str, callback: Any) -> None:
+    """As check_signatures(), of one that a registered device is to get."""
+    check_callback(device, name, callback)
+    if name in _MAY_NOT_WAIT and iscoroutinefunction(callback):
+        raise _cannot_wait(device, name)
+    if name == "poll" and callback is not None and not device._has_poll:
+        raise RuntimeError(
+            f"{type(device).__name__} had no poll() when it was registered, and its "
+            "clients do not ask for one: define one before"
+        )
+
+
+def warn_of_misspelt(device_class: type) -> None:
+    """Warns of methods that look like a callback that the class does not have."""
+    for name, method in vars(device_class).items():
+        if name.startswith("_") or not isfunction(method):
             continue
-        try:
-            own = signature(callback)
-        except (TypeError, ValueError):
-            continue  # Of what is written in C, Python does not know.
-        try:
-            own.bind(*arguments)
-        except TypeError:
-            raise TypeError(
-                f"{type(device).__name__}.{name}{own} is called with "
-                f"({', '.join(arguments)}): it must take these"
-            ) from None
+        meant = _meant_by(name, method)
+        if meant and getattr(device_class, meant, None) is None:
+            warnings.warn(
+                f"{device_class.__name__}.{name}() is no callback: nobody calls it. "
+                f"Is {meant}() meant?",
+                RuntimeWarning,
+                stacklevel=3,
+            )
+
+
+def _meant_by(name: str, method: Any) -> str | None:
+    """The callback that this may be, by its name and what it takes."""
+    if name in CALLBACKS or hasattr(method, "_pyfusd_ioctls"):
+        return None
+    code = method.__code__
+    alike = [
+        callback
+        for callback, arguments in CALLBACKS.items()
+        if code.co_argcount == len(arguments) + 1  # and self
+        and (abs(len(name) - len(callback)) <= 1 or name == _NAMES_IN_C.get(callback))
+    ]
+    for callback in alike:
+        if name == _NAMES_IN_C.get(callback):
+            return callback
+        # "opens" is a name of its own.
+        if not name.startswith(callback) and _is_alike(name, callback):
+            return callback
+    return None
+
+
+def _is_alike(name: str, callback: str) -> bool:
+    from difflib import SequenceMatcher  # Few need it.
+
+    return SequenceMatcher(None, name.lower(), callback).ratio() >= _ALIKE

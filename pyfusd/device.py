@@ -3,15 +3,49 @@
 
 from __future__ import annotations
 
+from operator import index
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pyfusd import loop, tracing
 from pyfusd._core import DeviceCore
-from pyfusd.callbacks import check_signatures
-from pyfusd.ioctl import handlers_of
+from pyfusd.callbacks import (
+    CALLBACKS,
+    check_assigned,
+    check_signatures,
+    warn_of_misspelt,
+)
+from pyfusd.ioctl import handlers_of, numbers_of
+
+if TYPE_CHECKING:
+    from pyfusd._core import File, Request
+    from pyfusd.results import (
+        IoctlResult,
+        MmapResult,
+        OpenResult,
+        PollResult,
+        ReadResult,
+        WriteResult,
+    )
 
 Self = TypeVar("Self", bound="Device")
+
+_MOST_MODE = 0o777
+
+
+def _check_mode(mode: int) -> None:
+    """ValueError for what is not made of permission bits; TypeError for no int."""
+    number = index(mode)
+    if 0 <= number <= _MOST_MODE:
+        return
+    written = str(number)
+    hint = ""
+    if number > 0 and set(written) <= set("01234567") and len(written) <= 4:
+        hint = f": write 0o{written} if that is what you mean"
+    raise ValueError(
+        f"a device's mode is made of permission bits, 0 to 0o777, and "
+        f"{written} ({number:#o}) is not{hint}"
+    )
 
 
 class Device(DeviceCore):
@@ -36,8 +70,8 @@ class Device(DeviceCore):
       if it codes for none. Return None or an int of 0 or more. See also
       pyfusd.ioctl() and, for an argument that is a pointer,
       File.client_memory(). After an error no data goes back.
-    - ``poll(self, file)``: return those of NOTIFY_INPUT, NOTIFY_OUTPUT,
-      NOTIFY_EXCEPT, NOTIFY_ERROR and NOTIFY_HANGUP that hold now, or-ed
+    - ``poll(self, file)``: return those of Notify.INPUT, Notify.OUTPUT,
+      Notify.EXCEPT, Notify.ERROR and Notify.HANGUP that hold now, or-ed
       together. Call poll_changed() when that changes. If it raises, the first
       three hold. The last two wake every client that polls, whatever it waits
       for.
@@ -54,6 +88,11 @@ class Device(DeviceCore):
       if it does not, the client's call ends or restarts as the transport
       does it.
 
+    A callback may be assigned to a device, or to its class, at any time, as
+    mock.patch.object() does: the next request calls it. TypeError if it does not
+    take its arguments; RuntimeError for a poll() of a registered device that had
+    none. None takes it away.
+
     Every callback may raise OSError, or return a negative errno, which is
     faster; its client gets that. Of OSError's subclasses, such as TimeoutError,
     and of classes derived from those, the class is enough; CancelledError of
@@ -68,11 +107,12 @@ class Device(DeviceCore):
 
     *name* is "echo", "/dev/echo" or "sub/dir/echo", with at most 47 bytes
     without "/dev/"; *mode* the permission bits of the node, which the umask does
-    not change; *transport* "kfusd", "cuse", "fuse", "auto" for the first that
-    works, or None for what the environment's FUSD_TRANSPORT says, or else the
-    first that works; *clazz* and *devname*, at most 47 bytes each, name the
-    device in /sys/class on kfusd, and are ignored on cuse and fuse. ``name`` and
-    ``mode`` are attributes; changing them later is for the next register().
+    not change (ValueError for others than 0o777); *transport* "kfusd", "cuse",
+    "fuse", "auto" for the first that works, or None for what the environment's
+    FUSD_TRANSPORT says, or else the first that works; *clazz* and *devname*, at
+    most 47 bytes each, name the device in /sys/class on kfusd, and are ignored on
+    cuse and fuse. ``name`` and ``mode`` are attributes; changing them later is for
+    the next register().
 
     The device appears with register() and goes with unregister(); ``with
     device:`` does both, and pyfusd.run() serves it in between. What is registered
@@ -99,11 +139,29 @@ class Device(DeviceCore):
         clazz: str | None = None,
         devname: str | None = None,
     ) -> None:
+        _check_mode(mode)
         self.name = name
         self.mode = mode
         self._transport = transport
         self._class = clazz
         self._devname = devname
+
+    if TYPE_CHECKING:
+        # What type checkers hold a derived class's callbacks against. At run time
+        # a device without one has none.
+
+        def open(self, file: File, /) -> OpenResult: ...
+        def close(self, file: File, /) -> object: ...
+        def read(self, file: File, buf: memoryview, offset: int, /) -> ReadResult: ...
+        def write(self, file: File, buf: memoryview, offset: int, /) -> WriteResult: ...
+        def ioctl(
+            self, file: File, request: int, data: memoryview | int, /
+        ) -> IoctlResult: ...
+        def poll(self, file: File, /) -> PollResult: ...
+        def mmap(
+            self, file: File, offset: int, length: int, prot: int, flags: int, /
+        ) -> MmapResult: ...
+        def unblock(self, file: File, request: Request, /) -> object: ...
 
     def register(self: Self) -> Self:
         """Makes the device appear, and returns it.
@@ -117,15 +175,25 @@ class Device(DeviceCore):
         (kfusd, or the kernel for cuse, has as many devices as it may), ENOMEM
         (also beyond some 1,000 devices in a process on cuse and fuse), EMFILE,
         ENFILE; its text says what to do. RuntimeError if the device is
-        registered; TypeError if a callback does not take its arguments, or is a
-        coroutine function and may not be one; ValueError for a null character.
+        registered, or its class did not call super().__init__(); TypeError if a
+        callback does not take its arguments, or is a coroutine function and may not
+        be one; ValueError for a null character, and for a mode that is not made of
+        permission bits.
         """
+        if not hasattr(self, "_devname"):
+            raise RuntimeError(
+                f"{type(self).__name__}.__init__() did not call super().__init__(), "
+                "which takes the device's name"
+            )
+        _check_mode(self.mode)
         check_signatures(self)
         loop.check(self)
+        self._ioctl_numbers = numbers_of(self)
+        names = (name for name, _ in self._ioctl_numbers.values())
         self._register(
             self.name,
             self.mode,
-            handlers_of(self),
+            frozenset({*CALLBACKS, *names}),
             self._transport,
             self._class,
             self._devname,
@@ -143,6 +211,20 @@ class Device(DeviceCore):
         """
         with loop.removing(self):
             super().unregister()
+
+    # What the extension calls.
+
+    def _check_callback(self, name: str, callback: object) -> None:
+        check_assigned(self, name, callback)
+
+    def _look_up(self) -> None:
+        """Callbacks may be others now: some were assigned, or the class changed."""
+        self._set_callbacks(handlers_of(self, self._ioctl_numbers))
+        tracing.changed(self)
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        warn_of_misspelt(cls)
 
     def __enter__(self: Self) -> Self:
         return self.register()

@@ -7,6 +7,9 @@ import errno
 import logging
 import os
 from typing import Any
+from weakref import WeakSet
+
+from pyfusd.notify import Notify
 
 logger = logging.getLogger("pyfusd")
 
@@ -91,6 +94,23 @@ def log_dropped_request(device: Any, operation: str, pid: int) -> None:
         pid,
         os.strerror(errno.EIO),
         extra={"fusd_device": device},
+    )
+
+
+_warned: WeakSet[type] = WeakSet()
+
+
+def warn_of_plain_state(device: Any, number: int) -> None:
+    """Warns, once for each class, of a state of poll() that may be select's."""
+    if type(device) in _warned:
+        return
+    _warned.add(type(device))
+    logger.warning(
+        "%s: poll() returned the plain number %d, which is read as %s. Return what "
+        "pyfusd.Notify has, whose values are not those of select's POLLOUT and POLLPRI",
+        device.path or device.name,
+        number,
+        " | ".join(f"Notify.{one.name}" for one in Notify if one & number),
     )
 
 

@@ -209,13 +209,24 @@ def method_names(device: object) -> list[str]:
     return [name for name, _ in _served_by(device)]
 
 
-def handlers_of(device: object) -> dict[int, Callable[[Any, Any], Any]]:
-    """The handlers of a device's decorated methods, by request number."""
-    handlers: dict[int, Callable[[Any, Any], Any]] = {}
-    owners: dict[int, str] = {}
+def numbers_of(device: object) -> dict[int, tuple[str, IoctlNumber]]:
+    """The request numbers that have a method, and the name of that."""
+    numbers: dict[int, tuple[str, IoctlNumber]] = {}
     for name, number in _served_by(device):
-        if number in handlers:
-            raise TypeError(f"{owners[number]}() and {name}() both serve {number!r}")
-        handlers[int(number)] = _handler(getattr(device, name), number)
-        owners[int(number)] = name
+        if number in numbers:
+            other = numbers[number][0]
+            raise TypeError(f"{other}() and {name}() both serve {number!r}")
+        numbers[int(number)] = name, number
+    return numbers
+
+
+def handlers_of(
+    device: object, numbers: dict[int, tuple[str, IoctlNumber]]
+) -> dict[int, Callable[[Any, Any], Any]]:
+    """The handlers of a device's methods as they are now, by request number."""
+    handlers: dict[int, Callable[[Any, Any], Any]] = {}
+    for value, (name, number) in numbers.items():
+        method = getattr(device, name, None)
+        if method is not None:
+            handlers[value] = _handler(method, number)
     return handlers

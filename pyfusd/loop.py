@@ -11,12 +11,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pyfusd import trace_link
+from pyfusd import trace_link, wakeup
 from pyfusd._core import DeviceCore, registered_devices
 from pyfusd.callbacks import coroutine_callbacks
 from pyfusd.errors import logger
+
+if TYPE_CHECKING:
+    from pyfusd.device import Device
 
 # Membership in an epoll set costs a device 2 % at each request, polling costs
 # all devices at each wait: with these many poll(2) is the better one.
@@ -33,6 +36,8 @@ class _Loop:
         self.gone: set[int] = set()
         self.selector: selectors.BaseSelector = selectors.PollSelector()
         self.wake_receiver, self.wake_sender = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        # Who else is told of signals: signal.set_wakeup_fd() of the program.
+        self.wake_others: list[int] = []
         self.selector.register(self.wake_receiver, selectors.EVENT_READ)
 
     def close(self) -> None:
@@ -95,7 +100,7 @@ class _Loop:
         while self.devices:
             for key, _ in self.selector.select():
                 if key.fd == self.wake_receiver:
-                    os.read(self.wake_receiver, 4096)
+                    wakeup.forward(self.wake_receiver, self.wake_others)
                 else:
                     self._serve(key.fd)
             if self.gone:
@@ -196,11 +201,11 @@ def _signals_end(loop: _Loop) -> Iterator[None]:
     default = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     if default:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    previous = signal.set_wakeup_fd(loop.wake_sender, warn_on_full_buffer=False)
     try:
-        yield
+        with wakeup.taken(loop.wake_receiver, loop.wake_sender) as programs:
+            loop.wake_others.append(programs)
+            yield
     finally:
-        signal.set_wakeup_fd(previous)
         if default:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
@@ -229,7 +234,9 @@ def check_may_serve() -> None:
         raise ServingTooEarly("put that under \"if __name__ == '__main__':\"")
 
 
-def serve(devices: tuple[Any, ...], ready: Callable[[], object] | None = None) -> None:
+def serve(
+    devices: tuple[Device, ...], ready: Callable[[], object] | None = None
+) -> None:
     """run(), which explains it; calls ready once the devices are served."""
     check_may_serve()
     # A signal may come as soon as run() was called, before the loop is made.
@@ -237,7 +244,7 @@ def serve(devices: tuple[Any, ...], ready: Callable[[], object] | None = None) -
         _serve(devices, ready)
 
 
-def _serve(devices: tuple[Any, ...], ready: Callable[[], object] | None) -> None:
+def _serve(devices: tuple[Device, ...], ready: Callable[[], object] | None) -> None:
     if any(coroutine_callbacks(device) for device in devices or registered_devices()):
         import_module("pyfusd.aio").run(devices, ready)
         return
@@ -258,7 +265,7 @@ def _serve(devices: tuple[Any, ...], ready: Callable[[], object] | None) -> None
         loop.run()
 
 
-def run(*devices: Any) -> None:
+def run(*devices: Device) -> None:
     """Serves devices until SIGINT or SIGTERM, or until none is left.
 
     Registers those that are not registered, and unregisters them at its end,
@@ -269,7 +276,8 @@ def run(*devices: Any) -> None:
     Ctrl-C and, unless the program handles it, SIGTERM end the loop: run()
     returns then, so that the program ends as it wants to. In another thread
     than the main one, where Python handles no signals, unregister() is what
-    ends it. Several threads may each run their own devices.
+    ends it. Several threads may each run their own devices. The program's own
+    signal.set_wakeup_fd() is told of signals meanwhile, and is the one again after.
 
     If a device has ``async def`` callbacks, this is asyncio.run() of
     pyfusd.aio.serve(). RuntimeError then if the thread runs a loop already.

@@ -408,6 +408,12 @@ def added(device: DeviceCore) -> None:
         _active.attach(device)
 
 
+def changed(device: DeviceCore) -> None:
+    """A device has other callbacks now, which nobody traces yet."""
+    if _active and device.registered:
+        _active.attach(device)
+
+
 @contextmanager
 def trace(sink: Callable[[Call], object]) -> Iterator[None]:
     """Calls sink with each Call of this process's devices.

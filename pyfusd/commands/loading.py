@@ -16,7 +16,7 @@ from typing import Any
 import pyfusd
 from pyfusd import Device, loop
 from pyfusd._core import registered_devices
-from pyfusd._signatures import needs, takes
+from pyfusd._signatures import make, name_of, takes
 from pyfusd.commands import Failure
 
 _OURS = os.path.dirname(pyfusd.__file__) + os.sep
@@ -125,18 +125,11 @@ def _make(maker: Any, options: argparse.Namespace, target: str) -> Any:
     for key in arguments:
         if not takes(maker, key):
             raise Failure(f"{target} takes no argument {key}: see its definition")
-    for key in ("name", "mode", "transport"):
-        value = getattr(options, key)
-        if value is not None and takes(maker, key):
-            arguments.setdefault(key, value)
-    if needs(maker, "name"):
-        arguments.setdefault("name", maker.__name__.lower())
+    chosen = {key: getattr(options, key) for key in ("name", "mode", "transport")}
     try:
-        return maker(**arguments)
+        return make(maker, arguments, options.name or name_of(maker), chosen)
     except Exception as error:
-        is_nameless = isinstance(error, TypeError) and "'name'" in str(error)
-        hint = "; add --name NAME" if is_nameless else ""
-        raise Failure(f"{target} cannot be made: {_describe(error)}{hint}") from None
+        raise Failure(f"{target} cannot be made: {_describe(error)}") from None
 
 
 def devices(options: argparse.Namespace) -> list[Device]:
@@ -177,7 +170,7 @@ def register(found: list[Device]) -> None:
             continue
         try:
             device.register()
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, RuntimeError, TypeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or error
             whose = f"{device.name}: " if device.name else ""
             raise Failure(f"{whose}{reason}") from None

@@ -13,6 +13,7 @@ from waiting import DEADLINE, wait_until
 DRIVERS = '''
 import asyncio
 import errno
+import functools
 import pyfusd
 
 class Echo(pyfusd.Device):
@@ -46,6 +47,23 @@ class Narrow(pyfusd.Device):
 class Nameless(pyfusd.Device):
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
+
+class Positional(pyfusd.Device):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+
+class Fixed(pyfusd.Device):
+    def __init__(self, **options):
+        super().__init__("fixed", mode=0o640, **options)
+
+class Forgetful(pyfusd.Device):
+    def __init__(self, name):
+        pass
+
+partial = functools.partial(Echo, greeting="partly")
+
+def passing(**options):
+    return Nameless(**options)
 
 class Holding(pyfusd.Device):
     """A read waits for the next write."""

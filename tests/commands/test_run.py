@@ -60,6 +60,25 @@ def test_a_class_without_a_name_of_its_own_is_named_for_itself(start, root):
     assert running.line() == f"holding: {root}/holding"
 
 
+@pytest.mark.parametrize(
+    ("target", "options", "name", "mode"),
+    [
+        ("Nameless", [], "nameless", 0o600),
+        ("Nameless", ["--name", "given", "--mode", "666"], "given", 0o666),
+        ("Positional", [], "positional", 0o600),
+        ("Positional", ["--name", "given", "--mode", "666"], "given", 0o666),
+        ("passing", [], "passing", 0o600),
+        ("partial", [], "echo", 0o600),
+        ("Fixed", [], "fixed", 0o640),
+        ("Fixed", ["--name", "given", "--mode", "666"], "given", 0o666),
+    ],
+)
+def test_what_a_class_passes_on_is_found_out(start, root, target, options, name, mode):
+    running = start("run", f"drivers.py:{target}", *options)
+    assert running.line() == f"{name}: {root}/{name}"
+    assert stat.S_IMODE(os.stat(root / name).st_mode) == mode
+
+
 def test_the_only_class_need_not_be_named(start, root, tmp_path):
     (tmp_path / "single.py").write_text(
         "import pyfusd\nclass Alone(pyfusd.Device):\n    pass\n", encoding="utf-8"
@@ -94,7 +113,7 @@ def test_a_driver_that_raises_goes_on_and_says_so(start, root):
         (["."], ". is no file"),
         (["drivers.py:Echo", "--name", ""], 'fusd: "" is no device name'),
         (["drivers.py:Narrow"], "Narrow.read(file) is called with (file, buf, offset)"),
-        (["drivers.py:Nameless"], "'name'; add --name NAME"),
+        (["drivers.py:Forgetful"], "did not call super().__init__()"),
         (["notes.md"], "notes.md is no Python file"),
     ],
 )

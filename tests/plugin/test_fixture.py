@@ -41,6 +41,23 @@ def test_next(fusd_device):
 
 
 @both
+def test_a_class_that_passes_its_arguments_on_gets_a_name(run, process):
+    result = run(f"""
+class AVeryLongNameForASensorThatMeasuresTheTemperature(Sensor):
+    def __init__(self, **options):
+        super().__init__(**options)
+
+def test_both(fusd_device):
+    kind = AVeryLongNameForASensorThatMeasuresTheTemperature
+    one = fusd_device(kind, process={process}, value=b"1")
+    other = fusd_device(kind, process={process}, name="other", value=b"2")
+    assert one.path != other.path and other.path.endswith("/other")
+    assert content(one) + content(other) == b"12"
+""")
+    result.assert_outcomes(passed=1)
+
+
+@both
 def test_failures_that_the_test_takes_do_not_fail_it(run, process):
     result = run(f"""
 def test_raises(fusd_device):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,11 @@ import pyfusd
 from pyfusd import tracing
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from typing_extensions import assert_type
+
+    from pyfusd.results import ReadResult
 
 
 class Config(ctypes.Structure):
@@ -62,8 +67,9 @@ class Typed(pyfusd.Device):
         self.poll_changed()
         return len(buf)
 
-    def poll(self, file: pyfusd.File) -> int:
-        return pyfusd.NOTIFY_INPUT | pyfusd.NOTIFY_OUTPUT
+    def poll(self, file: pyfusd.File) -> pyfusd.Notify:
+        assert_type(pyfusd.NOTIFY_INPUT | pyfusd.NOTIFY_OUTPUT, pyfusd.Notify)
+        return pyfusd.Notify.INPUT | pyfusd.NOTIFY_OUTPUT
 
     def unblock(self, file: pyfusd.File, request: pyfusd.Request) -> None:
         if request.interrupted and not request.done:
@@ -90,7 +96,40 @@ class Typed(pyfusd.Device):
         return -errno.ENOTTY
 
 
+class Async(pyfusd.Device):
+    """The same, on asyncio, and with other names for what they take."""
+
+    async def open(self, opened: pyfusd.File) -> None:
+        pass
+
+    async def read(self, opened: pyfusd.File, view: memoryview, position: int) -> bytes:
+        return b""
+
+    async def write(self, file: object, buf: memoryview, offset: int) -> int:
+        return len(buf)
+
+    async def ioctl(
+        self, file: pyfusd.File, request: int, data: memoryview | int
+    ) -> int | None:
+        return None
+
+    def poll(self, file: pyfusd.File) -> pyfusd.Notify | Literal[0]:
+        return 0
+
+    def mmap(
+        self, file: pyfusd.File, offset: int, length: int, prot: int, flags: int
+    ) -> mmap.mmap:
+        return mmap.mmap(-1, length)
+
+
+def call(device: pyfusd.Device, file: pyfusd.File, buf: memoryview) -> None:
+    result: ReadResult = device.read(file, buf, 0)
+    del result
+
+
 def serve() -> None:
+    pyfusd.run()
+    pyfusd.run(Async("one"), Typed("other"))
     with Typed("typed") as device:
         assert_type(device, Typed)
         assert_type(device.path, str)
