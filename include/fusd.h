@@ -17,11 +17,14 @@
 #ifndef FUSD_H
 #define FUSD_H
 
+#include "fusd_msg.h"
+
+/* In the kernel there are only the messages and their constants. */
+#ifndef FUSD_IN_KERNEL
+
 #include <string.h>
 #include <sys/select.h>
 #include <sys/types.h>
-
-#include "fusd_msg.h"
 
 /* loff_t is part of the callbacks; strict ISO modes hide it. */
 #if defined(__GLIBC__) && !defined(__USE_MISC)
@@ -69,7 +72,13 @@ struct fusd_file_info {
 	gid_t gid;
 	/** The device's descriptor, as fusd_register() returned it. */
 	int fd;
-	/** The request itself; read it through the fusd_get_ functions. */
+	/**
+	 * The request itself; read it through the fusd_get_ functions. Of a
+	 * read, or an ioctl with _IOC_READ, data may be replaced by the address
+	 * of a buffer of the driver's own, from which the answer is sent then.
+	 * It must have fusd_get_length() bytes, stays the driver's, and must
+	 * not change until the request is answered.
+	 */
 	fusd_msg_t *fusd_msg;
 };
 
@@ -87,6 +96,9 @@ struct fusd_file_info {
  * Callbacks run in the thread that called fusd_dispatch(), fusd_run() or
  * fusd_dispatch_fdset(), one after the other; no lock of the library's is held.
  * If several threads dispatch one device, its callbacks run at the same time.
+ *
+ * A read or write callback of a program of 2003 may be declared int: its
+ * results are taken as they were meant.
  *
  * Buffers belong to the request: they are valid until it is answered or
  * destroyed, and, after fusd_buffer_acquire(), until fusd_buffer_release().
@@ -123,7 +135,8 @@ struct fusd_file_operations {
 	ssize_t (*write)(struct fusd_file_info *file, const char *buffer,
 			 size_t length, loff_t *offset);
 	/**
-	 * The request number's direction and size bits decide what data is.
+	 * The request number's direction and size bits decide what data is. To
+	 * tell requests apart, switch over fusd_get_ioctl_number().
 	 * With _IOC_READ or _IOC_WRITE, data points at _IOC_SIZE(request)
 	 * bytes, at most 16383: filled by the client if _IOC_WRITE, else 0;
 	 * copied back to it if _IOC_READ and the answer is not negative; the
@@ -395,11 +408,21 @@ static inline int fusd_get_ioctl_request(struct fusd_file_info *file)
 	return (int)file->fusd_msg->parm.fops_msg.cmd;
 }
 
-/** Of an ioctl: the raw argument, cut to an int as it was in FUSD 1.10. */
+#ifndef FUSD_KOR_API
+/**
+ * Of an ioctl: the raw argument, cut to an int as it was in FUSD 1.10; with
+ * FUSD_KOR_API the whole of it, an unsigned long, as in the fork.
+ */
 static inline int fusd_get_ioctl_arg(struct fusd_file_info *file)
 {
 	return (int)file->fusd_msg->parm.fops_msg.arg.arg;
 }
+#else
+static inline unsigned long fusd_get_ioctl_arg(struct fusd_file_info *file)
+{
+	return file->fusd_msg->parm.fops_msg.arg.arg;
+}
+#endif
 
 /** Of an ioctl with _IOC_READ or _IOC_WRITE: its data. */
 static inline void *fusd_get_ioctl_buffer(struct fusd_file_info *file)
@@ -416,6 +439,16 @@ static inline int fusd_get_poll_diff_cached_state(struct fusd_file_info *file)
 /*
  * Additions: not in FUSD 1.10.
  */
+
+/**
+ * Of an ioctl: the request number as _IOR() and its siblings make it. A switch
+ * over it compiles without a warning, which one over the callback's int does
+ * not: half of these numbers do not fit into an int.
+ */
+static inline unsigned int fusd_get_ioctl_number(struct fusd_file_info *file)
+{
+	return file->fusd_msg->parm.fops_msg.cmd;
+}
 
 /** A number that no other pending request of the device has; in an unblock
  * callback, that of the request whose client was interrupted. */
@@ -615,5 +648,7 @@ const char *fusd_version(void);
 #ifdef __cplusplus
 }
 #endif
+
+#endif /* FUSD_IN_KERNEL */
 
 #endif /* FUSD_H */

@@ -10,7 +10,15 @@
 #ifndef FUSD_MSG_H
 #define FUSD_MSG_H
 
-#ifdef __KERNEL__
+/*
+ * Programs of 2003 define __KERNEL__ to reach what kernel headers hid. This is
+ * the kernel only if it is built as that.
+ */
+#if defined(__KERNEL__) && defined(KBUILD_MODNAME)
+#define FUSD_IN_KERNEL
+#endif
+
+#ifdef FUSD_IN_KERNEL
 #include <linux/ioctl.h>
 #include <linux/stddef.h>
 #include <linux/types.h>
@@ -123,7 +131,7 @@ typedef struct {
 	int num_open;
 } FUSD_PACKED fusd_status_t;
 
-#if defined(__KERNEL__) || (defined(__cplusplus) && __cplusplus >= 201103L)
+#if defined(FUSD_IN_KERNEL) || (defined(__cplusplus) && __cplusplus >= 201103L)
 #define FUSD_ASSERT_LAYOUT(condition) static_assert(condition, #condition)
 #elif defined(__STDC_VERSION__) && __STDC_VERSION__ >= 201112L
 #define FUSD_ASSERT_LAYOUT(condition) _Static_assert(condition, #condition)

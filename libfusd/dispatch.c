@@ -7,6 +7,18 @@
 /* So that one busy device does not starve the others. */
 #define MESSAGES_PER_DISPATCH 40
 
+/*
+ * What a read or write callback meant. Programs of 2003 declare theirs int, and
+ * leave in the register's upper half whatever is there, mostly 0. No errno and
+ * no count looks like that, and the original took every result through an int.
+ */
+static ssize_t from_callback(ssize_t result)
+{
+	bool is_int = result == (int)result;
+
+	return is_int || !(result & 0x80000000) ? result : (int)result;
+}
+
 static ssize_t dispatch_open(struct fusd_request *request)
 {
 	const struct fusd_file_operations *ops = &request->device->ops;
@@ -27,9 +39,9 @@ static ssize_t dispatch_read(struct fusd_request *request)
 
 	if (!ops->read)
 		return -EINVAL;
-	return ops->read(&request->file, request->data,
-			 fusd_get_length(&request->file),
-			 fusd_get_offset(&request->file));
+	return from_callback(ops->read(&request->file, request->data,
+				       fusd_get_length(&request->file),
+				       fusd_get_offset(&request->file)));
 }
 
 static ssize_t dispatch_write(struct fusd_request *request)
@@ -38,9 +50,9 @@ static ssize_t dispatch_write(struct fusd_request *request)
 
 	if (!ops->write)
 		return -EINVAL;
-	return ops->write(&request->file, request->data,
-			  fusd_get_length(&request->file),
-			  fusd_get_offset(&request->file));
+	return from_callback(ops->write(&request->file, request->data,
+					fusd_get_length(&request->file),
+					fusd_get_offset(&request->file)));
 }
 
 static ssize_t dispatch_ioctl(struct fusd_request *request)
@@ -153,11 +165,24 @@ static void hold(struct fusd_request *request)
 		fusd_dispatch_request(unblock);
 }
 
+/* Whether its callback sees flags and position that receive cannot know. */
+static bool needs_refresh(const struct fusd_request *request)
+{
+	const struct fusd_device *device = request->device;
+
+	if (!device->transport->refresh)
+		return false;
+	return (request->msg.subcmd == FUSD_IOCTL && device->ops.ioctl) ||
+	       (request->msg.subcmd == FUSD_POLL_DIFF && device->ops.poll_diff);
+}
+
 static void dispatch_one(struct fusd_request *request)
 {
 	const fops_msg_t *fops = &request->msg.parm.fops_msg;
 	ssize_t result;
 
+	if (needs_refresh(request))
+		request->device->transport->refresh(request);
 	request->file = (struct fusd_file_info){
 		.device_info = request->device->device_info,
 		.private_data = fops->private_info,
@@ -169,6 +194,10 @@ static void dispatch_one(struct fusd_request *request)
 		.fusd_msg = &request->msg,
 	};
 	request->msg.data = request->data;
+	/* As the original set it: the buffer's size, though nothing is in it.
+	 */
+	if (request->msg.subcmd == FUSD_READ)
+		request->msg.datalen = (int)fops->length;
 	result = call(request);
 	if (result == -FUSD_NOREPLY)
 		hold(request);

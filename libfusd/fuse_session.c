@@ -103,6 +103,7 @@ void fusd_session_finish(struct fusd_request *request)
 
 	fops->flags = request->sent_flags = file->flags;
 	fops->private_info = request->sent_private_info = file->private_info;
+	fops->offset = (unsigned long)file->positions[0].driver;
 	fusd_request_received(request);
 }
 
@@ -174,6 +175,8 @@ void fusd_session_release(fuse_req_t fuse, struct fuse_file_info *info)
 	struct fuse_pollhandle *handle;
 
 	fusd_session_lock(request);
+	/* The client may have changed them with fcntl(F_SETFL). */
+	file->flags = (unsigned long)info->flags;
 	poll_request = fusd_poll_detach(file);
 	handle = file->poll_handle;
 	file->poll_handle = NULL;
@@ -240,6 +243,42 @@ void fusd_session_write(fuse_req_t fuse, const char *data, size_t size,
 	request->data[size] = 0;
 	request->msg.datalen = (int)size;
 	finish_transfer(request, size, offset, info);
+}
+
+/* Its open file; NULL if unregister, or a newer poll_diff, came first. */
+static struct fusd_open_file *pending_file(const struct fusd_request *request)
+{
+	return request->state == FUSD_REQUEST_PENDING ? request->open_file :
+							NULL;
+}
+
+void fusd_session_refresh(struct fusd_request *request)
+{
+	struct fusd_session *session = device_session(request->device);
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+	struct fusd_descriptor found = { .thread = 0 };
+	struct fusd_open_file *file;
+	bool is_found;
+
+	fusd_session_lock(request);
+	file = pending_file(request);
+	if (file)
+		found = file->descriptor;
+	fusd_session_unlock(request);
+	found.flags = fops->flags;
+	is_found = fusd_client_descriptor(
+		fops->pid, request->msg.subcmd == FUSD_IOCTL, &session->node,
+		&session->descriptor_file, &found);
+	fusd_session_lock(request);
+	file = pending_file(request);
+	if (file && is_found) {
+		file->descriptor = found;
+		file->flags = found.flags;
+		fops->flags = request->sent_flags = found.flags;
+		fops->offset = (unsigned long)fusd_position_begin(
+			file, found.position, session->has_no_offsets);
+	}
+	fusd_session_unlock(request);
 }
 
 /* Called by libfuse, with its lock of the request held. */
@@ -490,4 +529,5 @@ void fusd_session_close(struct fusd_device *device)
 	if (!fusd_session_is_connected(device))
 		fuse_session_unmount(session->fuse);
 	fuse_session_destroy(session->fuse);
+	fusd_descriptor_file_close(&session->descriptor_file);
 }

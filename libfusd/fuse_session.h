@@ -6,6 +6,7 @@
 #define FUSE_USE_VERSION 35
 #include <fuse_lowlevel.h>
 
+#include "client_descriptor.h"
 #include "internal.h"
 #include "own_client.h"
 
@@ -24,6 +25,10 @@ struct fusd_session {
 	/* A thread of this process has opened it; constant once it is set. */
 	atomic_bool is_guarded;
 	char connection[FUSD_CONNECTION_SIZE];
+
+	/* How a client's descriptor is known as one of the device; constant. */
+	struct fusd_node_number node;
+	struct fusd_descriptor_file descriptor_file;
 };
 
 /* Sends what libfuse has to say to the library's log; for the process. */
@@ -52,6 +57,7 @@ void fusd_session_poll(fuse_req_t fuse, struct fuse_file_info *info,
 /* struct fusd_transport's functions of the same names. */
 int fusd_session_receive(struct fusd_device *device,
 			 struct fusd_request **request);
+void fusd_session_refresh(struct fusd_request *request);
 bool fusd_session_hold(struct fusd_request *request);
 struct fusd_request *fusd_session_unblock(struct fusd_request *interrupted);
 void fusd_session_commit(struct fusd_request *request);

@@ -175,6 +175,13 @@ struct fusd_transport {
 		       struct fusd_request **request);
 
 	/*
+	 * An ioctl's or poll_diff's callback is about to run: puts the open
+	 * file's flags and position as they are now into msg. NULL: receive
+	 * did.
+	 */
+	void (*refresh)(struct fusd_request *request);
+
+	/*
 	 * The callback left the request pending. Called under the device's
 	 * lock. Returns true if its client has been interrupted by now.
 	 */

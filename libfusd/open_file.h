@@ -32,6 +32,7 @@ struct fusd_open_file {
 	uint64_t id;			     /* never used twice, never 0 */
 	void *private_info;
 	unsigned long flags;
+	struct fusd_descriptor descriptor; /* as it was looked at last */
 
 	struct fusd_position positions[2]; /* the latest first */
 

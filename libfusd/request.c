@@ -177,6 +177,14 @@ static void claim(struct fusd_request *request, ssize_t retval)
 	request->device->transport->commit(request);
 }
 
+/* The driver may have put a buffer of its own in place of the request's. */
+static bool carries_data(const struct fusd_request *request)
+{
+	return request->msg.subcmd == FUSD_READ ||
+	       (request->msg.subcmd == FUSD_IOCTL &&
+		(_IOC_DIR(request->msg.parm.fops_msg.cmd) & _IOC_READ));
+}
+
 /* Claims the request for its driver, who had it until now. */
 static bool claim_for_driver(struct fusd_request *request, ssize_t retval)
 {
@@ -189,13 +197,15 @@ static bool claim_for_driver(struct fusd_request *request, ssize_t retval)
 	if (claimed) {
 		fops->private_info = request->file.private_data;
 		fops->flags = request->file.flags;
+		if (request->msg.data && carries_data(request))
+			request->data = request->msg.data;
 		claim(request, retval);
 	}
 	pthread_mutex_unlock(&device->lock);
 	return claimed;
 }
 
-/* Sends the answer of a claimed request. */
+/* Sends the answer of a claimed request, with its own data if data is NULL. */
 static int send(struct fusd_request *request, const void *data)
 {
 	struct fusd_device *device = request->device;
@@ -207,7 +217,8 @@ static int send(struct fusd_request *request, const void *data)
 	if (error)
 		fops->retval = error;
 	error = device->transport->reply(
-		request, data, fops->retval > 0 ? (size_t)fops->retval : 0);
+		request, data ? data : request->data,
+		fops->retval > 0 ? (size_t)fops->retval : 0);
 	fusd_device_answered(device);
 	fusd_device_leave(device);
 	return error;
@@ -227,7 +238,7 @@ static int answer(struct fusd_request *request, ssize_t retval,
 
 int fusd_request_answer(struct fusd_request *request, ssize_t retval)
 {
-	return answer(request, retval, request->data);
+	return answer(request, retval, NULL);
 }
 
 void fusd_request_fail(struct fusd_request *request, int error)

@@ -247,6 +247,10 @@ static int set_up_node(struct fusd_device *device)
 		return fusd_fail(errno, "cannot set the mode of %s: %s",
 				 device->path, strerror(errno));
 	cuse_device(device)->number = number;
+	cuse_device(device)->session.node = (struct fusd_node_number){
+		.number = number,
+		.is_character_device = true,
+	};
 	fusd_number_keep(number);
 	return 0;
 }
@@ -301,6 +305,7 @@ static int cuse_open_device(struct fusd_device *device,
 		free(cuse);
 		return fusd_fail(ENOMEM, "no memory for a device");
 	}
+	pthread_mutex_init(&cuse->session.descriptor_file.lock, NULL);
 	cuse->session.has_no_offsets = true;
 	cuse->session.name_connection = name_connection;
 	cuse->session.is_unrestricted = device->ops.ioctl;
@@ -351,6 +356,7 @@ const struct fusd_transport fusd_transport_cuse = {
 	.check = cuse_check,
 	.open_device = cuse_open_device,
 	.receive = fusd_session_receive,
+	.refresh = fusd_session_refresh,
 	.hold = fusd_session_hold,
 	.unblock = fusd_session_unblock,
 	.commit = fusd_session_commit,

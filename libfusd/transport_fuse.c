@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -255,6 +256,16 @@ static int mount_node(struct fusd_device *device)
 	return 0;
 }
 
+/* The number of the file system that was mounted; no message asks for it. */
+static dev_t find_number(const char *path)
+{
+	struct statx status;
+
+	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, STATX_TYPE, &status) < 0)
+		return 0;
+	return makedev(status.stx_dev_major, status.stx_dev_minor);
+}
+
 /* Makes the node and mounts over it. */
 static int make_node(struct fusd_device *device, const char *root)
 {
@@ -269,6 +280,9 @@ static int make_node(struct fusd_device *device, const char *root)
 		error = -EAGAIN;
 	else if (error)
 		fusd_node_remove(root, device->path, node);
+	else
+		fuse_device(device)->session.node.number =
+			find_number(device->path);
 	close(file);
 	return error;
 }
@@ -329,6 +343,7 @@ static int fuse_open_device(struct fusd_device *device,
 		return fusd_fail(ENOMEM, "no memory for a device");
 	device->transport_data = fuse;
 	fuse->session.name_connection = name_connection;
+	pthread_mutex_init(&fuse->session.descriptor_file.lock, NULL);
 	clock_gettime(CLOCK_REALTIME, &now);
 	fuse->attributes.st_atim = now;
 	fuse->attributes.st_mtim = now;
@@ -404,6 +419,7 @@ const struct fusd_transport fusd_transport_fuse = {
 	.check = fuse_check,
 	.open_device = fuse_open_device,
 	.receive = fusd_session_receive,
+	.refresh = fusd_session_refresh,
 	.hold = fusd_session_hold,
 	.unblock = fusd_session_unblock,
 	.commit = fusd_session_commit,

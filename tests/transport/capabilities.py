@@ -28,6 +28,15 @@ CAPABILITIES = [
         libfuse("the client's open file keeps its flags"),
     ),
     (
+        "flags-now",
+        "ioctl and poll tell the open file's flags and position as they are",
+        libfuse(
+            "as the client's `/proc` shows them; those of the last read or write for "
+            "a driver that may not look there, and in poll for a client that has "
+            "the device open several times"
+        ),
+    ),
+    (
         "transfer",
         "reads and writes of any length; beyond 128 KiB they are short",
         {

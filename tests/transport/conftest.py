@@ -11,14 +11,18 @@ from processes import HERE, TOP, Client, Driver, start_c_driver
 
 
 @pytest.fixture(scope="session")
-def c_driver():
-    """The C driver, built with ASan and UBSan together with libfusd."""
-    program = TOP / "build" / "tests" / "driver"
+def c_programs():
+    """The suite's C programs, built with ASan and UBSan together with libfusd."""
     subprocess.run(
-        ["make", "--no-print-directory", "-s", "-C", str(HERE), str(program)],
+        ["make", "--no-print-directory", "-s", "-C", str(HERE), "all"],
         check=True,
     )
-    return program
+    return TOP / "build" / "tests"
+
+
+@pytest.fixture(scope="session")
+def c_driver(c_programs):
+    return c_programs / "driver"
 
 
 @pytest.fixture
@@ -54,6 +58,23 @@ def driver(request, language, environment, nursery):
                 HERE / "driver.py", *kinds, environment=environment, stderr=True
             )
         drivers.append(Driver(process, kinds))
+        return drivers[-1]
+
+    yield start
+    for one in drivers:
+        one.stop()
+
+
+@pytest.fixture
+def original(c_programs, environment):
+    """original(PROGRAM, ARGUMENT...) runs a program of original/ until the end."""
+    drivers = []
+
+    def start(program, *arguments):
+        process = start_c_driver(
+            c_programs / f"original-{program}", arguments, environment
+        )
+        drivers.append(Driver(process, [program]))
         return drivers[-1]
 
     yield start
