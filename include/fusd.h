@@ -343,6 +343,7 @@ int fusd_dispatch(int fd);
  * it: each request is handled by one of them. Signal dispositions are not
  * touched: a signal that ends the process ends the device with it, and leaves
  * no node behind. A device that was taken away from outside is unregistered.
+ * fusd_stop() makes it return, too.
  */
 void fusd_run(void);
 
@@ -536,6 +537,18 @@ const char *fusd_error(void);
  */
 int fusd_return_data(struct fusd_file_info *file, const void *data,
 		     size_t length);
+
+/**
+ * Makes fusd_run() return in all threads that are in it, each after the
+ * callbacks that it is in and those of requests it has been told of.
+ *
+ * Nothing is unregistered: the devices are there until fusd_unregister(), and
+ * fusd_run() may be called again. If no thread is in fusd_run(), the next call
+ * returns at once, so that a signal that comes early is not lost.
+ *
+ * May be called from a signal handler, and keeps errno. Never fails.
+ */
+void fusd_stop(void);
 
 /** The memory of one request: its header and its data. */
 struct fusd_buffer;

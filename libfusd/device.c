@@ -164,14 +164,11 @@ FUSD_PUBLIC int fusd_register_kor(const char *name, const char *clazz,
 	return fusd_register_with(name, mode, device_info, fops, &options);
 }
 
-FUSD_PUBLIC int fusd_unregister(int fd)
+void fusd_device_unregister(struct fusd_device *device)
 {
-	struct fusd_device *device = fusd_registry_remove(fd);
 	struct fusd_request *request;
 	int result = 0;
 
-	if (!device)
-		return fusd_result(-EBADF);
 	device->transport->remove_node(device);
 	device->answering++;
 	pthread_mutex_lock(&device->lock);
@@ -186,6 +183,15 @@ FUSD_PUBLIC int fusd_unregister(int fd)
 	}
 	fusd_device_answered(device);
 	fusd_device_leave(device);
+}
+
+FUSD_PUBLIC int fusd_unregister(int fd)
+{
+	struct fusd_device *device = fusd_registry_remove(fd);
+
+	if (!device)
+		return fusd_result(-EBADF);
+	fusd_device_unregister(device);
 	return 0;
 }
 

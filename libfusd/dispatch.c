@@ -217,15 +217,12 @@ void fusd_dispatch_request(struct fusd_request *request)
 	}
 }
 
-FUSD_PUBLIC int fusd_dispatch(int fd)
+int fusd_dispatch_device(struct fusd_device *device)
 {
-	struct fusd_device *device = fusd_registry_enter(fd);
 	struct fusd_request *request;
 	int callbacks = 0;
 	int result = 0;
 
-	if (!device)
-		return fusd_result(-EBADF);
 	for (int i = 0; i < MESSAGES_PER_DISPATCH && !device->gone; i++) {
 		result = device->transport->receive(device, &request);
 		if (result < 0)
@@ -240,11 +237,22 @@ FUSD_PUBLIC int fusd_dispatch(int fd)
 		fusd_dispatch_request(request);
 		callbacks++;
 	}
-	/* What unregister has cut looks as if it was taken away. */
-	if (result == -ENODEV && device->gone)
-		result = -EBADF;
-	fusd_device_leave(device);
 	if (callbacks > 0)
 		return 0;
-	return fusd_result(result < 0 ? result : -EAGAIN);
+	/* What unregister has cut looks as if it was taken away. */
+	if (result == -ENODEV && device->gone)
+		return -EBADF;
+	return result < 0 ? result : -EAGAIN;
+}
+
+FUSD_PUBLIC int fusd_dispatch(int fd)
+{
+	struct fusd_device *device = fusd_registry_enter(fd);
+	int result;
+
+	if (!device)
+		return fusd_result(-EBADF);
+	result = fusd_dispatch_device(device);
+	fusd_device_leave(device);
+	return fusd_result(result);
 }

@@ -250,10 +250,15 @@ void fusd_device_put_reference(struct fusd_device *device);
 void fusd_device_leave(struct fusd_device *device);
 /* An answer was sent that answering counted. */
 void fusd_device_answered(struct fusd_device *device);
+/* Takes away a device that the registry has just let go of. */
+void fusd_device_unregister(struct fusd_device *device);
 
 /* registry.c: descriptor -> device */
 int fusd_registry_add(struct fusd_device *device);
 struct fusd_device *fusd_registry_remove(int fd);
+/* The same for a device that the caller is a user of; false: somebody else did.
+ */
+bool fusd_registry_remove_device(struct fusd_device *device);
 /* The device with one more user, to be given back by fusd_device_leave(). */
 struct fusd_device *fusd_registry_enter(int fd);
 bool fusd_registry_has_path(const char *path);
@@ -262,9 +267,13 @@ void fusd_registry_forget(void (*visit)(struct fusd_device *device));
 /*
  * Waits until devices have requests, and returns how many descriptors it wrote
  * to ready, possibly none; some may be stale. -ENODEV: no device is left.
+ * -ECANCELED: fusd_registry_stop() was called, since fusd_registry_restart()
+ * was. The former may be called by a signal's handler.
  */
 #define FUSD_WAIT_SIZE 64
 int fusd_registry_wait(int ready[FUSD_WAIT_SIZE]);
+void fusd_registry_stop(void);
+void fusd_registry_restart(void);
 /* Calls visit for each registered descriptor, under the registry's lock. */
 void fusd_registry_for_each(void (*visit)(int fd, void *data), void *data);
 
@@ -327,6 +336,8 @@ void fusd_payload_overwritten(struct fusd_request *request, uint64_t file_id,
 
 /* dispatch.c */
 void fusd_dispatch_request(struct fusd_request *request);
+/* fusd_dispatch() for a device that the caller is a user of. 0 or -errno. */
+int fusd_dispatch_device(struct fusd_device *device);
 
 /* thread_start.c: proc(5)'s stat, field 22; 0 if the thread is dead */
 unsigned long long fusd_thread_start(pid_t pid);

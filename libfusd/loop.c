@@ -5,14 +5,25 @@
 
 #include "internal.h"
 
+/* The threads in fusd_run(): the last one leaves what the next begins with. */
+static atomic_int runners;
+
 static void serve(int fd)
 {
-	/* EBADF: unregistered meanwhile, or not a device: the set is empty. */
-	if (fusd_dispatch(fd) < 0 && errno == ENODEV) {
+	/* NULL: unregistered meanwhile, or no device: the set is empty. */
+	struct fusd_device *device = fusd_registry_enter(fd);
+
+	if (!device)
+		return;
+	/* By now the number may be another device's, but not before we leave.
+	 */
+	if (fusd_dispatch_device(device) == -ENODEV &&
+	    fusd_registry_remove_device(device)) {
 		fusd_log(LOG_WARNING,
 			 "a device was taken away from outside; unregistered");
-		fusd_unregister(fd);
+		fusd_device_unregister(device);
 	}
+	fusd_device_leave(device);
 }
 
 FUSD_PUBLIC void fusd_run(void)
@@ -20,13 +31,22 @@ FUSD_PUBLIC void fusd_run(void)
 	int ready[FUSD_WAIT_SIZE];
 	int count;
 
-	for (;;) {
+	runners++;
+	do {
 		count = fusd_registry_wait(ready);
-		if (count < 0 && count != -EINTR)
-			return;
 		for (int i = 0; i < count; i++)
 			serve(ready[i]);
-	}
+	} while (count >= 0 || count == -EINTR);
+	if (--runners == 0)
+		fusd_registry_restart();
+}
+
+FUSD_PUBLIC void fusd_stop(void)
+{
+	int error = errno;
+
+	fusd_registry_stop();
+	errno = error;
 }
 
 struct fd_set_walk {

@@ -22,13 +22,19 @@ static size_t devices_size;	     /* registry_lock */
 static size_t devices_count;	     /* registry_lock */
 static bool had_device;		     /* registry_lock */
 
+/* fusd_registry_stop() was called; for whoever waits next, if nobody does. */
+static atomic_bool stopping;
+
 /* How fusd_registry_wait() waits. All fields: registry_lock. */
 static struct {
 	pid_t owner;  /* who made these; a forked child makes its own */
 	int alone_fd; /* eventfd; readable unless there is just one device */
 	int empty_fd; /* eventfd; readable if there is no device; in epoll_fd */
 	int epoll_fd; /* -1 until a second device is registered */
-} waiting = { .alone_fd = -1, .empty_fd = -1, .epoll_fd = -1 };
+	/* eventfd, in epoll_fd; readable if stopping. A signal's handler reads
+	 * this without the lock. */
+	atomic_int stop_fd;
+} waiting = { .alone_fd = -1, .empty_fd = -1, .epoll_fd = -1, .stop_fd = -1 };
 
 static int make_room(int fd)
 {
@@ -67,6 +73,7 @@ static int watch(int fd)
 
 static void close_all(void)
 {
+	int stop_fd = atomic_exchange(&waiting.stop_fd, -1);
 	int *const descriptors[] = { &waiting.alone_fd, &waiting.empty_fd,
 				     &waiting.epoll_fd };
 
@@ -75,6 +82,8 @@ static void close_all(void)
 			close(*descriptors[i]);
 		*descriptors[i] = -1;
 	}
+	if (stop_fd >= 0)
+		close(stop_fd);
 }
 
 static int open_epoll(void)
@@ -85,6 +94,8 @@ static int open_epoll(void)
 	if (waiting.epoll_fd < 0)
 		return -errno;
 	error = watch(waiting.empty_fd);
+	if (!error)
+		error = watch(waiting.stop_fd);
 	for (size_t fd = 0; fd < devices_size && !error; fd++)
 		if (devices[fd])
 			error = watch((int)fd);
@@ -110,7 +121,8 @@ static int open_all(void)
 	close_all();
 	waiting.alone_fd = eventfd(devices_count != 1 || had_epoll, flags);
 	waiting.empty_fd = eventfd(devices_count == 0, flags);
-	if (waiting.alone_fd < 0 || waiting.empty_fd < 0)
+	waiting.stop_fd = eventfd(0, flags);
+	if (waiting.alone_fd < 0 || waiting.empty_fd < 0 || waiting.stop_fd < 0)
 		error = -errno;
 	else if (had_epoll)
 		error = open_epoll();
@@ -156,23 +168,61 @@ int fusd_registry_add(struct fusd_device *device)
 	return error;
 }
 
+static void remove_device(int fd)
+{
+	if (!open_all() && waiting.epoll_fd >= 0)
+		epoll_ctl(waiting.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+	devices[fd] = NULL;
+	if (--devices_count == 0) {
+		eventfd_write(waiting.empty_fd, 1);
+		eventfd_write(waiting.alone_fd, 1);
+	}
+}
+
 struct fusd_device *fusd_registry_remove(int fd)
 {
 	struct fusd_device *device;
 
 	pthread_mutex_lock(&registry_lock);
 	device = find(fd);
-	if (device) {
-		if (!open_all() && waiting.epoll_fd >= 0)
-			epoll_ctl(waiting.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-		devices[fd] = NULL;
-		if (--devices_count == 0) {
-			eventfd_write(waiting.empty_fd, 1);
-			eventfd_write(waiting.alone_fd, 1);
-		}
-	}
+	if (device)
+		remove_device(fd);
 	pthread_mutex_unlock(&registry_lock);
 	return device;
+}
+
+bool fusd_registry_remove_device(struct fusd_device *device)
+{
+	bool is_there;
+
+	pthread_mutex_lock(&registry_lock);
+	is_there = find(device->fd) == device;
+	if (is_there)
+		remove_device(device->fd);
+	pthread_mutex_unlock(&registry_lock);
+	return is_there;
+}
+
+/* What makes waiting.stop_fd readable again, if stopping became true again. */
+static void drain_stop(void)
+{
+	eventfd_t ignored;
+
+	eventfd_read(waiting.stop_fd, &ignored);
+	if (stopping)
+		eventfd_write(waiting.stop_fd, 1);
+}
+
+void fusd_registry_stop(void)
+{
+	stopping = true;
+	eventfd_write(waiting.stop_fd, 1);
+}
+
+void fusd_registry_restart(void)
+{
+	stopping = false;
+	drain_stop();
 }
 
 static int wait_for_one(int fd, int alone_fd, int *ready)
@@ -180,10 +230,14 @@ static int wait_for_one(int fd, int alone_fd, int *ready)
 	struct pollfd polled[] = {
 		{ .fd = fd, .events = POLLIN },
 		{ .fd = alone_fd, .events = POLLIN },
+		{ .fd = waiting.stop_fd, .events = POLLIN },
 	};
 
-	if (poll(polled, 2, -1) < 0)
+	if (poll(polled, 3, -1) < 0)
 		return -errno;
+	/* Not stopping: a forked process has written to what was copied. */
+	if (polled[2].revents && !stopping)
+		drain_stop();
 	*ready = fd;
 	return polled[0].revents != 0;
 }
@@ -195,8 +249,11 @@ static int wait_for_any(int epoll_fd, int *ready, int size)
 
 	if (count < 0)
 		return -errno;
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < count; i++) {
 		ready[i] = events[i].data.fd;
+		if (ready[i] == waiting.stop_fd && !stopping)
+			drain_stop();
+	}
 	return count;
 }
 
@@ -216,6 +273,8 @@ int fusd_registry_wait(int ready[FUSD_WAIT_SIZE])
 	pthread_mutex_unlock(&registry_lock);
 	if (error)
 		return error;
+	if (stopping)
+		return -ECANCELED;
 	if (count == 0)
 		return -ENODEV;
 	if (epoll_fd < 0)
@@ -247,6 +306,7 @@ void fusd_registry_forget(void (*visit)(struct fusd_device *device))
 	had_device = false;
 	close_all();
 	waiting.owner = 0;
+	stopping = false;
 }
 
 bool fusd_registry_has_path(const char *path)
