@@ -368,74 +368,8 @@ void fusd_dispatch_fdset(fd_set *set);
  */
 char *fusd_unparse_flags(int flags);
 
-/* What a request asks, from inside its callback or while it is held. */
-
-/** FUSD_OPEN, FUSD_READ ... */
-static inline int fusd_get_call_type(struct fusd_file_info *file)
-{
-	return file->fusd_msg->subcmd;
-}
-
-/** Of a read: where the answer goes; fusd_get_length() bytes. */
-static inline char *fusd_get_read_buffer(struct fusd_file_info *file)
-{
-	return file->fusd_msg->data;
-}
-
-/** Of a write: the client's bytes; fusd_get_length() of them, then a 0. */
-static inline const char *fusd_get_write_buffer(struct fusd_file_info *file)
-{
-	return file->fusd_msg->data;
-}
-
-/** Of a read, write or ioctl: how many bytes its buffer has; of an mmap, how
- * many the client maps. */
-static inline size_t fusd_get_length(struct fusd_file_info *file)
-{
-	return file->fusd_msg->parm.fops_msg.length;
-}
-
-/** Of a read or write: the file position, to be read and changed. */
-static inline loff_t *fusd_get_offset(struct fusd_file_info *file)
-{
-	return (loff_t *)(void *)((char *)file->fusd_msg +
-				  offsetof(fusd_msg_t, parm) +
-				  offsetof(fops_msg_t, offset));
-}
-
-/** Of an ioctl: the request number. */
-static inline int fusd_get_ioctl_request(struct fusd_file_info *file)
-{
-	return (int)file->fusd_msg->parm.fops_msg.cmd;
-}
-
-#ifndef FUSD_KOR_API
-/**
- * Of an ioctl: the raw argument, cut to an int as it was in FUSD 1.10; with
- * FUSD_KOR_API the whole of it, an unsigned long, as in the fork.
- */
-static inline int fusd_get_ioctl_arg(struct fusd_file_info *file)
-{
-	return (int)file->fusd_msg->parm.fops_msg.arg.arg;
-}
-#else
-static inline unsigned long fusd_get_ioctl_arg(struct fusd_file_info *file)
-{
-	return file->fusd_msg->parm.fops_msg.arg.arg;
-}
-#endif
-
-/** Of an ioctl with _IOC_READ or _IOC_WRITE: its data. */
-static inline void *fusd_get_ioctl_buffer(struct fusd_file_info *file)
-{
-	return file->fusd_msg->data;
-}
-
-/** Of a poll_diff: the state the client side believes in. */
-static inline int fusd_get_poll_diff_cached_state(struct fusd_file_info *file)
-{
-	return (int)file->fusd_msg->parm.fops_msg.cmd;
-}
+/* The fusd_get_ functions. */
+#include "fusd_get.h"
 
 /*
  * Additions: not in FUSD 1.10.
@@ -449,13 +383,6 @@ static inline int fusd_get_poll_diff_cached_state(struct fusd_file_info *file)
 static inline unsigned int fusd_get_ioctl_number(struct fusd_file_info *file)
 {
 	return file->fusd_msg->parm.fops_msg.cmd;
-}
-
-/** A number that no other pending request of the device has; in an unblock
- * callback, that of the request whose client was interrupted. */
-static inline long fusd_get_transaction(struct fusd_file_info *file)
-{
-	return file->fusd_msg->parm.fops_msg.transid;
 }
 
 /**
@@ -544,7 +471,8 @@ int fusd_return_data(struct fusd_file_info *file, const void *data,
  *
  * Nothing is unregistered: the devices are there until fusd_unregister(), and
  * fusd_run() may be called again. If no thread is in fusd_run(), the next call
- * returns at once, so that a signal that comes early is not lost.
+ * returns at once, so that a signal that comes early is not lost; a thread that
+ * calls it later than that stays in it.
  *
  * May be called from a signal handler, and keeps errno. Never fails.
  */

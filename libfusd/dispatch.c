@@ -194,8 +194,7 @@ static void dispatch_one(struct fusd_request *request)
 		.fusd_msg = &request->msg,
 	};
 	request->msg.data = request->data;
-	/* As the original set it: the buffer's size, though nothing is in it.
-	 */
+	/* As the original set it: the buffer's size, before it is filled. */
 	if (request->msg.subcmd == FUSD_READ)
 		request->msg.datalen = (int)fops->length;
 	result = call(request);

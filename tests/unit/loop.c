@@ -8,10 +8,11 @@
 
 #include "check.h"
 
-enum { THREADS = 4, ROUNDS = 15 };
+enum { THREADS = 4, ROUNDS = 10 };
 
 static struct fusd_file_operations none;
 static atomic_int running, reads;
+static pthread_barrier_t all_threads;
 
 static void stop_by_signal(int number)
 {
@@ -31,6 +32,14 @@ static ssize_t count_read(struct fusd_file_info *file, char *buffer,
 	(void)offset;
 	reads++;
 	return 0;
+}
+
+/* Returns when all threads are in it, and so in fusd_run(). */
+static ssize_t meet_in_read(struct fusd_file_info *file, char *buffer,
+			    size_t length, loff_t *offset)
+{
+	pthread_barrier_wait(&all_threads);
+	return count_read(file, buffer, length, offset);
 }
 
 static void *run(void *unused)
@@ -125,23 +134,27 @@ static void a_stop_that_comes_early_is_not_lost(void)
 
 static void all_threads_stop(void)
 {
+	struct fusd_file_operations operations = { .read = meet_in_read };
+	int fd = fusd_register("device", 0600, NULL, &operations);
 	pthread_t threads[THREADS];
-	int fd = register_device("device");
+	pid_t clients[THREADS];
 
+	CHECK(fd >= 0);
+	pthread_barrier_init(&all_threads, NULL, THREADS);
 	for (int round = 0; round < ROUNDS; round++) {
-		pid_t client;
-
+		for (int i = 0; i < THREADS; i++)
+			clients[i] = start_reader(1);
 		for (int i = 0; i < THREADS; i++)
 			pthread_create(&threads[i], NULL, run, NULL);
-		client = start_reader(20);
-		wait_for_client(client);
+		for (int i = 0; i < THREADS; i++)
+			wait_for_client(clients[i]);
 		fusd_stop();
 		for (int i = 0; i < THREADS; i++)
 			pthread_join(threads[i], NULL);
 		CHECK(running == 0);
 		CHECK(fusd_device_transport(fd));
 	}
-	CHECK(reads == 20 * ROUNDS);
+	CHECK(reads == THREADS * ROUNDS);
 	CHECK(fusd_unregister(fd) == 0);
 }
 
@@ -215,11 +228,9 @@ static void only_the_device_that_was_taken_away_is_unregistered(void)
 		CHECK(is_there(fd));
 		CHECK(fusd_unregister(fd) == 0);
 	}
-	CHECK(is_there(stays));
-	fusd_stop();
+	CHECK(fusd_unregister(stays) == 0);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
-	CHECK(fusd_unregister(stays) == 0);
 }
 
 int main(void)

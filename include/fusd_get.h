@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a request asks, from inside its callback or while it is held; a part of
+ * fusd.h, which includes it.
+ */
+#ifndef FUSD_GET_H
+#define FUSD_GET_H
+
+#include "fusd.h"
+
+/** FUSD_OPEN, FUSD_READ ... */
+static inline int fusd_get_call_type(struct fusd_file_info *file)
+{
+	return file->fusd_msg->subcmd;
+}
+
+/** Of a read: where the answer goes; fusd_get_length() bytes. */
+static inline char *fusd_get_read_buffer(struct fusd_file_info *file)
+{
+	return file->fusd_msg->data;
+}
+
+/** Of a write: the client's bytes; fusd_get_length() of them, then a 0. */
+static inline const char *fusd_get_write_buffer(struct fusd_file_info *file)
+{
+	return file->fusd_msg->data;
+}
+
+/** Of a read, write or ioctl: how many bytes its buffer has; of an mmap, how
+ * many the client maps. */
+static inline size_t fusd_get_length(struct fusd_file_info *file)
+{
+	return file->fusd_msg->parm.fops_msg.length;
+}
+
+/** Of a read or write: the file position, to be read and changed. */
+static inline loff_t *fusd_get_offset(struct fusd_file_info *file)
+{
+	return (loff_t *)(void *)((char *)file->fusd_msg +
+				  offsetof(fusd_msg_t, parm) +
+				  offsetof(fops_msg_t, offset));
+}
+
+/** Of an ioctl: the request number. */
+static inline int fusd_get_ioctl_request(struct fusd_file_info *file)
+{
+	return (int)file->fusd_msg->parm.fops_msg.cmd;
+}
+
+#ifndef FUSD_KOR_API
+/**
+ * Of an ioctl: the raw argument, cut to an int as it was in FUSD 1.10; with
+ * FUSD_KOR_API the whole of it, an unsigned long, as in the fork.
+ */
+static inline int fusd_get_ioctl_arg(struct fusd_file_info *file)
+{
+	return (int)file->fusd_msg->parm.fops_msg.arg.arg;
+}
+#else
+static inline unsigned long fusd_get_ioctl_arg(struct fusd_file_info *file)
+{
+	return file->fusd_msg->parm.fops_msg.arg.arg;
+}
+#endif
+
+/** Of an ioctl with _IOC_READ or _IOC_WRITE: its data. */
+static inline void *fusd_get_ioctl_buffer(struct fusd_file_info *file)
+{
+	return file->fusd_msg->data;
+}
+
+/** Of a poll_diff: the state the client side believes in. */
+static inline int fusd_get_poll_diff_cached_state(struct fusd_file_info *file)
+{
+	return (int)file->fusd_msg->parm.fops_msg.cmd;
+}
+
+/** A number that no other pending request of the device has; in an unblock
+ * callback, that of the request whose client was interrupted. */
+static inline long fusd_get_transaction(struct fusd_file_info *file)
+{
+	return file->fusd_msg->parm.fops_msg.transid;
+}
+
+#endif /* FUSD_GET_H */
