@@ -10,8 +10,9 @@ import _signal  # type: ignore[import-not-found]
 
 
 def _end_at_ctrl_c() -> bool:
-    """Lets the signal end the process, unless it is ignored, as under nohup(1)."""
-    if _signal.getsignal(_signal.SIGINT) is not _signal.default_int_handler:
+    """Lets the signal end the process, unless it is ignored or handled."""
+    handler = _signal.getsignal(_signal.SIGINT)
+    if handler not in (_signal.SIG_DFL, _signal.default_int_handler):
         return False
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
     return True

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Ctrl-C before a command is at its work, and after: no traceback."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -25,9 +26,30 @@ sys.exit(main())
 """
 
 
+# The same of the first module that the installed script itself imports.
+SCRIPT = """
+import _signal, os, sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name != "_fusd_command":
+            os.kill(os.getpid(), _signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+for name in ("enum", "re"):
+    sys.modules.pop(name, None)
+sys.argv = ["fusd", "ls"]
+exec(compile(open({script!r}).read(), {script!r}, "exec"))
+"""
+
+
 def interrupted(module, *arguments, ignored=False):
+    return run(STARTED.format(module=module, arguments=arguments), ignored)
+
+
+def run(code, ignored=False):
     return subprocess.run(
-        [sys.executable, "-c", STARTED.format(module=module, arguments=arguments)],
+        [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         timeout=DEADLINE * 3,
@@ -42,6 +64,12 @@ def interrupted(module, *arguments, ignored=False):
 )
 def test_an_import_is_ended_by_the_signal_alone(module):
     result = interrupted(module, "ls")
+    assert (result.returncode, result.stderr) == (-signal.SIGINT, "")
+
+
+def test_the_installed_script_imports_nothing_before():
+    script = os.path.join(os.path.dirname(sys.executable), "fusd")
+    result = run(SCRIPT.format(script=script))
     assert (result.returncode, result.stderr) == (-signal.SIGINT, "")
 
 

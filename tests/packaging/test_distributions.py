@@ -71,7 +71,7 @@ def test_the_wheel_has_stubs_command_plugin_and_manual(distributions):
     assert "pyfusd/py.typed" in names
     assert "pyfusd/_core.pyi" in names
     assert any(name.endswith("share/man/man1/fusd.1") for name in names)
-    assert "fusd = _fusd_command:main" in entry_points
+    assert f"pyfusd-{VERSION}.data/scripts/fusd" in names
     assert "_fusd_command.py" in names
     assert "[pytest11]\nfusd = pyfusd.testing" in entry_points
     assert not [name for name in names if name.endswith((".pyx", ".c", ".h"))]
