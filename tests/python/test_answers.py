@@ -140,7 +140,18 @@ def test_numpy_numbers_are_counts(serve, name):
     assert read(device) == device.answer.tobytes()
 
 
-@pytest.mark.parametrize("name", ["float64", "float32", "bool_"])
+def test_a_numpy_bool_is_no_byte(serve):
+    numpy = pytest.importorskip("numpy")
+    device = serve(Answering(numpy.bool_(True)))
+    try:
+        data = read(device)
+    except OSError as error:  # Newer ones are no numbers.
+        assert error.errno == errno.EIO
+    else:
+        assert data == bytes(1)
+
+
+@pytest.mark.parametrize("name", ["float64", "float32"])
 def test_numpy_numbers_that_are_no_counts_are_no_bytes_either(serve, caplog, name):
     numpy = pytest.importorskip("numpy")
     device = serve(Answering(getattr(numpy, name)(1)))
