@@ -250,6 +250,15 @@ int fusd_register(const char *name, const char *clazz, const char *devname,
 /* clang-format on */
 #endif
 
+/*
+ * What fusd_simple_register() calls. fops_size is the size that the caller's
+ * header gives the structure: see fusd_register_sized().
+ */
+int fusd_register_simply(const char *name, const char *clazz,
+			 const char *devname, mode_t mode, void *device_info,
+			 const struct fusd_file_operations *fops,
+			 size_t fops_size);
+
 /* The callbacks of fusd_simple_register(), as a structure. */
 #ifdef __cplusplus
 #define FUSD_OPS(...) fusd_ops_copy(fusd_file_operations{ __VA_ARGS__ })
@@ -267,14 +276,19 @@ fusd_ops_copy(const struct fusd_file_operations &ops)
  * fusd_simple_register(name, mode, device_info, .read = f, .write = g, ...)
  *
  * Registers with the callbacks written in place, as designated initialisers.
- * Returns what fusd_register() returns.
+ * Returns what fusd_register() returns. A failure is said in one line on
+ * standard error, as it was in FUSD 1.10, unless fusd_set_log() has set who
+ * hears of it.
  */
-#define fusd_simple_register(name, mode, device_info, ...) \
-	fusd_register((name), (mode), (device_info), FUSD_OPS(__VA_ARGS__))
+#define fusd_simple_register(name, mode, device_info, ...)              \
+	fusd_register_simply((name), NULL, NULL, (mode), (device_info), \
+			     FUSD_OPS(__VA_ARGS__),                     \
+			     sizeof(struct fusd_file_operations))
 #else
 #define fusd_simple_register(name, clazz, devname, mode, device_info, ...) \
-	fusd_register((name), (clazz), (devname), (mode), (device_info),   \
-		      FUSD_OPS(__VA_ARGS__))
+	fusd_register_simply((name), (clazz), (devname), (mode),           \
+			     (device_info), FUSD_OPS(__VA_ARGS__),         \
+			     sizeof(struct fusd_file_operations))
 #endif
 
 /**
@@ -390,7 +404,7 @@ static inline unsigned int fusd_get_ioctl_number(struct fusd_file_info *file)
  * have their default; strings are read during the call only.
  */
 struct fusd_options {
-	/** sizeof(struct fusd_options); lets the structure grow. */
+	/** sizeof(struct fusd_options): see fusd_register_sized(). */
 	size_t size;
 	/**
 	 * "kfusd", "cuse", "fuse", or NULL or "auto" for the first of these
@@ -407,14 +421,35 @@ struct fusd_options {
 };
 
 /**
+ * What fusd_register_with() calls, with the size that struct
+ * fusd_file_operations has for the caller, in bytes.
+ *
+ * Both structures may grow in later versions, at their ends: fewer bytes than
+ * this library's, from a program that was compiled with an older header, mean 0
+ * for the rest; more bytes must be 0. fusd_register() has no size, and always
+ * takes the callbacks from open to mmap.
+ *
+ * Errors: those of fusd_register(); EINVAL for an unknown transport, or a size
+ * that no version had; E2BIG for a callback or an option that this library does
+ * not know.
+ */
+int fusd_register_sized(const char *name, mode_t mode, void *device_info,
+			const struct fusd_file_operations *fops,
+			size_t fops_size, const struct fusd_options *options);
+
+/**
  * Registers as fusd_register() does, with options (NULL: none).
  *
- * Errors: those of fusd_register(), and EINVAL for an unknown transport or a
- * size that is not known.
+ * Errors: those of fusd_register_sized().
  */
-int fusd_register_with(const char *name, mode_t mode, void *device_info,
-		       const struct fusd_file_operations *fops,
-		       const struct fusd_options *options);
+static inline int fusd_register_with(const char *name, mode_t mode,
+				     void *device_info,
+				     const struct fusd_file_operations *fops,
+				     const struct fusd_options *options)
+{
+	return fusd_register_sized(name, mode, device_info, fops, sizeof(*fops),
+				   options);
+}
 
 /**
  * The full path at which clients find the device.

@@ -2,6 +2,8 @@
 /* Registering a device and taking it away. */
 #include <ctype.h>
 #include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -72,12 +74,62 @@ void fusd_device_answered(struct fusd_device *device)
 		device->transport->disconnect(device);
 }
 
+/* The structures as they were at first, which FUSD 1.10's form still means. */
+#define FIRST_OPERATIONS_SIZE \
+	(offsetof(struct fusd_file_operations, mmap) + sizeof(void (*)(void)))
+#define FIRST_OPTIONS_SIZE \
+	(offsetof(struct fusd_options, devname) + sizeof(const char *))
+
+/* No structure of this library will ever be larger. */
+#define MAX_STRUCTURE_SIZE 4096
+
+/*
+ * Copies a structure of a program that was compiled with another version's
+ * header, as openat2(2) does: what it does not know is 0, and what this library
+ * does not know must be 0.
+ */
+static int copy_structure(void *to, size_t size, const void *from,
+			  size_t from_size, size_t first_size, const char *what)
+{
+	const char *bytes = from;
+
+	if (from_size < first_size)
+		return fusd_fail(EINVAL,
+				 "%s of %zu bytes: it never had fewer than %zu",
+				 what, from_size, first_size);
+	if (from_size > MAX_STRUCTURE_SIZE)
+		return fusd_fail(E2BIG, "%s of %zu bytes cannot be", what,
+				 from_size);
+	for (size_t i = size; i < from_size; i++)
+		if (bytes[i])
+			return fusd_fail(E2BIG,
+					 "%s has something that libfusd %s "
+					 "does not know: a newer libfusd is "
+					 "needed",
+					 what, fusd_version());
+	memset(to, 0, size);
+	memcpy(to, from, from_size < size ? from_size : size);
+	return 0;
+}
+
+static int copy_options(struct fusd_options *to,
+			const struct fusd_options *options)
+{
+	if (!options) {
+		memset(to, 0, sizeof(*to));
+		return 0;
+	}
+	return copy_structure(to, sizeof(*to), options, options->size,
+			      FIRST_OPTIONS_SIZE, "struct fusd_options");
+}
+
 static int register_device(const char *name, mode_t mode, void *device_info,
 			   const struct fusd_file_operations *fops,
-			   const struct fusd_options *options)
+			   size_t fops_size, const struct fusd_options *given)
 {
-	const struct fusd_options defaults = { .size = sizeof(defaults) };
+	struct fusd_file_operations operations;
 	const struct fusd_transport *transport;
+	struct fusd_options options;
 	struct fusd_device *device;
 	int error;
 
@@ -87,14 +139,14 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 	if (!fops)
 		return fusd_fail(EINVAL, "device \"%s\" has no callbacks",
 				 name);
-	if (!options)
-		options = &defaults;
-	if (options->size != sizeof(*options))
-		return fusd_fail(EINVAL,
-				 "fusd_options has %zu bytes, not the "
-				 "%zu given",
-				 sizeof(*options), options->size);
-	transport = fusd_transport_choose(options->transport);
+	error = copy_structure(&operations, sizeof(operations), fops, fops_size,
+			       FIRST_OPERATIONS_SIZE,
+			       "struct fusd_file_operations");
+	if (!error)
+		error = copy_options(&options, given);
+	if (error)
+		return error;
+	transport = fusd_transport_choose(options.transport);
 	if (!transport)
 		return -errno;
 
@@ -104,14 +156,14 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 	strcpy(device->name, name);
 	device->mode = mode & 0777;
 	device->device_info = device_info;
-	device->ops = *fops;
+	device->ops = operations;
 	device->transport = transport;
 	device->fd = -1;
 	atomic_init(&device->users, 1);
 	atomic_init(&device->answering, 0);
 	atomic_init(&device->references, 1);
 	pthread_mutex_init(&device->lock, NULL);
-	error = transport->open_device(device, options);
+	error = transport->open_device(device, &options);
 	if (error) {
 		free_device(device);
 		return error;
@@ -127,22 +179,47 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 	return device->fd;
 }
 
-FUSD_PUBLIC int fusd_register_with(const char *name, mode_t mode,
-				   void *device_info,
-				   const struct fusd_file_operations *fops,
-				   const struct fusd_options *options)
+FUSD_PUBLIC int fusd_register_sized(const char *name, mode_t mode,
+				    void *device_info,
+				    const struct fusd_file_operations *fops,
+				    size_t fops_size,
+				    const struct fusd_options *options)
 {
-	int fd = register_device(name, mode, device_info, fops, options);
+	int fd = register_device(name, mode, device_info, fops, fops_size,
+				 options);
 
 	if (fd >= 0)
 		errno = 0;
 	return fusd_result(fd);
 }
 
+FUSD_PUBLIC int fusd_register_simply(const char *name, const char *clazz,
+				     const char *devname, mode_t mode,
+				     void *device_info,
+				     const struct fusd_file_operations *fops,
+				     size_t fops_size)
+{
+	const struct fusd_options options = {
+		.size = sizeof(options),
+		.clazz = clazz,
+		.devname = devname,
+	};
+	int fd = fusd_register_sized(name, mode, device_info, fops, fops_size,
+				     &options);
+	int error = errno;
+
+	if (fd < 0 && !fusd_has_log())
+		fprintf(stderr, "%s: %s\n", program_invocation_short_name,
+			fusd_error());
+	errno = error;
+	return fd;
+}
+
 FUSD_PUBLIC int fusd_register(const char *name, mode_t mode, void *device_info,
 			      struct fusd_file_operations *fops)
 {
-	return fusd_register_with(name, mode, device_info, fops, NULL);
+	return fusd_register_sized(name, mode, device_info, fops,
+				   FIRST_OPERATIONS_SIZE, NULL);
 }
 
 /* What fusd_register() is under FUSD_KOR_API. */
@@ -161,7 +238,8 @@ FUSD_PUBLIC int fusd_register_kor(const char *name, const char *clazz,
 		.devname = devname,
 	};
 
-	return fusd_register_with(name, mode, device_info, fops, &options);
+	return fusd_register_sized(name, mode, device_info, fops,
+				   FIRST_OPERATIONS_SIZE, &options);
 }
 
 void fusd_device_unregister(struct fusd_device *device)

@@ -54,6 +54,11 @@ void fusd_log(int priority, const char *format, ...)
 	errno = error;
 }
 
+bool fusd_has_log(void)
+{
+	return log_hook != NULL;
+}
+
 int fusd_result(int result)
 {
 	if (result >= 0)

@@ -354,6 +354,8 @@ int fusd_fail(int error, const char *format, ...)
 bool fusd_fail_quietly(bool quiet);
 void fusd_log(int priority, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Whether somebody hears what fusd_fail() and fusd_log() say. */
+bool fusd_has_log(void);
 /* Turns a result of the library's inside into a public function's. */
 int fusd_result(int result);
 

@@ -39,14 +39,14 @@ static ssize_t drum_read(struct fusd_file_info *file, char *buffer,
 int main(int argc, char **argv)
 {
 	const char *directory = example_name(argc, argv, "drums");
-	struct fusd_file_operations callbacks = { .read = drum_read };
 
 	for (size_t i = 0; i < sizeof(drums) / sizeof(drums[0]); i++) {
 		char name[4096]; /* what is cut is still too long */
 
 		snprintf(name, sizeof(name), "%s/%s", directory, drums[i].name);
-		example_started("drums", fusd_register(name, 0666, &drums[i],
-						       &callbacks));
+		example_started("drums",
+				fusd_simple_register(name, 0666, &drums[i],
+						     .read = drum_read));
 	}
 	fusd_run();
 	return 0;

@@ -67,18 +67,16 @@ static ssize_t drum_read(struct fusd_file_info *file, char *buffer,
 int main(int argc, char **argv)
 {
 	const char *directory = example_name(argc, argv, "drums2");
-	struct fusd_file_operations callbacks = {
-		.open = drum_open,
-		.close = drum_close,
-		.read = drum_read,
-	};
 
 	for (size_t i = 0; i < sizeof(drums) / sizeof(drums[0]); i++) {
 		char name[4096]; /* what is cut is still too long */
 
 		snprintf(name, sizeof(name), "%s/%s", directory, drums[i].name);
-		example_started("drums2", fusd_register(name, 0666, &drums[i],
-							&callbacks));
+		example_started("drums2",
+				fusd_simple_register(name, 0666, &drums[i],
+						     .open = drum_open,
+						     .close = drum_close,
+						     .read = drum_read));
 	}
 	fusd_run();
 	return 0;

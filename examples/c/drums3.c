@@ -66,10 +66,8 @@ static void set_drum(struct drum *drum, const char *name, const char *sound)
 	snprintf(drum->name, sizeof(drum->name), "%s", name);
 	snprintf(path, sizeof(path), "%s/%s", directory, name);
 	drum->fd = fusd_simple_register(path, 0666, drum, .read = drum_read);
-	if (drum->fd < 0) {
-		fprintf(stderr, "drums3: %s\n", fusd_error());
+	if (drum->fd < 0)
 		return;
-	}
 	drum_count++;
 	example_started("drums3", drum->fd);
 }

@@ -18,15 +18,16 @@ static inline const char *example_name(int argc, char **argv, const char *name)
 	return argc == 2 ? argv[1] : name;
 }
 
-/* Prints where the device is, or why there is none; returns its descriptor. */
+/*
+ * Prints where the device is, and returns its descriptor. If there is none,
+ * fusd_simple_register() has said why.
+ */
 static inline int example_started(const char *example, int fd)
 {
 	char path[4096];
 
-	if (fd < 0) {
-		fprintf(stderr, "%s: %s\n", example, fusd_error());
+	if (fd < 0)
 		exit(1);
-	}
 	fusd_device_path(fd, path, sizeof(path));
 	printf("%s: %s\n", example, path);
 	fflush(stdout);

@@ -71,15 +71,101 @@ static void options_are_checked(void)
 		    EINVAL);
 	CHECK(strstr(fusd_error(), "pigeon"));
 	options.transport = "fuse";
-	options.size++;
+	options.size--;
 	CHECK_FAILS(fusd_register_with("o", 0600, NULL, &none, &options),
 		    EINVAL);
-	options.size--;
+	options.size++;
 	fd = fusd_register_with("o", 0600, NULL, &none, &options);
 	CHECK(fd >= 0);
 	CHECK(!strcmp(fusd_device_transport(fd), "fuse"));
 	CHECK(fusd_unregister(fd) == 0);
 	CHECK(!fusd_device_transport(fd) && errno == EBADF);
+}
+
+/* What a program has that was compiled with a newer header. */
+struct newer_operations {
+	struct fusd_file_operations known;
+	void (*unknown[2])(void);
+};
+
+struct newer_options {
+	struct fusd_options known;
+	const char *unknown;
+};
+
+static int register_sized(const void *operations, size_t size)
+{
+	return fusd_register_sized("sized", 0600, NULL, operations, size, NULL);
+}
+
+static void structures_of_other_versions_are_taken(void)
+{
+	struct newer_operations operations = { .unknown = { NULL } };
+	struct newer_options options = { .known = { .size = sizeof(options) } };
+	static char large[5000];
+	int fd;
+
+	fd = register_sized(&operations, sizeof(operations));
+	CHECK(fd >= 0 && fusd_unregister(fd) == 0);
+	operations.unknown[1] = (void (*)(void))abort;
+	CHECK_FAILS(register_sized(&operations, sizeof(operations)), E2BIG);
+	CHECK(strstr(fusd_error(), "newer libfusd"));
+	/* What is beyond the size does not matter. */
+	fd = register_sized(&operations, sizeof(operations.known));
+	CHECK(fd >= 0 && fusd_unregister(fd) == 0);
+	CHECK_FAILS(register_sized(&operations, sizeof(operations.known) - 1),
+		    EINVAL);
+	CHECK_FAILS(register_sized(large, sizeof(large)), E2BIG);
+	CHECK_FAILS(register_sized(NULL, sizeof(operations)), EINVAL);
+
+	fd = fusd_register_with("sized", 0600, NULL, &none, &options.known);
+	CHECK(fd >= 0 && fusd_unregister(fd) == 0);
+	options.unknown = "x";
+	CHECK_FAILS(
+		fusd_register_with("sized", 0600, NULL, &none, &options.known),
+		E2BIG);
+	options.known.size = 0;
+	CHECK_FAILS(
+		fusd_register_with("sized", 0600, NULL, &none, &options.known),
+		EINVAL);
+}
+
+/* What a failing fusd_simple_register() prints; the size of it. */
+static ssize_t printed_at_failure(char *text, size_t size)
+{
+	int ends[2], before = dup(2);
+	ssize_t length;
+
+	CHECK(before >= 0 && pipe(ends) == 0 && dup2(ends[1], 2) == 2);
+	close(ends[1]);
+	CHECK_FAILS(fusd_simple_register("a//b", 0600, NULL, .open = NULL),
+		    EINVAL);
+	dup2(before, 2);
+	close(before);
+	length = read(ends[0], text, size - 1);
+	close(ends[0]);
+	text[length > 0 ? length : 0] = 0;
+	return length;
+}
+
+static void ignore(int priority, const char *message, void *data)
+{
+	(void)priority;
+	(void)message;
+	(void)data;
+}
+
+static void a_simple_registration_says_once_why_it_failed(void)
+{
+	char text[500];
+
+	CHECK(printed_at_failure(text, sizeof(text)) > 0);
+	CHECK(strstr(text, "register: ") == text);
+	CHECK(strstr(text, fusd_error()));
+	CHECK(strchr(text, '\n') == text + strlen(text) - 1);
+	fusd_set_log(ignore, NULL);
+	CHECK(printed_at_failure(text, sizeof(text)) == 0);
+	fusd_set_log(NULL, NULL);
 }
 
 static void a_device_tells_its_path(void)
@@ -261,6 +347,8 @@ int main(void)
 		TEST(a_name_belongs_to_one_device),
 		TEST(the_fork_s_form_registers),
 		TEST(options_are_checked),
+		TEST(structures_of_other_versions_are_taken),
+		TEST(a_simple_registration_says_once_why_it_failed),
 		TEST(a_device_tells_its_path),
 		TEST(a_transport_says_why_it_does_not_work),
 		TEST(dispatch_never_blocks),
