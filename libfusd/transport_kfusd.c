@@ -138,21 +138,67 @@ static int register_name(struct fusd_device *device,
 	return 0;
 }
 
+/* Looks at what is at a path without opening it, or asking another driver. */
+static int look_at(const char *path, struct statx *status)
+{
+	const int flags =
+		AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
+
+	return statx(AT_FDCWD, path, flags, STATX_TYPE, status) < 0 ? -errno :
+								      0;
+}
+
+/*
+ * The module looks up no path: where something is, the kernel would make a
+ * device without a node.
+ */
+static int check_vacant(struct fusd_device *device)
+{
+	struct statx status;
+	int error = look_at(device->path, &status);
+
+	if (error == 0)
+		return refused(device, EEXIST);
+	if (error == -ENOTDIR || error == -ELOOP)
+		return fusd_fail(EEXIST, "%s cannot be a device: %s",
+				 device->path, strerror(-error));
+	return 0;
+}
+
+/* The major number of the module's devices; 0: proc(5) does not tell. */
+static unsigned int find_major(void)
+{
+	unsigned int number, found = 0;
+	char line[128], name[64];
+	FILE *file = fopen("/proc/devices", "re");
+
+	if (!file)
+		return 0;
+	/* The block devices come last. */
+	while (!found && fgets(line, sizeof(line), file) && line[0] != 'B')
+		if (sscanf(line, "%u %63s", &number, name) == 2 &&
+		    !strcmp(name, "fusd"))
+			found = number;
+	fclose(file);
+	return found;
+}
+
 /* The kernel made the node before it answered; this process may not see it. */
 static int find_node(struct fusd_device *device)
 {
-	struct stat status;
+	unsigned int major_number = find_major();
+	struct statx status;
 
-	if (asprintf(&device->path, "/dev/%s", device->name) < 0) {
-		device->path = NULL;
-		return fusd_fail(ENOMEM, "no memory for a path");
-	}
-	if (stat(device->path, &status) == 0 && S_ISCHR(status.st_mode))
-		return 0;
-	return fusd_fail(ENODEV,
-			 "%s did not appear: /dev is no devtmpfs here; mount "
-			 "one, or use the transport fuse",
-			 device->path);
+	if (look_at(device->path, &status) < 0)
+		return fusd_fail(ENODEV,
+				 "%s did not appear: /dev is no devtmpfs here; "
+				 "mount one, or use the transport fuse",
+				 device->path);
+	/* Made by somebody else since it was vacant. */
+	if (!S_ISCHR(status.stx_mode) ||
+	    (major_number && status.stx_rdev_major != major_number))
+		return refused(device, EEXIST);
+	return 0;
 }
 
 static int kfusd_open_device(struct fusd_device *device,
@@ -164,7 +210,14 @@ static int kfusd_open_device(struct fusd_device *device,
 
 	if (fd < 0)
 		return fd;
-	error = set_options(device, fd);
+	if (asprintf(&device->path, "/dev/%s", device->name) < 0) {
+		device->path = NULL;
+		error = fusd_fail(ENOMEM, "no memory for a path");
+		goto close_fd;
+	}
+	error = check_vacant(device);
+	if (!error)
+		error = set_options(device, fd);
 	if (!error)
 		error = register_name(device, options, fd);
 	if (!error)

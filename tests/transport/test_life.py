@@ -107,6 +107,17 @@ def test_what_is_no_device_is_eexist_and_stays(driver, environment):
     os.unlink(path)
 
 
+@pytest.mark.parametrize("name", ["null", "pts", "null/below"])
+def test_a_node_of_others_is_eexist_and_stays(driver, environment, name):
+    running = driver("memory:right")
+    if os.path.dirname(running.path) != "/dev":
+        pytest.skip("devices are in a directory of the test's")
+    before = os.stat("/dev/null").st_rdev
+    command = running.process.args[:-1]
+    assert registration_error(command, environment, name) == "EEXIST"
+    assert os.stat("/dev/null").st_rdev == before
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_end_of_a_driver_leaves_nothing(driver, client, number):
     served = driver("memory:sub/one", "hold:two")
