@@ -2,9 +2,11 @@
 /* Registering a device and taking it away. */
 #include <ctype.h>
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cuse_number.h"
@@ -12,6 +14,9 @@
 
 /* A client that calls on and on must not keep unregister from ending. */
 #define MESSAGES_AT_UNREGISTER 10000
+
+/* So long may the next in a line of clients take to make his request. */
+#define LINE_MILLISECONDS 50
 
 /* Finds the name proper and checks it. */
 static int check_name(const char **name)
@@ -242,23 +247,61 @@ FUSD_PUBLIC int fusd_register_kor(const char *name, const char *clazz,
 				   FIRST_OPERATIONS_SIZE, &options);
 }
 
+static long long milliseconds_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+}
+
+/* Waits for a message until then; false if none came. */
+static bool message_comes(struct fusd_device *device, long long end)
+{
+	struct pollfd polled = { .fd = device->fd, .events = POLLIN };
+	long long left = end - milliseconds_now();
+
+	return left > 0 && poll(&polled, 1, (int)left) == 1;
+}
+
+/*
+ * Clients whose requests still wait in the kernel get EPIPE too, and so do
+ * those who can make theirs only now that another one's read or write was
+ * answered.
+ */
+static void refuse_waiting(struct fusd_device *device, bool was_transfer)
+{
+	const struct fusd_transport *transport = device->transport;
+	struct fusd_request *request;
+	long long end = 0;
+	int result = 0;
+
+	for (int i = 0; i < MESSAGES_AT_UNREGISTER; i++) {
+		if (was_transfer && transport->lines_up_transfers)
+			end = milliseconds_now() + LINE_MILLISECONDS;
+		was_transfer = false;
+		result = transport->receive(device, &request);
+		if (result == 0) {
+			was_transfer = fusd_request_is_transfer(request);
+			fusd_request_refuse(request);
+		}
+		if (result < 0 &&
+		    !(result == -EAGAIN && message_comes(device, end)))
+			return;
+	}
+}
+
 void fusd_device_unregister(struct fusd_device *device)
 {
-	struct fusd_request *request;
-	int result = 0;
+	bool was_transfer;
 
 	device->transport->remove_node(device);
 	device->answering++;
 	pthread_mutex_lock(&device->lock);
 	device->gone = true;
 	pthread_mutex_unlock(&device->lock);
-	fusd_request_fail_all(device, EPIPE);
-	/* Clients whose requests still wait in the kernel get EPIPE too. */
-	for (int i = 0; i < MESSAGES_AT_UNREGISTER && result >= 0; i++) {
-		result = device->transport->receive(device, &request);
-		if (result == 0)
-			fusd_request_refuse(request);
-	}
+	was_transfer = fusd_request_fail_all(device, EPIPE);
+	refuse_waiting(device, was_transfer);
 	fusd_device_answered(device);
 	fusd_device_leave(device);
 }

@@ -216,6 +216,25 @@ void fusd_dispatch_request(struct fusd_request *request)
 	}
 }
 
+/*
+ * As the transport's receive. No connection is cut while a thread has a message
+ * in its hands that is on no list yet. Another thread may unregister at any
+ * moment: -EBADF.
+ */
+static int receive(struct fusd_device *device, struct fusd_request **request)
+{
+	int result;
+
+	device->answering++;
+	result = device->transport->receive(device, request);
+	if (result == 0 && device->gone) {
+		fusd_request_refuse(*request);
+		result = -EBADF;
+	}
+	fusd_device_answered(device);
+	return result;
+}
+
 int fusd_dispatch_device(struct fusd_device *device)
 {
 	struct fusd_request *request;
@@ -223,16 +242,11 @@ int fusd_dispatch_device(struct fusd_device *device)
 	int result = 0;
 
 	for (int i = 0; i < MESSAGES_PER_DISPATCH && !device->gone; i++) {
-		result = device->transport->receive(device, &request);
+		result = receive(device, &request);
 		if (result < 0)
 			break;
 		if (result > 0)
 			continue;
-		/* Another thread may unregister at any moment. */
-		if (device->gone) {
-			fusd_request_refuse(request);
-			break;
-		}
 		fusd_dispatch_request(request);
 		callbacks++;
 	}

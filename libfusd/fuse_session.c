@@ -63,8 +63,14 @@ void fusd_session_redirect_log(void)
 	fuse_set_log_func(log_of_libfuse);
 }
 
-void fusd_session_init(struct fuse_conn_info *conn)
+void fusd_session_init(struct fusd_device *device, struct fuse_conn_info *conn)
 {
+	/*
+	 * Ends libfuse's own loop, which nobody is in, and its complaints on
+	 * standard error of answers that nobody waits for any more, which
+	 * bypass its log.
+	 */
+	fuse_session_exit(device_session(device)->fuse);
 	conn->max_write = MAX_KERNEL_TRANSFER;
 	conn->max_readahead = 0;
 	/* Messages are read and answered without pipes: splice is slower. */

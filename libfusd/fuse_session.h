@@ -35,7 +35,7 @@ struct fusd_session {
 void fusd_session_redirect_log(void);
 
 /* Sets limits and capabilities; to be called from the init operation. */
-void fusd_session_init(struct fuse_conn_info *conn);
+void fusd_session_init(struct fusd_device *device, struct fuse_conn_info *conn);
 
 /*
  * Operations, called by libfuse inside fusd_session_receive(); the session's

@@ -53,7 +53,7 @@ struct fusd_device {
 
 	/* The registration, running dispatches, answers being sent. */
 	atomic_int users;
-	/* Answers being sent, and an unregister that runs. */
+	/* Messages being received, answers being sent, an unregister. */
 	atomic_int answering;
 	/* The registration, and every request not yet freed. */
 	atomic_int references;
@@ -234,6 +234,9 @@ struct fusd_transport {
 	 */
 	void (*disconnect)(struct fusd_device *device);
 
+	/* The kernel sends an open file's reads and writes one by one. */
+	bool lines_up_transfers;
+
 	/* Closes fd and frees transport_data. The last user is gone. */
 	void (*close_device)(struct fusd_device *device);
 };
@@ -289,7 +292,9 @@ void fusd_request_fail(struct fusd_request *request, int error);
 /* Answers a request that no callback is to see, and gives up both references.
  */
 void fusd_request_refuse(struct fusd_request *request);
-void fusd_request_fail_all(struct fusd_device *device, int error);
+/* True if a read or write was among them. */
+bool fusd_request_fail_all(struct fusd_device *device, int error);
+bool fusd_request_is_transfer(const struct fusd_request *request);
 /* In a forked child: no answer to a request of the device is sent any more. */
 void fusd_request_forget_all(struct fusd_device *device);
 /* In a forked child: whoever held the pool's lock. */

@@ -266,9 +266,16 @@ void fusd_request_refuse(struct fusd_request *request)
 	fusd_request_put(request);
 }
 
-void fusd_request_fail_all(struct fusd_device *device, int error)
+bool fusd_request_is_transfer(const struct fusd_request *request)
+{
+	return request->msg.subcmd == FUSD_READ ||
+	       request->msg.subcmd == FUSD_WRITE;
+}
+
+bool fusd_request_fail_all(struct fusd_device *device, int error)
 {
 	struct fusd_request *request;
+	bool was_transfer = false;
 
 	for (;;) {
 		pthread_mutex_lock(&device->lock);
@@ -277,7 +284,8 @@ void fusd_request_fail_all(struct fusd_device *device, int error)
 			request->references++;
 		pthread_mutex_unlock(&device->lock);
 		if (!request)
-			return;
+			return was_transfer;
+		was_transfer |= fusd_request_is_transfer(request);
 		fusd_request_fail(request, error);
 		fusd_request_put(request);
 	}

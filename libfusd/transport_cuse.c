@@ -34,8 +34,7 @@ static struct cuse_device *cuse_device(struct fusd_device *device)
 
 static void on_init(void *userdata, struct fuse_conn_info *conn)
 {
-	(void)userdata;
-	fusd_session_init(conn);
+	fusd_session_init(userdata, conn);
 }
 
 static void on_ioctl(fuse_req_t fuse, int number, void *argument,

@@ -38,8 +38,7 @@ static struct fuse_device *fuse_device(struct fusd_device *device)
 
 static void on_init(void *userdata, struct fuse_conn_info *conn)
 {
-	(void)userdata;
-	fusd_session_init(conn);
+	fusd_session_init(userdata, conn);
 	/* Else "echo > device" would send a truncation of its own. */
 	conn->want |= conn->capable & FUSE_CAP_ATOMIC_O_TRUNC;
 }
@@ -429,5 +428,6 @@ const struct fusd_transport fusd_transport_fuse = {
 	.store = fuse_store,
 	.remove_node = fuse_remove_node,
 	.disconnect = fuse_disconnect,
+	.lines_up_transfers = true,
 	.close_device = fuse_close_device,
 };

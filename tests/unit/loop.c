@@ -8,7 +8,7 @@
 
 #include "check.h"
 
-enum { THREADS = 4, ROUNDS = 10 };
+enum { THREADS = 4, ROUNDS = 10, CLIENTS = 8 };
 
 static struct fusd_file_operations none;
 static atomic_int running, reads;
@@ -182,6 +182,65 @@ static void a_forked_process_stops_its_own(void)
 	pthread_join(thread, NULL);
 }
 
+static atomic_int holds;
+
+static ssize_t hold_read(struct fusd_file_info *file, char *buffer,
+			 size_t length, loff_t *offset)
+{
+	(void)buffer;
+	(void)length;
+	(void)offset;
+	/* Whoever waits still gets his error, and its memory is freed. */
+	fusd_destroy(file);
+	holds++;
+	return -FUSD_NOREPLY;
+}
+
+static pid_t start_blocked_reader(void)
+{
+	pid_t pid = fork_client();
+	char byte;
+
+	if (pid == 0) {
+		int fd = open_device();
+
+		_exit(read(fd, &byte, 1) < 0 && errno == EPIPE ? 0 : 1);
+	}
+	return pid;
+}
+
+static void unregister_gives_epipe_to_each_of_many_clients(void)
+{
+	struct fusd_file_operations operations = { .read = hold_read };
+	pthread_t threads[THREADS];
+	pid_t clients[CLIENTS];
+	char text[200];
+	int ends[2], before = dup(2);
+
+	CHECK(before >= 0 && pipe2(ends, O_NONBLOCK) == 0);
+	for (int round = 0; round < ROUNDS; round++) {
+		int fd = fusd_register("device", 0600, NULL, &operations);
+
+		CHECK(fd >= 0);
+		holds = 0;
+		for (int i = 0; i < CLIENTS; i++)
+			clients[i] = start_blocked_reader();
+		for (int i = 0; i < THREADS; i++)
+			pthread_create(&threads[i], NULL, run, NULL);
+		while (holds < CLIENTS)
+			sched_yield();
+		/* Nothing of libfuse's is to be seen there. */
+		CHECK(dup2(ends[1], 2) == 2);
+		CHECK(fusd_unregister(fd) == 0);
+		for (int i = 0; i < THREADS; i++)
+			pthread_join(threads[i], NULL);
+		CHECK(dup2(before, 2) == 2);
+		for (int i = 0; i < CLIENTS; i++)
+			wait_for_client(clients[i]);
+	}
+	CHECK_FAILS(read(ends[0], text, sizeof(text)), EAGAIN);
+}
+
 static void log_slowly(int priority, const char *message, void *data)
 {
 	const struct timespec pause = { .tv_nsec = 2000 * 1000 };
@@ -241,6 +300,7 @@ int main(void)
 		TEST(a_stop_that_comes_early_is_not_lost),
 		TEST(all_threads_stop),
 		TEST(a_forked_process_stops_its_own),
+		TEST(unregister_gives_epipe_to_each_of_many_clients),
 		TEST(only_the_device_that_was_taken_away_is_unregistered),
 		{ NULL, NULL },
 	};
