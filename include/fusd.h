@@ -250,9 +250,9 @@ int fusd_register(const char *name, const char *clazz, const char *devname,
 /* clang-format on */
 #endif
 
-/*
- * What fusd_simple_register() calls. fops_size is the size that the caller's
- * header gives the structure: see fusd_register_sized().
+/**
+ * What fusd_simple_register() calls, in both of its forms. fops_size is the
+ * size that the caller's header gives the structure: see fusd_register_sized().
  */
 int fusd_register_simply(const char *name, const char *clazz,
 			 const char *devname, mode_t mode, void *device_info,
