@@ -183,10 +183,11 @@ struct fusd_file_operations {
 	 * The client's mapping then shows the same memory, and lasts when the
 	 * driver unmaps it or ends. *addr must begin a page, and the memory
 	 * must be in one mapping that was made with MAP_SHARED, anonymous or of
-	 * a regular file; otherwise, or if it is smaller than length, the
-	 * client gets EINVAL, and EACCES if it wants more access than the
-	 * driver's mapping has. Only the kfusd transport can map; clients of
-	 * others get ENODEV.
+	 * a memfd (memfd_create(2), without MFD_HUGETLB), by the process that
+	 * registered the device; otherwise, or if it is smaller than length,
+	 * the client gets EINVAL, EACCES if it wants more access than the
+	 * driver's mapping has or to execute, and EPERM if a seal forbids it.
+	 * Only the kfusd transport can map; clients of others get ENODEV.
 	 */
 	int (*mmap)(struct fusd_file_info *file, int offset, size_t length,
 		    int prot, int flags, void **addr, size_t *out_length);

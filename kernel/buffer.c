@@ -13,6 +13,11 @@
 
 #include "kfusd.h"
 
+size_t kfusd_buffer_size(size_t size)
+{
+	return max_t(size_t, PAGE_SIZE, roundup_pow_of_two(size));
+}
+
 int kfusd_buffer_take(struct kfusd_device *device, struct kfusd_buffer *buffer,
 		      size_t size)
 {
@@ -30,7 +35,7 @@ int kfusd_buffer_take(struct kfusd_device *device, struct kfusd_buffer *buffer,
 	spin_unlock(&device->pool_lock);
 	if (buffer->data)
 		return 0;
-	size = max_t(size_t, PAGE_SIZE, roundup_pow_of_two(size));
+	size = kfusd_buffer_size(size);
 	buffer->data = kvmalloc(size, GFP_KERNEL_ACCOUNT);
 	buffer->size = size;
 	return buffer->data ? 0 : -ENOMEM;

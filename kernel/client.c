@@ -9,84 +9,9 @@
 
 #include "kfusd.h"
 
-static void free_file(struct kref *ref)
-{
-	struct kfusd_file *file = container_of(ref, struct kfusd_file, ref);
-	struct kfusd_device *device = file->device;
-
-	kfree(file);
-	kfusd_device_put(device);
-}
-
-void kfusd_file_get(struct kfusd_file *file)
-{
-	kref_get(&file->ref);
-}
-
-void kfusd_file_put(struct kfusd_file *file)
-{
-	kref_put(&file->ref, free_file);
-}
-
-/* Counts an open file in. Takes over the reference to the device if it can. */
-static int add_file(struct kfusd_device *device, struct kfusd_file *file)
-{
-	int error = 0;
-
-	spin_lock(&device->lock);
-	if (device->state != KFUSD_LIVE)
-		error = -ENXIO;
-	else if (device->server == task_pid(current))
-		/* Nobody would be left to answer. */
-		error = -EDEADLK;
-	else if (device->open_files >= kfusd_max_open_files)
-		error = -ENFILE;
-	if (!error) {
-		device->open_files++;
-		file->id = ++device->last_file_id;
-		file->device = device;
-		list_add(&file->entry, &device->files);
-	}
-	spin_unlock(&device->lock);
-	return error;
-}
-
-static void remove_file(struct kfusd_file *file)
-{
-	struct kfusd_device *device = file->device;
-
-	spin_lock(&device->lock);
-	device->open_files--;
-	list_del_init(&file->entry);
-	spin_unlock(&device->lock);
-}
-
-static struct kfusd_file *new_file(unsigned int minor)
-{
-	struct kfusd_device *device = kfusd_device_find(minor);
-	struct kfusd_file *file;
-	int error;
-
-	if (!device)
-		return ERR_PTR(-ENXIO);
-	file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
-	if (!file) {
-		kfusd_device_put(device);
-		return ERR_PTR(-ENOMEM);
-	}
-	kref_init(&file->ref);
-	INIT_LIST_HEAD(&file->left);
-	init_waitqueue_head(&file->poll_wait);
-	error = add_file(device, file);
-	if (!error)
-		return file;
-	kfree(file);
-	kfusd_device_put(device);
-	return ERR_PTR(error);
-}
-
 /* What an answer changes in the client's struct file. */
-static void apply_flags(struct file *filp, const struct kfusd_request *request)
+static void kfusd_apply_flags(struct file *filp,
+			      const struct kfusd_request *request)
 {
 	unsigned int changed = request->changed_flags;
 
@@ -99,100 +24,138 @@ static void apply_flags(struct file *filp, const struct kfusd_request *request)
 }
 
 /* Ends an answered request; returns its result. */
-static ssize_t finish(struct file *filp, struct kfusd_request *request)
+static ssize_t kfusd_end_call(struct file *filp, struct kfusd_request *request)
 {
 	ssize_t result = request->retval;
 
-	apply_flags(filp, request);
+	kfusd_apply_flags(filp, request);
 	kfusd_request_put(request);
 	return result;
 }
 
-static int call_open(struct file *filp, struct kfusd_file *file)
+static int kfusd_client_open_file(struct file *filp, struct kfusd_file *file)
 {
 	struct kfusd_request *request =
 		kfusd_request_new(file, FUSD_OPEN, 0, filp->f_flags);
+	int error;
 
 	if (IS_ERR(request))
 		return PTR_ERR(request);
 	request = kfusd_call(request);
-	return IS_ERR(request) ? PTR_ERR(request) : finish(filp, request);
+	if (IS_ERR(request))
+		return PTR_ERR(request);
+	/* Of this call, or of the one that a signal made it leave. */
+	file = request->file;
+	if (request->retval == 0) {
+		kfusd_file_get(file);
+		kfusd_file_list(file);
+		filp->private_data = file;
+	}
+	error = kfusd_end_call(filp, request);
+	return error;
 }
 
-static int client_open(struct inode *inode, struct file *filp)
+static int kfusd_client_open(struct inode *inode, struct file *filp)
 {
-	struct kfusd_file *file = new_file(iminor(inode));
+	struct kfusd_device *device = kfusd_device_find(iminor(inode));
+	struct kfusd_file *file;
 	int error;
 
+	if (!device)
+		return -ENXIO;
+	file = kfusd_file_new(device);
+	kfusd_device_put(device);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	error = call_open(filp, file);
-	if (error) {
-		remove_file(file);
-		kfusd_file_put(file);
-		return error;
-	}
-	filp->private_data = file;
-	return 0;
+	error = kfusd_client_open_file(filp, file);
+	/* Now it is the struct file's, or a request's that is still there. */
+	kfusd_file_put(file);
+	return error;
 }
 
-static int client_release(struct inode *inode, struct file *filp)
+static int kfusd_client_release(struct inode *inode, struct file *filp)
 {
 	struct kfusd_file *file = filp->private_data;
+	struct kfusd_device *device = file->device;
+	bool is_kernel = current->flags & PF_KTHREAD;
+	struct kfusd_ids ids =
+		is_kernel ? file->opener : kfusd_ids_of_current(device);
 
 	kfusd_poll_cancel(file);
 	kfusd_drop_left(file);
-	remove_file(file);
+	kfusd_file_unlist(file);
 	/*
-	 * An exiting process could not be killed while it waits, and a kernel
-	 * thread, which puts files for others, would keep those waiting.
+	 * An exiting process could not be killed while it waits, a kernel
+	 * thread, which puts files for others, would keep those waiting, and
+	 * the thread that serves the device would wait for itself.
 	 */
-	kfusd_send_close(file, filp->f_flags,
-			 !(current->flags & (PF_EXITING | PF_KTHREAD)));
+	kfusd_send_close(file, filp->f_flags, &ids,
+			 !is_kernel && !(current->flags & PF_EXITING) &&
+				 READ_ONCE(device->server) !=
+					 task_pid(current));
 	kfusd_file_put(file);
 	return 0;
 }
 
-/* A read or write, of what it has room for, at the position of the call. */
-static struct kfusd_request *new_transfer(const struct kiocb *iocb,
-					  short subcmd,
-					  const struct iov_iter *iter)
+/* A read or write at a position, of at most length bytes. */
+static struct kfusd_request *kfusd_new_transfer(struct file *filp, short subcmd,
+						loff_t position, size_t length)
 {
-	struct file *filp = iocb->ki_filp;
-	size_t length = min_t(size_t, iov_iter_count(iter), MAX_RW_SIZE);
 	struct kfusd_request *request;
 
+	length = min_t(size_t, length, MAX_RW_SIZE);
 	request = kfusd_request_new(filp->private_data, subcmd, length,
 				    filp->f_flags);
-	if (!IS_ERR(request))
-		request->offset = iocb->ki_pos;
+	if (!IS_ERR(request)) {
+		request->offset = position;
+		request->is_at_position = position == filp->f_pos;
+	}
 	return request;
 }
 
-static ssize_t client_read(struct kiocb *iocb, struct iov_iter *to)
+struct kfusd_request *kfusd_ask_for_data(struct file *filp, loff_t position,
+					 size_t length)
 {
-	struct kfusd_request *request = new_transfer(iocb, FUSD_READ, to);
-	ssize_t result;
+	struct kfusd_request *request =
+		kfusd_new_transfer(filp, FUSD_READ, position, length);
 
-	if (IS_ERR(request))
-		return PTR_ERR(request);
-	request = kfusd_call(request);
-	if (IS_ERR(request))
-		return PTR_ERR(request);
-	result = request->retval;
-	if (result > 0) {
-		result = copy_to_iter(request->reply_data, result, to);
-		if (!result)
-			result = -EFAULT;
+	return IS_ERR(request) ? request : kfusd_call(request);
+}
+
+ssize_t kfusd_end_read(struct file *filp, struct kfusd_request *answer,
+		       size_t consumed, loff_t *position)
+{
+	if (answer->retval < 0)
+		return kfusd_end_call(filp, answer);
+	kfusd_apply_flags(filp, answer);
+	if (consumed == answer->retval) {
+		*position = answer->reply_offset;
+		kfusd_request_put(answer);
+		return consumed;
 	}
-	if (result >= 0)
-		iocb->ki_pos = request->reply_offset;
-	finish(iocb->ki_filp, request);
-	return result;
+	if (answer->reply_offset >= answer->offset + (loff_t)consumed)
+		*position = answer->offset + consumed;
+	kfusd_keep(answer, consumed);
+	return consumed ? consumed : -EFAULT;
+}
+
+static ssize_t kfusd_client_read(struct kiocb *iocb, struct iov_iter *to)
+{
+	struct file *filp = iocb->ki_filp;
+	struct kfusd_request *answer =
+		kfusd_ask_for_data(filp, iocb->ki_pos, iov_iter_count(to));
+	size_t copied = 0;
+
+	if (IS_ERR(answer))
+		return PTR_ERR(answer);
+	if (answer->retval > 0)
+		copied = copy_to_iter(answer->reply_data, answer->retval, to);
+	return kfusd_end_read(filp, answer, copied, &iocb->ki_pos);
 }
 
 /* Fetches what the client writes into the request. */
-static int take_written(struct kfusd_request *request, struct iov_iter *from)
+static int kfusd_take_written(struct kfusd_request *request,
+			      struct iov_iter *from)
 {
 	int error;
 
@@ -207,14 +170,17 @@ static int take_written(struct kfusd_request *request, struct iov_iter *from)
 	return 0;
 }
 
-static ssize_t client_write(struct kiocb *iocb, struct iov_iter *from)
+static ssize_t kfusd_client_write(struct kiocb *iocb, struct iov_iter *from)
 {
-	struct kfusd_request *request = new_transfer(iocb, FUSD_WRITE, from);
+	struct file *filp = iocb->ki_filp;
+	struct kfusd_request *request;
 	int error;
 
+	request = kfusd_new_transfer(filp, FUSD_WRITE, iocb->ki_pos,
+				     iov_iter_count(from));
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	error = take_written(request, from);
+	error = kfusd_take_written(request, from);
 	if (error) {
 		kfusd_request_put(request);
 		return error;
@@ -224,11 +190,12 @@ static ssize_t client_write(struct kiocb *iocb, struct iov_iter *from)
 		return PTR_ERR(request);
 	if (request->retval >= 0)
 		iocb->ki_pos = request->reply_offset;
-	return finish(iocb->ki_filp, request);
+	return kfusd_end_call(filp, request);
 }
 
 /* Memory for both directions, filled with what the client sends. */
-static int take_argument(struct kfusd_request *request, void __user *argument)
+static int kfusd_take_argument(struct kfusd_request *request,
+			       void __user *argument)
 {
 	unsigned int direction = _IOC_DIR(request->number);
 	size_t size = request->length;
@@ -248,8 +215,8 @@ static int take_argument(struct kfusd_request *request, void __user *argument)
 	return 0;
 }
 
-static long give_argument(const struct kfusd_request *request,
-			  void __user *argument)
+static long kfusd_give_argument(const struct kfusd_request *request,
+				void __user *argument)
 {
 	if (request->retval >= 0 && request->has_reply_data &&
 	    copy_to_user(argument, request->reply_data, request->reply_size))
@@ -257,8 +224,8 @@ static long give_argument(const struct kfusd_request *request,
 	return request->retval;
 }
 
-static long do_ioctl(struct file *filp, unsigned int number,
-		     unsigned long argument, void __user *pointer)
+static long kfusd_call_ioctl(struct file *filp, unsigned int number,
+			     unsigned long argument, void __user *pointer)
 {
 	size_t size = _IOC_DIR(number) == _IOC_NONE ? 0 : _IOC_SIZE(number);
 	struct kfusd_request *request;
@@ -271,7 +238,9 @@ static long do_ioctl(struct file *filp, unsigned int number,
 		return PTR_ERR(request);
 	request->number = number;
 	request->argument = argument;
-	error = take_argument(request, pointer);
+	request->offset = filp->f_pos;
+	request->is_at_position = true;
+	error = kfusd_take_argument(request, pointer);
 	if (error) {
 		kfusd_request_put(request);
 		return error;
@@ -279,38 +248,39 @@ static long do_ioctl(struct file *filp, unsigned int number,
 	request = kfusd_call(request);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	result = give_argument(request, pointer);
-	finish(filp, request);
+	result = kfusd_give_argument(request, pointer);
+	kfusd_end_call(filp, request);
 	return result;
 }
 
-static long client_ioctl(struct file *filp, unsigned int number,
-			 unsigned long argument)
+static long kfusd_client_ioctl(struct file *filp, unsigned int number,
+			       unsigned long argument)
 {
-	return do_ioctl(filp, number, argument, (void __user *)argument);
+	return kfusd_call_ioctl(filp, number, argument,
+				(void __user *)argument);
 }
 
 #ifdef CONFIG_COMPAT
-static long client_compat_ioctl(struct file *filp, unsigned int number,
-				unsigned long argument)
+static long kfusd_client_compat_ioctl(struct file *filp, unsigned int number,
+				      unsigned long argument)
 {
-	return do_ioctl(filp, number, argument, compat_ptr(argument));
+	return kfusd_call_ioctl(filp, number, argument, compat_ptr(argument));
 }
 #endif
 
 const struct file_operations kfusd_client_operations = {
 	.owner = THIS_MODULE,
-	.open = client_open,
-	.release = client_release,
+	.open = kfusd_client_open,
+	.release = kfusd_client_release,
 	.llseek = default_llseek,
-	.read_iter = client_read,
-	.write_iter = client_write,
-	.splice_read = kfusd_splice_read,
+	.read_iter = kfusd_client_read,
+	.write_iter = kfusd_client_write,
+	.splice_read = kfusd_client_splice_read,
 	.splice_write = iter_file_splice_write,
 	.poll = kfusd_client_poll,
 	.mmap = kfusd_client_mmap,
-	.unlocked_ioctl = client_ioctl,
+	.unlocked_ioctl = kfusd_client_ioctl,
 #ifdef CONFIG_COMPAT
-	.compat_ioctl = client_compat_ioctl,
+	.compat_ioctl = kfusd_client_compat_ioctl,
 #endif
 };

@@ -8,6 +8,7 @@
 
 #include <linux/device.h>
 #include <linux/file.h>
+#include <linux/freezer.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/version.h>
@@ -61,11 +62,27 @@ static inline void kfusd_vma_set_file(struct vm_area_struct *vma,
 #define kfusd_call_mmap vfs_mmap
 #endif
 
-/* 6.5, "splice: Remove generic_file_splice_read()" */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 5, 0)
-#define kfusd_splice_read generic_file_splice_read
+/*
+ * 6.1, "freezer,sched: Rewrite core freezer logic": before it, a task that
+ * waits uninterruptibly had to say that it does not count for the freezer.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#define kfusd_wait_killable(queue, condition)          \
+	do {                                           \
+		freezer_do_not_count();                \
+		wait_event_killable(queue, condition); \
+		freezer_count();                       \
+	} while (0)
 #else
-#define kfusd_splice_read copy_splice_read
+#define kfusd_wait_killable(queue, condition) \
+	wait_event_state(queue, condition, (TASK_KILLABLE | TASK_FREEZABLE))
+#endif
+
+/* 6.15, "kernfs: Use RCU to access kernfs_node::parent." */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
+#define kfusd_kernfs_parent(node) ((node)->parent)
+#else
+#define kfusd_kernfs_parent(node) rcu_access_pointer((node)->__parent)
 #endif
 
 #endif /* KFUSD_COMPAT_H */

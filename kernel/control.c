@@ -6,44 +6,46 @@
 
 #include "kfusd.h"
 
-static int control_open(struct inode *inode, struct file *filp)
+static int kfusd_control_open(struct inode *inode, struct file *filp)
 {
 	struct kfusd_device *device = kfusd_device_new();
 
 	if (!device)
 		return -ENOMEM;
 	filp->private_data = device;
+	device->control = filp;
 	/* No positions: a message is read and written whole. */
 	return stream_open(inode, filp);
 }
 
-static int control_release(struct inode *inode, struct file *filp)
+static int kfusd_control_release(struct inode *inode, struct file *filp)
 {
 	struct kfusd_device *device = filp->private_data;
 
 	kfusd_device_end(device);
+	kfusd_drop_partial(device);
 	kfusd_device_put(device);
 	return 0;
 }
 
-static bool is_registered(struct kfusd_device *device)
+static bool kfusd_is_registered(struct kfusd_device *device)
 {
 	/* Pairs with kfusd_device_register(): its fields are there. */
 	return smp_load_acquire(&device->state) != KFUSD_NEW;
 }
 
-static ssize_t control_read(struct file *filp, char __user *buffer,
-			    size_t length, loff_t *position)
+static ssize_t kfusd_control_read(struct file *filp, char __user *buffer,
+				  size_t length, loff_t *position)
 {
 	struct kfusd_device *device = filp->private_data;
 
-	if (!is_registered(device))
+	if (!kfusd_is_registered(device))
 		return -ENODEV;
 	return kfusd_receive(device, buffer, length,
 			     filp->f_flags & O_NONBLOCK);
 }
 
-static ssize_t control_write(struct kiocb *iocb, struct iov_iter *from)
+static ssize_t kfusd_control_write(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct kfusd_device *device = iocb->ki_filp->private_data;
 	size_t size = iov_iter_count(from);
@@ -79,7 +81,7 @@ static ssize_t control_write(struct kiocb *iocb, struct iov_iter *from)
 	}
 }
 
-static __poll_t control_poll(struct file *filp, poll_table *table)
+static __poll_t kfusd_control_poll(struct file *filp, poll_table *table)
 {
 	struct kfusd_device *device = filp->private_data;
 
@@ -90,7 +92,7 @@ static __poll_t control_poll(struct file *filp, poll_table *table)
 	       EPOLLOUT | EPOLLWRNORM;
 }
 
-static int set_options(struct kfusd_device *device, u64 options)
+static int kfusd_set_options(struct kfusd_device *device, u64 options)
 {
 	int error = 0;
 
@@ -103,8 +105,8 @@ static int set_options(struct kfusd_device *device, u64 options)
 	return error;
 }
 
-static long control_ioctl(struct file *filp, unsigned int request,
-			  unsigned long argument)
+static long kfusd_control_ioctl(struct file *filp, unsigned int request,
+				unsigned long argument)
 {
 	u64 __user *user_options = (u64 __user *)argument;
 	u64 options;
@@ -116,34 +118,34 @@ static long control_ioctl(struct file *filp, unsigned int request,
 	options &= FUSD_OPTION_UNBLOCK | FUSD_OPTION_ALWAYS_READY;
 	if (put_user(options, user_options))
 		return -EFAULT;
-	return set_options(filp->private_data, options);
+	return kfusd_set_options(filp->private_data, options);
 }
 
-static const struct file_operations control_operations = {
+static const struct file_operations kfusd_control_operations = {
 	.owner = THIS_MODULE,
-	.open = control_open,
-	.release = control_release,
-	.read = control_read,
-	.write_iter = control_write,
-	.poll = control_poll,
-	.unlocked_ioctl = control_ioctl,
+	.open = kfusd_control_open,
+	.release = kfusd_control_release,
+	.read = kfusd_control_read,
+	.write_iter = kfusd_control_write,
+	.poll = kfusd_control_poll,
+	.unlocked_ioctl = kfusd_control_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };
 
-static struct miscdevice control = {
+static struct miscdevice kfusd_control = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "fusd_control",
 	.nodename = FUSD_CONTROL_FILENAME,
 	.mode = 0600,
-	.fops = &control_operations,
+	.fops = &kfusd_control_operations,
 };
 
 int kfusd_control_init(void)
 {
-	return misc_register(&control);
+	return misc_register(&kfusd_control);
 }
 
 void kfusd_control_exit(void)
 {
-	misc_deregister(&control);
+	misc_deregister(&kfusd_control);
 }

@@ -2,9 +2,11 @@
 /*
  * kfusd: what the module's files share.
  *
- * A client's system call becomes a request (client.c, poll.c, mmap.c), waits
- * in its device's queue, is received by the driver (receive.c) and answered by
- * it (reply.c); request.c is the life in between, device.c the device's.
+ * A client's system call becomes a request (client.c, splice.c, poll.c,
+ * mmap.c), waits in its device's queue, is received by the driver (receive.c)
+ * and answered by it (reply.c); request.c is the life in between, interrupt.c
+ * what becomes of it when a signal makes the client leave. file.c has the open
+ * files, device.c and register.c the devices and their names.
  *
  * Who owns what, and what ends its life
  *
@@ -16,14 +18,14 @@
  *
  * An open file is made by a client's open(2). References belong to its struct
  * file and to each of its requests. After a successful FUSD_OPEN exactly one
- * FUSD_CLOSE follows: sent by release, or, if the client left before the
- * answer came, when that comes.
+ * FUSD_CLOSE follows: sent by release, or, if the client did not come back for
+ * the answer, when that is known.
  *
  * A request's references belong to the client that waits for it, to each of
  * its messages in the device's queue or in the driver's hands half received,
  * and to the device's table from when it is sent until it is answered or
- * given up. The open file has one more for a request left behind by a signal
- * and for the poll_diff it waits for.
+ * given up. The client's goes to interrupt.c's lists when a signal makes it
+ * leave. The open file has one more for the poll_diff that is with the driver.
  *
  * Exactly one of these ends a request, and takes it out of the table: the
  * driver's reply, the client's leaving, the device's end. They find the
@@ -33,15 +35,16 @@
  * Locks, in the order in which they are taken
  *
  *   client's mmap_lock (mmap only)
- *     devices_lock, a mutex: names, classes, minors, the list of devices.
- *       Never on the path of a request.
+ *     kfusd_devices_lock, a mutex: names, classes, minors, the list of
+ *       devices. Never on the path of a request; nothing that user space can
+ *       stall is done under it, no path is looked up.
  *     device->receive_lock, a mutex: one receiver at a time. Held while
- *       copying to the driver's memory; clients never take it.
+ *       copying to the driver's memory; only receivers take it.
  *       device->lock, a spinlock: the queue, requests' states, open files.
  *         the table's own lock, wait queues' locks.
  *
  * Nothing is copied to or from user memory, and nothing sleeps, under
- * device->lock.
+ * device->lock. Every wait for a driver or a client can be killed and frozen.
  */
 #ifndef KFUSD_H
 #define KFUSD_H
@@ -52,10 +55,12 @@
 #include <linux/mutex.h>
 #include <linux/pid.h>
 #include <linux/poll.h>
+#include <linux/rbtree.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 #include <linux/uio.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "fusd_control.h"
@@ -79,6 +84,15 @@ struct kfusd_buffer {
 	size_t size;
 };
 
+/* What the files of one user have of a device's limits: file.c. */
+struct kfusd_user {
+	struct list_head entry; /* device->lock */
+	kuid_t uid;
+	bool is_privileged; /* may have all that is left */
+	unsigned int files; /* device->lock */
+	atomic_long_t bytes;
+};
+
 struct kfusd_device {
 	struct kref ref;
 	enum kfusd_device_state state; /* device->lock and devices_lock */
@@ -90,43 +104,66 @@ struct kfusd_device {
 	void *device_info; /* the driver's; meaningless here */
 	u64 options;
 	u32 minor;
-	pid_t pid;
+	struct pid *driver;    /* a reference; the process that registered */
+	struct pid *registrar; /* a reference; its thread that did */
+	struct mm_struct *mm;  /* its memory: mmgrab()bed, only compared */
 	struct kfusd_class *class;
 	struct device *sysfs;
 	struct pid_namespace *pid_ns; /* what clients' ids are told in */
 	struct user_namespace *user_ns;
 
+	struct file *control; /* there until the device is gone; no reference */
+
 	struct list_head entry; /* devices_lock */
 
-	spinlock_t lock;
-	struct list_head queue;	     /* lock; messages to be received */
-	struct list_head files;	     /* lock */
-	struct xarray requests;	     /* by hint; see request.c */
-	unsigned long last_transid;  /* lock */
-	unsigned long last_file_id;  /* lock */
-	unsigned int open_files;     /* lock */
-	struct pid *server;	     /* lock; the thread that received last */
+	spinlock_t lock;	/* what follows, down to server_mm */
+	struct list_head queue; /* messages to be received */
+	struct list_head files;
+	struct list_head users;
+	struct xarray requests; /* by hint; see request.c */
+	unsigned long last_transid;
+	unsigned long last_file_id;
+	unsigned int open_files;
+	unsigned int charged_files; /* open, being opened, being closed */
+	/* Requests that signals made their clients leave: interrupt.c. */
+	struct list_head left;
+	struct rb_root left_opens;
+	struct pid *server; /* a reference; the thread that received last */
 	struct mm_struct *server_mm; /* only compared, never followed */
 
-	atomic_long_t bytes; /* of data that requests may hold */
+	struct delayed_work sweep; /* interrupt.c; queued while it is live */
 
-	struct mutex receive_lock;
+	atomic_long_t bytes; /* that requests take */
+
+	struct mutex receive_lock; /* partial, and whose turn it is */
 	/* Header received, data not yet; a reference. receive_lock. */
 	struct kfusd_message *partial;
 	wait_queue_head_t receive_wait;
 
-	spinlock_t pool_lock;
+	spinlock_t pool_lock;				 /* spares */
 	struct kfusd_buffer spares[KFUSD_SPARE_BUFFERS]; /* pool_lock */
+};
+
+/* Whom a message is from, as its driver's namespaces call them. */
+struct kfusd_ids {
+	pid_t pid;
+	uid_t uid;
+	gid_t gid;
 };
 
 struct kfusd_file {
 	struct kref ref;
 	struct kfusd_device *device; /* a reference */
-	unsigned long id;	     /* the cookie fusd_file */
-	struct list_head entry;	     /* device->lock */
-	void *private_info;	     /* device->lock; the driver's */
-	/* Requests that signals made their clients leave. device->lock. */
-	struct list_head left;
+	struct kfusd_user *user;
+	struct kfusd_ids opener;
+	unsigned long id;	/* the cookie fusd_file */
+	struct list_head entry; /* device->lock; device->files, if open */
+	void *private_info;	/* device->lock; the driver's */
+
+	/* interrupt.c. device->lock. */
+	struct rb_root left;	/* requests whose threads a signal took away */
+	struct list_head kept;	/* answered reads for whoever reads next */
+	unsigned int unclaimed; /* answers with data among both */
 
 	/* The poll_diff exchange: poll.c. device->lock. */
 	unsigned int cached_state;
@@ -146,6 +183,7 @@ enum kfusd_request_state {
 /* Something for the driver to receive; lives inside its request. */
 struct kfusd_message {
 	struct list_head entry; /* device->lock; device->queue, or empty */
+	bool in_hand;		/* device->lock; a receiver is copying it */
 	struct kfusd_request *request;
 	short subcmd;
 };
@@ -158,25 +196,29 @@ struct kfusd_request {
 	struct kfusd_file *file;	/* a reference */
 	enum kfusd_request_state state; /* device->lock */
 	bool abandoned; /* device->lock; the client left for good */
-	bool is_left;	/* device->lock; on file->left */
 	struct kfusd_message call;
 	struct kfusd_message unblock;
 	wait_queue_head_t wait;
 
-	struct list_head left; /* device->lock; file->left */
-	struct pid *left_by;   /* a reference, while is_left */
+	/* interrupt.c. device->lock. */
+	bool is_left;		  /* on device->left and in a tree */
+	bool is_unclaimed;	  /* counted in file->unclaimed */
+	bool was_interrupted;	  /* left by a signal once, not by a pause */
+	bool is_overdue;	  /* an open nobody came back for in time */
+	struct rb_node left_node; /* in file->left or device->left_opens */
+	struct list_head entry;	  /* device->left, file->kept, a local list */
+	struct pid *left_by;	  /* a reference, from the first leaving on */
 
 	/* The call; constant once sent. */
 	short cmd;
 	u32 hint;
 	unsigned long transid;
-	pid_t pid;
-	uid_t uid;
-	gid_t gid;
+	struct kfusd_ids ids;
 	unsigned int flags;
 	void *sent_private_info;
 	size_t length;
 	loff_t offset;
+	bool is_at_position; /* offset is the file position, not pread's */
 	unsigned int number; /* ioctl request, or cached poll state */
 	unsigned long argument;
 	unsigned long mmprot;
@@ -184,7 +226,7 @@ struct kfusd_request {
 	unsigned long mmoffset;
 	size_t datalen; /* bytes of data that go to the driver */
 
-	size_t charged; /* bytes counted in device->bytes */
+	size_t charged; /* bytes counted in the device's and the user's */
 	void *data;
 	struct kfusd_buffer buffer;
 
@@ -209,6 +251,18 @@ extern unsigned int kfusd_max_devices;
 extern unsigned int kfusd_max_open_files;
 extern unsigned long kfusd_max_queued_bytes;
 
+/* register.c: names and classes, under kfusd_devices_lock */
+int kfusd_classes_init(void);
+void kfusd_classes_exit(void);
+/* Whether names and mode of a register message can be had: 0 or -EINVAL. */
+int kfusd_check_names(const register_msg_t *message);
+/* -EEXIST, -ENOTDIR: a live device has a name that wanted would need. */
+int kfusd_check_vacant(const struct kfusd_device *wanted);
+/* The class of that name; FUSD's own where the name is the kernel's. */
+struct kfusd_class *kfusd_class_get(const char *name);
+void kfusd_class_put(struct kfusd_class *class);
+struct class *kfusd_class_of(const struct kfusd_class *class);
+
 /* device.c */
 extern struct mutex kfusd_devices_lock;
 extern struct list_head kfusd_devices; /* kfusd_devices_lock */
@@ -216,7 +270,10 @@ int kfusd_devices_init(const struct file_operations *client_operations);
 void kfusd_devices_exit(void);
 struct kfusd_device *kfusd_device_new(void);
 void kfusd_device_put(struct kfusd_device *device);
-/* Makes the node. 0, -EINVAL, -EEXIST, -ENOSPC, -ENOMEM ... */
+/*
+ * Makes the node. 0, -EINVAL, -EEXIST, -ENOSPC, -ENOMEM ... If it fails after
+ * clients could have seen the node, the device is gone, not new again.
+ */
 int kfusd_device_register(struct kfusd_device *device,
 			  const register_msg_t *message);
 /* Takes the node away and ends every request with EPIPE. -ENODEV: no device. */
@@ -224,29 +281,50 @@ int kfusd_device_end(struct kfusd_device *device);
 /* The live device of a minor, with a reference; NULL if there is none. */
 struct kfusd_device *kfusd_device_find(unsigned int minor);
 
+/* file.c: open files, and what their users may have */
+/*
+ * An open file of this thread's, not yet listed, with a reference to device.
+ * ERR_PTR: -ENXIO, -EDEADLK, -ENFILE, -ENOMEM.
+ */
+struct kfusd_file *kfusd_file_new(struct kfusd_device *device);
+void kfusd_file_get(struct kfusd_file *file);
+void kfusd_file_put(struct kfusd_file *file);
+/* It was opened; it is closed. */
+void kfusd_file_list(struct kfusd_file *file);
+void kfusd_file_unlist(struct kfusd_file *file);
+/* Counts bytes for a request; false if the user may not have them. */
+bool kfusd_charge(struct kfusd_request *request, size_t bytes);
+void kfusd_uncharge(struct kfusd_request *request);
+/* This thread's ids, as the driver of device is told them. */
+struct kfusd_ids kfusd_ids_of_current(const struct kfusd_device *device);
+
 /* request.c */
 int kfusd_requests_init(void);
 void kfusd_requests_exit(void);
 /*
- * A request of this thread on file, with room for length bytes counted.
- * ERR_PTR: -ENOMEM, -ENOBUFS (too many bytes wait already).
+ * A request of this thread on file that asks for length bytes. ERR_PTR:
+ * -ENOMEM, -ENOBUFS (too much waits already).
  */
 struct kfusd_request *kfusd_request_new(struct kfusd_file *file, short subcmd,
 					size_t length, unsigned int flags);
+/* A poll_diff, counted for nobody. NULL: no memory. */
+struct kfusd_request *kfusd_request_new_poll(struct kfusd_file *file,
+					     unsigned int flags);
 void kfusd_request_put(struct kfusd_request *request);
 /* Under device->lock; the caller has another reference. */
 void kfusd_request_put_locked(struct kfusd_request *request);
-/* Gives the request memory for length bytes of data; -ENOMEM. */
+/* Gives the request memory for length bytes of data; -ENOMEM, -ENOBUFS. */
 int kfusd_request_make_data(struct kfusd_request *request, size_t length);
+/* The same for the data of an answer, which is counted but not refused. */
+int kfusd_request_make_reply(struct kfusd_request *request, size_t length);
 /* Queues it for the driver; -EPIPE if that is gone. */
 int kfusd_request_send(struct kfusd_request *request);
-/*
- * Sends a request and waits for its answer. Takes over the caller's reference
- * and returns one to the answered request: the same, or the one that this
- * call, restarted after a signal, had sent before. ERR_PTR: -EPIPE,
- * -ERESTARTSYS.
- */
-struct kfusd_request *kfusd_call(struct kfusd_request *request);
+static inline bool kfusd_is_done(const struct kfusd_request *request)
+{
+	/* Pairs with kfusd_request_complete(): what the reply wrote is seen. */
+	return smp_load_acquire(&request->state) == KFUSD_REQUEST_DONE;
+}
+
 /*
  * The answer. Under device->lock; the driver's reference is the caller's
  * afterwards, to be put without the lock.
@@ -254,10 +332,45 @@ struct kfusd_request *kfusd_call(struct kfusd_request *request);
 void kfusd_request_complete(struct kfusd_request *request, ssize_t retval);
 /* Nobody waits any more. Under device->lock, by a holder of a reference. */
 void kfusd_request_abandon(struct kfusd_request *request);
+/* Tells the driver, if it asked for that, that a call was interrupted. */
+void kfusd_send_unblock(struct kfusd_request *request);
 /* Sends FUSD_CLOSE for a file, and waits if asked to. */
-void kfusd_send_close(struct kfusd_file *file, unsigned int flags, bool wait);
-/* Forgets the requests that signals left behind on a file. */
+void kfusd_send_close(struct kfusd_file *file, unsigned int flags,
+		      const struct kfusd_ids *ids, bool wait);
+
+/* interrupt.c */
+int kfusd_interrupt_init(void);
+void kfusd_interrupt_exit(void);
+/*
+ * Sends a request and waits for its answer. Takes over the caller's reference
+ * and returns one to the answered request: the same; or the one that this
+ * call, come again after a signal, had sent before; or, for a read, an answer
+ * that was kept. ERR_PTR: -EPIPE, -ERESTARTSYS, -ERESTARTNOINTR, -ENOMEM.
+ */
+struct kfusd_request *kfusd_call(struct kfusd_request *request);
+/*
+ * Under device->lock, as a reply with datalen bytes comes: gives up a request
+ * whose answer would reach nobody. If it did, a reference is the caller's.
+ */
+bool kfusd_refuse_left(struct kfusd_request *request, size_t datalen);
+/* An answer came while nobody waits. Under device->lock, from complete(). */
+void kfusd_left_answered(struct kfusd_request *request);
+/*
+ * A reader could not take all of an answer: what begins at consumed is for the
+ * next one. Takes over the caller's reference.
+ */
+void kfusd_keep(struct kfusd_request *answer, size_t consumed);
+/* Whether a read would find an answer that was kept; under device->lock. */
+static inline bool kfusd_has_kept(const struct kfusd_file *file)
+{
+	return !list_empty(&file->kept);
+}
+
+/* Forgets what signals left behind on a file that is being closed. */
 void kfusd_drop_left(struct kfusd_file *file);
+/* Forgets the opens that signals left behind; the device is gone. */
+void kfusd_drop_left_opens(struct kfusd_device *device);
+void kfusd_sweep(struct work_struct *work);
 
 /* buffer.c: memory for data, and a few spare buffers for each device */
 int kfusd_buffer_take(struct kfusd_device *device, struct kfusd_buffer *buffer,
@@ -265,6 +378,8 @@ int kfusd_buffer_take(struct kfusd_device *device, struct kfusd_buffer *buffer,
 void kfusd_buffer_give(struct kfusd_device *device,
 		       struct kfusd_buffer *buffer);
 void kfusd_buffers_free(struct kfusd_device *device);
+/* The memory that data of a size takes. */
+size_t kfusd_buffer_size(size_t size);
 
 /* control.c: the driver's side */
 int kfusd_control_init(void);
@@ -275,6 +390,8 @@ void kfusd_control_exit(void);
 ssize_t kfusd_receive(struct kfusd_device *device, char __user *buffer,
 		      size_t length, bool nonblocking);
 bool kfusd_may_receive(struct kfusd_device *device);
+/* What the driver will not receive any more; nobody else uses it by then. */
+void kfusd_drop_partial(struct kfusd_device *device);
 
 /* reply.c */
 /* A reply whose header is message; its data comes next. Bytes or -errno. */
@@ -283,19 +400,37 @@ ssize_t kfusd_reply(struct kfusd_device *device, const fusd_msg_t *message,
 
 /* client.c */
 extern const struct file_operations kfusd_client_operations;
-void kfusd_file_get(struct kfusd_file *file);
-void kfusd_file_put(struct kfusd_file *file);
+/* A read of at most length bytes: its answer, or ERR_PTR as of kfusd_call(). */
+struct kfusd_request *kfusd_ask_for_data(struct file *filp, loff_t position,
+					 size_t length);
+/*
+ * Ends a read, of whose answer's data consumed bytes reached the client. What
+ * its memory did not take, or a shorter read than the one that was answered, is
+ * kept. Takes over the reference; moves the position; the read's result.
+ */
+ssize_t kfusd_end_read(struct file *filp, struct kfusd_request *answer,
+		       size_t consumed, loff_t *position);
+
+/* splice.c */
+ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
+				 struct pipe_inode_info *pipe, size_t length,
+				 unsigned int flags);
 
 /* poll.c */
 __poll_t kfusd_client_poll(struct file *filp, poll_table *table);
 /* The driver's answer to a poll_diff. Under device->lock. */
 void kfusd_poll_answered(struct kfusd_request *request, ssize_t retval);
-/* A read or write was answered: INPUT or OUTPUT is not known any more. */
-void kfusd_poll_transferred(struct kfusd_file *file, short subcmd);
+/* A transfer is being answered; under device->lock. Whether to ask anew. */
+bool kfusd_poll_transferred(struct kfusd_file *file, short subcmd);
+/* Tells the driver what is believed, if it does not know, on behalf of ids. */
+void kfusd_poll_ask(struct kfusd_file *file, unsigned int flags,
+		    loff_t position, const struct kfusd_ids *ids);
 /* Gives up the file's poll_diff. */
 void kfusd_poll_cancel(struct kfusd_file *file);
 
 /* mmap.c */
+int kfusd_mmap_init(void);
+void kfusd_mmap_exit(void);
 int kfusd_client_mmap(struct file *filp, struct vm_area_struct *vma);
 /* In the driver: finds the file behind what it answered with. */
 int kfusd_find_mapping(struct kfusd_request *request, unsigned long address,

@@ -2,19 +2,59 @@
 /*
  * Mapping a driver's memory into a client.
  *
- * The driver names memory of its own that it has mapped shared. Such memory
- * has a file behind it, be it an anonymous one, and the client's mapping is
- * made one of that file, so that both have the same pages, no page is pinned,
- * and the mapping survives the driver.
+ * The driver names memory of its own that it has mapped shared, and the
+ * client's mapping is made one of the file behind it, so that both have the
+ * same pages, no page is pinned, and the mapping survives the driver.
+ *
+ * What mmap(2) checks of a file it has checked of the device, not of this one.
+ * So only files are mapped of which the rest is known: shared anonymous memory
+ * and memfds, whose seals are honoured here. All others, huge pages, devices
+ * and files with a name among them, are refused, and nothing is executable.
+ * Only the process that registered the device has memory to give: somebody
+ * else who can be made to write to a control descriptor does not.
  */
+#include <linux/fcntl.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/sched/mm.h>
+#include <linux/shmem_fs.h>
+#include <linux/slab.h>
 
 #include "kfusd.h"
 
+/* What shared memory without a name looks like: a file of it. */
+static struct file *kfusd_shared_memory;
+
+static struct workqueue_struct *kfusd_guards;
+
+int kfusd_mmap_init(void)
+{
+	kfusd_guards = alloc_workqueue("kfusd_mmap", WQ_UNBOUND, 0);
+	if (!kfusd_guards)
+		return -ENOMEM;
+	kfusd_shared_memory = shmem_file_setup("kfusd", 0, VM_NORESERVE);
+	if (!IS_ERR(kfusd_shared_memory))
+		return 0;
+	destroy_workqueue(kfusd_guards);
+	return PTR_ERR(kfusd_shared_memory);
+}
+
+void kfusd_mmap_exit(void)
+{
+	destroy_workqueue(kfusd_guards);
+	fput(kfusd_shared_memory);
+}
+
+static bool kfusd_is_shared_memory(const struct file *file)
+{
+	/* System V's is such a file in a wrapper that counts; not wanted. */
+	return file->f_op == kfusd_shared_memory->f_op &&
+	       file_inode(file)->i_sb == file_inode(kfusd_shared_memory)->i_sb;
+}
+
 /* Under the driver's mmap_lock. */
-static int take_mapping(struct kfusd_request *request, unsigned long address,
-			size_t length)
+static int kfusd_take_mapping(struct kfusd_request *request,
+			      unsigned long address, size_t length)
 {
 	struct vm_area_struct *vma = find_vma(current->mm, address);
 
@@ -22,7 +62,7 @@ static int take_mapping(struct kfusd_request *request, unsigned long address,
 		return -EINVAL;
 	/* Private memory has no file to share, or shares only what it was. */
 	if (!(vma->vm_flags & VM_MAYSHARE) || !vma->vm_file ||
-	    !S_ISREG(file_inode(vma->vm_file)->i_mode))
+	    !kfusd_is_shared_memory(vma->vm_file))
 		return -EINVAL;
 	request->map_file = get_file(vma->vm_file);
 	request->map_pgoff =
@@ -37,29 +77,41 @@ int kfusd_find_mapping(struct kfusd_request *request, unsigned long address,
 {
 	int error;
 
-	length = PAGE_ALIGN(length);
-	if (!length || offset_in_page(address) || !current->mm)
+	if (!current->mm || current->mm != request->file->device->mm)
+		return -EINVAL;
+	if (!length || length > SIZE_MAX - PAGE_SIZE || offset_in_page(address))
 		return -EINVAL;
 	if (mmap_read_lock_killable(current->mm))
 		return -EINTR;
-	error = take_mapping(request, address, length);
+	error = kfusd_take_mapping(request, address, PAGE_ALIGN(length));
 	mmap_read_unlock(current->mm);
 	return error;
 }
 
+static bool kfusd_is_sealed(const struct file *file)
+{
+	return READ_ONCE(SHMEM_I(file_inode(file))->seals) &
+	       (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE);
+}
+
 /* What the driver may not do with the memory, the client may not either. */
-static int limit_access(struct vm_area_struct *vma,
-			const struct kfusd_request *request)
+static int kfusd_limit_access(struct vm_area_struct *vma,
+			      const struct kfusd_request *request)
 {
 	unsigned long forbidden =
-		(VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC) & ~request->map_flags;
+		VM_MAYEXEC | ((VM_MAYREAD | VM_MAYWRITE) & ~request->map_flags);
 
-	if (!(vma->vm_flags & VM_SHARED))
+	if (!(vma->vm_flags & VM_SHARED)) {
 		/* A private copy may be written. */
 		forbidden &= ~VM_MAYWRITE;
+	} else if (kfusd_is_sealed(request->map_file)) {
+		if (vma->vm_flags & VM_WRITE)
+			return -EPERM;
+		forbidden |= VM_MAYWRITE;
+	}
 	if (((vma->vm_flags & VM_READ) && (forbidden & VM_MAYREAD)) ||
 	    ((vma->vm_flags & VM_WRITE) && (forbidden & VM_MAYWRITE)) ||
-	    ((vma->vm_flags & VM_EXEC) && (forbidden & VM_MAYEXEC)))
+	    (vma->vm_flags & VM_EXEC))
 		return -EACCES;
 	/* As do_mmap() does it where a file is not open for writing. */
 	if (forbidden & VM_MAYWRITE)
@@ -69,7 +121,57 @@ static int limit_access(struct vm_area_struct *vma,
 	return 0;
 }
 
-static int map(struct vm_area_struct *vma, struct kfusd_request *request)
+/* Keeps a file from being sealed until a mapping of it is in its place. */
+struct kfusd_seal_guard {
+	struct work_struct work;
+	struct mm_struct *mm; /* the client's; a reference */
+	struct file *file;    /* a reference, counted writable */
+};
+
+static void kfusd_end_guard(struct work_struct *work)
+{
+	struct kfusd_seal_guard *guard =
+		container_of(work, struct kfusd_seal_guard, work);
+
+	/* mmap(2) holds the lock until the mapping is in its place. */
+	mmap_read_lock(guard->mm);
+	mmap_read_unlock(guard->mm);
+	mapping_unmap_writable(guard->file->f_mapping);
+	fput(guard->file);
+	mmput(guard->mm);
+	kfree(guard);
+}
+
+/*
+ * As mmap(2) does for a file that is mapped shared and may be written: -EPERM
+ * if it is sealed. It would do so for the device's file, and counts this one
+ * only when all is done, so that a seal could come in between.
+ */
+static int kfusd_guard_seal(const struct vm_area_struct *vma, struct file *file)
+{
+	struct kfusd_seal_guard *guard;
+	int error;
+
+	if ((vma->vm_flags & (VM_SHARED | VM_MAYWRITE)) !=
+	    (VM_SHARED | VM_MAYWRITE))
+		return 0;
+	guard = kmalloc(sizeof(*guard), GFP_KERNEL);
+	if (!guard)
+		return -ENOMEM;
+	error = mapping_map_writable(file->f_mapping);
+	if (error) {
+		kfree(guard);
+		return error;
+	}
+	INIT_WORK(&guard->work, kfusd_end_guard);
+	guard->file = get_file(file);
+	guard->mm = current->mm;
+	mmget(guard->mm);
+	queue_work(kfusd_guards, &guard->work);
+	return 0;
+}
+
+static int kfusd_map(struct vm_area_struct *vma, struct kfusd_request *request)
 {
 	int error;
 
@@ -77,7 +179,9 @@ static int map(struct vm_area_struct *vma, struct kfusd_request *request)
 		return request->retval;
 	if (vma->vm_end - vma->vm_start > request->map_length)
 		return -EINVAL;
-	error = limit_access(vma, request);
+	error = kfusd_limit_access(vma, request);
+	if (!error)
+		error = kfusd_guard_seal(vma, request->map_file);
 	if (error)
 		return error;
 	kfusd_vma_set_file(vma, request->map_file);
@@ -86,7 +190,7 @@ static int map(struct vm_area_struct *vma, struct kfusd_request *request)
 }
 
 /* mmap(2)'s own bits, from what became of them. */
-static unsigned long protection(const struct vm_area_struct *vma)
+static unsigned long kfusd_protection(const struct vm_area_struct *vma)
 {
 	return (vma->vm_flags & VM_READ ? PROT_READ : 0) |
 	       (vma->vm_flags & VM_WRITE ? PROT_WRITE : 0) |
@@ -100,23 +204,25 @@ int kfusd_client_mmap(struct file *filp, struct vm_area_struct *vma)
 	int error;
 
 	/*
-	 * This holds the client's mmap_lock until the driver answers. A driver
-	 * that maps its own device would wait for itself at its first page
-	 * fault.
+	 * This holds the client's mmap_lock while it waits. A driver that maps
+	 * its own device would wait for itself at its first page fault.
 	 */
-	if (READ_ONCE(file->device->server_mm) == current->mm)
+	if (current->mm == READ_ONCE(file->device->server_mm) ||
+	    current->mm == file->device->mm)
 		return -EDEADLK;
 	request = kfusd_request_new(file, FUSD_MMAP, 0, filp->f_flags);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
 	request->length = vma->vm_end - vma->vm_start;
-	request->mmprot = protection(vma);
+	request->offset = filp->f_pos;
+	request->is_at_position = true;
+	request->mmprot = kfusd_protection(vma);
 	request->mmflags = vma->vm_flags & VM_SHARED ? MAP_SHARED : MAP_PRIVATE;
 	request->mmoffset = vma->vm_pgoff << PAGE_SHIFT;
 	request = kfusd_call(request);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	error = map(vma, request);
+	error = kfusd_map(vma, request);
 	kfusd_request_put(request);
 	return error;
 }

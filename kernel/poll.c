@@ -3,10 +3,20 @@
  * The poll_diff exchange. A client's poll is answered at once from what is
  * known of the open file; the driver is told what that is, and answers when
  * the truth is another. A client's poll never waits for a driver.
+ *
+ * The rule, which libfusd keeps on the other transports: while anybody may be
+ * waiting, either a poll_diff is outstanding with the driver or the waiters
+ * have just been woken without a key; and after a transfer that changed the
+ * cached state the driver is asked anew.
+ *
+ * Waiters that are woken poll again, and with that ask. They are woken without
+ * a key, whatever changed, as the one whose event did not come has to ask, too.
+ * After a read or write it is the answer that asks, as a waiter for edges polls
+ * only when it is woken. A client that does not poll costs no round trip.
  */
 #include "kfusd.h"
 
-static __poll_t events(unsigned int state)
+static __poll_t kfusd_events(unsigned int state)
 {
 	__poll_t events = 0;
 
@@ -16,15 +26,20 @@ static __poll_t events(unsigned int state)
 		events |= EPOLLOUT | EPOLLWRNORM;
 	if (state & FUSD_NOTIFY_EXCEPT)
 		events |= EPOLLPRI;
+	if (state & FUSD_NOTIFY_ERROR)
+		events |= EPOLLERR;
+	if (state & FUSD_NOTIFY_HANGUP)
+		events |= EPOLLHUP;
 	return events;
 }
 
 /* Under device->lock: whether the driver does not know what is believed. */
-static bool has_to_ask(const struct kfusd_file *file)
+static bool kfusd_has_to_ask(const struct kfusd_file *file)
 {
 	const struct kfusd_request *asked = file->poll_request;
 
 	return file->device->state == KFUSD_LIVE && !file->never_ask &&
+	       !(file->device->options & FUSD_OPTION_ALWAYS_READY) &&
 	       (!asked || asked->number != file->cached_state);
 }
 
@@ -32,13 +47,13 @@ static bool has_to_ask(const struct kfusd_file *file)
  * Makes request the file's poll_diff, in place of an older one that asked for
  * another state. Returns what is to be put without the lock.
  */
-static struct kfusd_request *replace(struct kfusd_file *file,
-				     struct kfusd_request *request)
+static struct kfusd_request *kfusd_replace(struct kfusd_file *file,
+					   struct kfusd_request *request)
 {
 	struct kfusd_request *older;
 
 	spin_lock(&file->device->lock);
-	if (!has_to_ask(file)) {
+	if (!kfusd_has_to_ask(file)) {
 		/* Another thread was faster. */
 		spin_unlock(&file->device->lock);
 		return request;
@@ -52,22 +67,40 @@ static struct kfusd_request *replace(struct kfusd_file *file,
 	return older;
 }
 
-static void ask(struct kfusd_file *file)
+static void kfusd_ask(struct kfusd_file *file, struct kfusd_request *request)
 {
-	struct kfusd_request *request, *unused;
+	struct kfusd_request *unused;
 
-	request = kfusd_request_new(file, FUSD_POLL_DIFF, 0, 0);
-	/* Without memory the next poll will ask. */
-	if (IS_ERR(request))
-		return;
-	request->cmd = FUSD_FOPS_NONBLOCK;
 	kref_get(&request->ref);
-	unused = replace(file, request);
+	unused = kfusd_replace(file, request);
 	if (unused != request && kfusd_request_send(request))
 		kfusd_poll_cancel(file);
 	if (unused)
 		kfusd_request_put(unused);
+}
+
+void kfusd_poll_ask(struct kfusd_file *file, unsigned int flags,
+		    loff_t position, const struct kfusd_ids *ids)
+{
+	struct kfusd_request *request = kfusd_request_new_poll(file, flags);
+
+	if (!request) {
+		/* Who waits will ask, when it polls again. */
+		wake_up_all(&file->poll_wait);
+		return;
+	}
+	request->offset = position;
+	request->ids = *ids;
+	kfusd_ask(file, request);
 	kfusd_request_put(request);
+}
+
+static void kfusd_ask_for_current(struct kfusd_file *file,
+				  const struct file *filp)
+{
+	const struct kfusd_ids ids = kfusd_ids_of_current(file->device);
+
+	kfusd_poll_ask(file, filp->f_flags, filp->f_pos, &ids);
 }
 
 __poll_t kfusd_client_poll(struct file *filp, poll_table *table)
@@ -81,15 +114,17 @@ __poll_t kfusd_client_poll(struct file *filp, poll_table *table)
 	spin_lock(&device->lock);
 	is_gone = device->state == KFUSD_GONE;
 	state = file->cached_state;
-	is_unknown = has_to_ask(file);
+	if (kfusd_has_kept(file))
+		state |= FUSD_NOTIFY_INPUT;
+	is_unknown = kfusd_has_to_ask(file);
 	spin_unlock(&device->lock);
 	if (is_gone)
 		return EPOLLPRI | EPOLLERR | EPOLLHUP;
 	if (device->options & FUSD_OPTION_ALWAYS_READY)
-		return events(FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT);
+		return kfusd_events(FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT);
 	if (is_unknown)
-		ask(file);
-	return events(state);
+		kfusd_ask_for_current(file, filp);
+	return kfusd_events(state);
 }
 
 void kfusd_poll_answered(struct kfusd_request *request, ssize_t retval)
@@ -106,14 +141,16 @@ void kfusd_poll_answered(struct kfusd_request *request, ssize_t retval)
 	file->poll_request = NULL;
 	/* The driver's reference is the replier's. */
 	kfusd_request_put_locked(request);
-	wake_up_poll(&file->poll_wait, events(file->cached_state));
+	wake_up_all(&file->poll_wait);
 }
 
-void kfusd_poll_transferred(struct kfusd_file *file, short subcmd)
+bool kfusd_poll_transferred(struct kfusd_file *file, short subcmd)
 {
 	lockdep_assert_held(&file->device->lock);
 	file->cached_state &=
 		~(subcmd == FUSD_READ ? FUSD_NOTIFY_INPUT : FUSD_NOTIFY_OUTPUT);
+	/* Who is not on the queue yet takes the lock after that, and asks. */
+	return waitqueue_active(&file->poll_wait) && kfusd_has_to_ask(file);
 }
 
 void kfusd_poll_cancel(struct kfusd_file *file)

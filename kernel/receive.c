@@ -4,7 +4,19 @@
 
 #include "kfusd.h"
 
-static void fill_header(fusd_msg_t *header, const struct kfusd_message *message)
+/*
+ * The length of data as the driver reads it. Nothing but a header is as long as
+ * one, so that a client's data is never taken for a message, whichever thread
+ * of a driver reads it: data of that length has a 0 after it.
+ */
+static size_t kfusd_announced(const struct kfusd_request *request)
+{
+	return request->datalen == sizeof(fusd_msg_t) ? request->datalen + 1 :
+							request->datalen;
+}
+
+static void kfusd_fill_header(fusd_msg_t *header,
+			      const struct kfusd_message *message)
 {
 	const struct kfusd_request *request = message->request;
 	fops_msg_t *fops = &header->parm.fops_msg;
@@ -14,10 +26,10 @@ static void fill_header(fusd_msg_t *header, const struct kfusd_message *message)
 	header->magic = FUSD_MSG_MAGIC;
 	header->cmd = is_unblock ? FUSD_FOPS_NONBLOCK : request->cmd;
 	header->subcmd = message->subcmd;
-	header->datalen = is_unblock ? 0 : request->datalen;
-	fops->pid = request->pid;
-	fops->uid = request->uid;
-	fops->gid = request->gid;
+	header->datalen = is_unblock ? 0 : kfusd_announced(request);
+	fops->pid = request->ids.pid;
+	fops->uid = request->ids.uid;
+	fops->gid = request->ids.gid;
 	fops->flags = request->flags;
 	fops->device_info = request->file->device->device_info;
 	fops->private_info = request->sent_private_info;
@@ -34,7 +46,7 @@ static void fill_header(fusd_msg_t *header, const struct kfusd_message *message)
 }
 
 /* Notes who serves the device; returns what is to be put without the lock. */
-static struct pid *note_server(struct kfusd_device *device)
+static struct pid *kfusd_note_server(struct kfusd_device *device)
 {
 	struct pid *previous = device->server;
 
@@ -46,17 +58,19 @@ static struct pid *note_server(struct kfusd_device *device)
 }
 
 /* The next message, with a reference to its request; NULL if none waits. */
-static struct kfusd_message *take(struct kfusd_device *device)
+static struct kfusd_message *kfusd_take_message(struct kfusd_device *device)
 {
-	struct kfusd_message *message;
+	struct kfusd_message *message = NULL;
 	struct pid *previous;
 
 	spin_lock(&device->lock);
-	previous = note_server(device);
-	message = list_first_entry_or_null(&device->queue, struct kfusd_message,
-					   entry);
+	previous = kfusd_note_server(device);
+	if (device->state == KFUSD_LIVE)
+		message = list_first_entry_or_null(&device->queue,
+						   struct kfusd_message, entry);
 	if (message) {
 		list_del_init(&message->entry);
+		message->in_hand = true;
 		/* The reference of a queued unblock is handed on. */
 		if (message->subcmd != FUSD_UNBLOCK) {
 			kref_get(&message->request->ref);
@@ -68,16 +82,38 @@ static struct kfusd_message *take(struct kfusd_device *device)
 	return message;
 }
 
+/* The driver has it. Only an unblock can be queued again. */
+static void kfusd_message_arrived(struct kfusd_device *device,
+				  struct kfusd_message *message)
+{
+	if (likely(message->subcmd != FUSD_UNBLOCK))
+		return;
+	spin_lock(&device->lock);
+	message->in_hand = false;
+	spin_unlock(&device->lock);
+}
+
+static void kfusd_wake_receiver(struct kfusd_device *device)
+{
+	wake_up_interruptible_poll(&device->receive_wait, EPOLLIN);
+}
+
 /* Puts a message back that did not reach the driver, to be the next again. */
-static void put_back(struct kfusd_device *device, struct kfusd_message *message)
+static void kfusd_put_back(struct kfusd_device *device,
+			   struct kfusd_message *message)
 {
 	struct kfusd_request *request = message->request;
 	bool is_over = false;
 
 	spin_lock(&device->lock);
+	message->in_hand = false;
 	if (message->subcmd == FUSD_UNBLOCK) {
-		kref_get(&request->ref);
-		list_add(&message->entry, &device->queue);
+		/* As long as its request is with the driver. */
+		if (request->state == KFUSD_REQUEST_SENT &&
+		    device->state == KFUSD_LIVE) {
+			kref_get(&request->ref);
+			list_add(&message->entry, &device->queue);
+		}
 	} else if (request->state == KFUSD_REQUEST_SENT) {
 		if (request->abandoned || device->state == KFUSD_GONE) {
 			/* If it is an open, the driver never knew of it. */
@@ -88,6 +124,9 @@ static void put_back(struct kfusd_device *device, struct kfusd_message *message)
 			list_add(&message->entry, &device->queue);
 		}
 	}
+	/* Whoever waits for a message may have it. */
+	if (!list_empty(&message->entry))
+		kfusd_wake_receiver(device);
 	spin_unlock(&device->lock);
 	if (is_over)
 		kfusd_request_put(request);
@@ -95,19 +134,21 @@ static void put_back(struct kfusd_device *device, struct kfusd_message *message)
 }
 
 /* Under device->receive_lock. */
-static ssize_t receive_header(struct kfusd_device *device, char __user *buffer)
+static ssize_t kfusd_receive_header(struct kfusd_device *device,
+				    char __user *buffer)
 {
-	struct kfusd_message *message = take(device);
+	struct kfusd_message *message = kfusd_take_message(device);
 	fusd_msg_t header;
 
 	if (!message)
 		return READ_ONCE(device->state) == KFUSD_GONE ? -ENODEV :
 								-EAGAIN;
-	fill_header(&header, message);
+	kfusd_fill_header(&header, message);
 	if (copy_to_user(buffer, &header, sizeof(header))) {
-		put_back(device, message);
+		kfusd_put_back(device, message);
 		return -EFAULT;
 	}
+	kfusd_message_arrived(device, message);
 	if (header.datalen)
 		WRITE_ONCE(device->partial, message);
 	else
@@ -115,29 +156,49 @@ static ssize_t receive_header(struct kfusd_device *device, char __user *buffer)
 	return sizeof(header);
 }
 
+static bool kfusd_copy_data_out(const struct kfusd_request *request,
+				char __user *buffer, size_t length)
+{
+	size_t datalen = request->datalen;
+
+	if (copy_to_user(buffer, request->data, datalen))
+		return false;
+	return length == datalen || !put_user(0, buffer + datalen);
+}
+
 /* Under device->receive_lock. */
-static ssize_t receive_data(struct kfusd_device *device, char __user *buffer,
-			    size_t length)
+static ssize_t kfusd_receive_data(struct kfusd_device *device,
+				  char __user *buffer, size_t length)
 {
 	struct kfusd_request *request = device->partial->request;
 
-	if (length != request->datalen)
+	if (length != kfusd_announced(request))
 		return -EINVAL;
-	if (copy_to_user(buffer, request->data, length))
+	if (!kfusd_copy_data_out(request, buffer, length))
 		return -EFAULT;
-	WRITE_ONCE(device->partial, NULL);
-	kfusd_request_put(request);
+	kfusd_drop_partial(device);
 	return length;
 }
 
-static ssize_t receive(struct kfusd_device *device, char __user *buffer,
-		       size_t length)
+static ssize_t kfusd_receive_next(struct kfusd_device *device,
+				  char __user *buffer, size_t length)
 {
+	if (device->partial && READ_ONCE(device->state) == KFUSD_GONE)
+		kfusd_drop_partial(device);
 	if (device->partial)
-		return receive_data(device, buffer, length);
+		return kfusd_receive_data(device, buffer, length);
 	if (length != sizeof(fusd_msg_t))
 		return -EINVAL;
-	return receive_header(device, buffer);
+	return kfusd_receive_header(device, buffer);
+}
+
+void kfusd_drop_partial(struct kfusd_device *device)
+{
+	struct kfusd_message *message = device->partial;
+
+	WRITE_ONCE(device->partial, NULL);
+	if (message)
+		kfusd_request_put(message->request);
 }
 
 bool kfusd_may_receive(struct kfusd_device *device)
@@ -146,20 +207,29 @@ bool kfusd_may_receive(struct kfusd_device *device)
 	       READ_ONCE(device->state) == KFUSD_GONE;
 }
 
+static int kfusd_await_message(struct kfusd_device *device)
+{
+	return wait_event_interruptible_exclusive(device->receive_wait,
+						  kfusd_may_receive(device));
+}
+
 ssize_t kfusd_receive(struct kfusd_device *device, char __user *buffer,
 		      size_t length, bool nonblocking)
 {
 	ssize_t result;
 
 	for (;;) {
-		if (mutex_lock_interruptible(&device->receive_lock))
+		if (mutex_lock_interruptible(&device->receive_lock)) {
+			/* The wake-up that this thread had is another's. */
+			if (kfusd_may_receive(device))
+				kfusd_wake_receiver(device);
 			return -ERESTARTSYS;
-		result = receive(device, buffer, length);
+		}
+		result = kfusd_receive_next(device, buffer, length);
 		mutex_unlock(&device->receive_lock);
 		if (result != -EAGAIN || nonblocking)
 			return result;
-		if (wait_event_interruptible_exclusive(
-			    device->receive_wait, kfusd_may_receive(device)))
+		if (kfusd_await_message(device))
 			return -ERESTARTSYS;
 	}
 }

@@ -13,10 +13,13 @@
 /* What a driver may change in an open file's flags. */
 #define REPLY_FLAGS (O_NONBLOCK | O_APPEND)
 
-#define STATE_BITS (FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT | FUSD_NOTIFY_EXCEPT)
+#define STATE_BITS                                                     \
+	(FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT | FUSD_NOTIFY_EXCEPT | \
+	 FUSD_NOTIFY_ERROR | FUSD_NOTIFY_HANGUP)
 
 /* How much data a reply may carry, and whether that is all or nothing. */
-static bool fits(const struct kfusd_request *request, size_t datalen)
+static bool kfusd_reply_fits(const struct kfusd_request *request,
+			     size_t datalen)
 {
 	switch (request->call.subcmd) {
 	case FUSD_READ:
@@ -29,8 +32,8 @@ static bool fits(const struct kfusd_request *request, size_t datalen)
 }
 
 /* Finds the request that a reply is for; under device->lock. */
-static struct kfusd_request *find(struct kfusd_device *device,
-				  const fops_msg_t *fops)
+static struct kfusd_request *kfusd_find(struct kfusd_device *device,
+					const fops_msg_t *fops)
 {
 	struct kfusd_request *request =
 		xa_load(&device->requests, (unsigned int)fops->hint);
@@ -43,27 +46,34 @@ static struct kfusd_request *find(struct kfusd_device *device,
 }
 
 /* Makes the caller the request's only replier. */
-static struct kfusd_request *claim(struct kfusd_device *device,
-				   const fusd_msg_t *message)
+static struct kfusd_request *kfusd_claim(struct kfusd_device *device,
+					 const fusd_msg_t *message)
 {
-	struct kfusd_request *request;
+	struct kfusd_request *request, *refused = NULL;
 
 	spin_lock(&device->lock);
-	request = find(device, &message->parm.fops_msg);
-	if (!request)
+	request = kfusd_find(device, &message->parm.fops_msg);
+	if (!request) {
 		request = ERR_PTR(-EPIPE);
-	else if (message->subcmd != request->call.subcmd ||
-		 message->cmd != request->cmd + 1 ||
-		 !fits(request, message->datalen))
+	} else if (message->subcmd != request->call.subcmd ||
+		   message->cmd != request->cmd + 1 ||
+		   !kfusd_reply_fits(request, message->datalen)) {
 		request = ERR_PTR(-EINVAL);
-	else
+	} else if (kfusd_refuse_left(request, message->datalen)) {
+		refused = request;
+		request = ERR_PTR(-EPIPE);
+	} else {
 		request->state = KFUSD_REQUEST_REPLYING;
+	}
 	spin_unlock(&device->lock);
+	if (refused)
+		kfusd_request_put(refused);
 	return request;
 }
 
 /* The reply's data did not arrive: as if it had never been sent. */
-static void unclaim(struct kfusd_device *device, struct kfusd_request *request)
+static void kfusd_unclaim(struct kfusd_device *device,
+			  struct kfusd_request *request)
 {
 	bool is_over = false;
 
@@ -79,17 +89,15 @@ static void unclaim(struct kfusd_device *device, struct kfusd_request *request)
 		kfusd_request_put(request);
 }
 
-static int copy_data(struct kfusd_request *request, size_t datalen,
-		     struct iov_iter *data)
+static int kfusd_copy_data(struct kfusd_request *request, size_t datalen,
+			   struct iov_iter *data)
 {
 	int error;
 
 	if (!datalen)
 		return 0;
 	if (request->call.subcmd == FUSD_READ) {
-		/* Of a reply that did not arrive. */
-		kfusd_buffer_give(request->file->device, &request->buffer);
-		error = kfusd_request_make_data(request, datalen);
+		error = kfusd_request_make_reply(request, datalen);
 		if (error)
 			return error;
 		request->reply_data = request->data;
@@ -100,21 +108,21 @@ static int copy_data(struct kfusd_request *request, size_t datalen,
 	return 0;
 }
 
-static bool is_errno(ssize_t number)
+static bool kfusd_is_errno(ssize_t number)
 {
 	return (number > 0 && number <= EHWPOISON) || number == EDQUOT;
 }
 
 /* The answer, held to what its operation can mean. */
-static ssize_t bounded(const struct kfusd_request *request,
-		       const fusd_msg_t *message)
+static ssize_t kfusd_bounded(const struct kfusd_request *request,
+			     const fusd_msg_t *message)
 {
 	const fops_msg_t *fops = &message->parm.fops_msg;
 	ssize_t retval = fops->retval;
 	short subcmd = request->call.subcmd;
 
 	if (retval < 0)
-		return is_errno(-retval) ? retval : -EIO;
+		return kfusd_is_errno(-retval) ? retval : -EIO;
 	if ((subcmd == FUSD_READ || subcmd == FUSD_WRITE) &&
 	    fops->offset > LLONG_MAX)
 		return -EIO;
@@ -132,45 +140,53 @@ static ssize_t bounded(const struct kfusd_request *request,
 	}
 }
 
-/* What the answer changes in the open file; under device->lock. */
-static void commit(struct kfusd_request *request, const fops_msg_t *fops,
-		   ssize_t retval)
+/*
+ * What the answer changes in the open file; under device->lock. Returns
+ * whether the driver is to be asked anew what the file's state is.
+ */
+static bool kfusd_commit(struct kfusd_request *request, const fops_msg_t *fops,
+			 ssize_t retval)
 {
 	struct kfusd_file *file = request->file;
+	short subcmd = request->call.subcmd;
 	unsigned int flags = fops->flags;
 
-	switch (request->call.subcmd) {
-	case FUSD_POLL_DIFF:
+	if (subcmd == FUSD_POLL_DIFF) {
 		kfusd_poll_answered(request, retval);
-		return;
-	case FUSD_READ:
-	case FUSD_WRITE:
-		kfusd_poll_transferred(file, request->call.subcmd);
-		request->reply_offset = fops->offset;
-		break;
-	default:
-		break;
+		return false;
 	}
 	if (fops->private_info != request->sent_private_info)
 		file->private_info = fops->private_info;
 	request->changed_flags = (flags ^ request->flags) & REPLY_FLAGS;
 	request->reply_flags = flags;
+	if (subcmd != FUSD_READ && subcmd != FUSD_WRITE)
+		return false;
+	request->reply_offset = fops->offset;
+	return kfusd_poll_transferred(file, subcmd);
 }
 
-static void finish(struct kfusd_device *device, struct kfusd_request *request,
-		   const fops_msg_t *fops, ssize_t retval)
+/* Returns 0, or -EPIPE if the client was gone before the answer was whole. */
+static int kfusd_finish(struct kfusd_device *device,
+			struct kfusd_request *request, const fops_msg_t *fops,
+			ssize_t retval)
 {
-	bool needs_close;
+	bool is_open = request->call.subcmd == FUSD_OPEN;
+	bool is_late, has_to_ask = false;
 
 	spin_lock(&device->lock);
-	commit(request, fops, retval);
-	needs_close = request->call.subcmd == FUSD_OPEN && request->abandoned &&
-		      retval >= 0;
+	is_late = request->abandoned;
+	if (!is_late || is_open)
+		has_to_ask = kfusd_commit(request, fops, retval);
 	kfusd_request_complete(request, retval);
 	spin_unlock(&device->lock);
-	if (needs_close)
-		kfusd_send_close(request->file, request->flags, false);
+	if (is_late && is_open && retval >= 0)
+		kfusd_send_close(request->file, request->flags, &request->ids,
+				 false);
+	if (has_to_ask)
+		kfusd_poll_ask(request->file, request->flags, fops->offset,
+			       &request->ids);
 	kfusd_request_put(request);
+	return is_late && !is_open ? -EPIPE : 0;
 }
 
 ssize_t kfusd_reply(struct kfusd_device *device, const fusd_msg_t *message,
@@ -184,20 +200,21 @@ ssize_t kfusd_reply(struct kfusd_device *device, const fusd_msg_t *message,
 	/* An unblock is told, not asked; an answer to it is welcome. */
 	if (message->subcmd == FUSD_UNBLOCK && message->datalen == 0)
 		return sizeof(*message);
-	request = claim(device, message);
+	request = kfusd_claim(device, message);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	error = copy_data(request, message->datalen, data);
+	error = kfusd_copy_data(request, message->datalen, data);
 	if (error) {
-		unclaim(device, request);
+		kfusd_unclaim(device, request);
 		return error;
 	}
-	retval = bounded(request, message);
+	retval = kfusd_bounded(request, message);
 	if (request->call.subcmd == FUSD_MMAP && retval >= 0) {
 		error = kfusd_find_mapping(request, fops->arg.arg,
 					   fops->length);
 		retval = error;
 	}
-	finish(device, request, fops, retval);
+	if (kfusd_finish(device, request, fops, retval))
+		return -EPIPE;
 	return error ? error : (ssize_t)sizeof(*message) + message->datalen;
 }

@@ -9,6 +9,7 @@
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/pid_namespace.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -18,27 +19,28 @@
 #define LINE_SIZE 96
 
 struct status_reader {
-	struct mutex lock;
+	struct mutex lock; /* one reader of the descriptor at a time */
 	bool is_binary;	   /* lock */
 	char *snapshot;	   /* lock; kvmalloc'ed, or NULL */
 	size_t size, used; /* lock; of the snapshot, and read of it */
 	int seen;	   /* the generation of the last snapshot */
 };
 
-static atomic_t generation = ATOMIC_INIT(1);
-static DECLARE_WAIT_QUEUE_HEAD(status_wait);
+static atomic_t kfusd_generation = ATOMIC_INIT(1);
+static DECLARE_WAIT_QUEUE_HEAD(kfusd_status_wait);
 
 void kfusd_status_changed(void)
 {
-	atomic_inc(&generation);
-	wake_up_interruptible_poll(&status_wait, EPOLLIN);
+	atomic_inc(&kfusd_generation);
+	wake_up_interruptible_poll(&kfusd_status_wait, EPOLLIN);
 }
 
-static fusd_status_t describe(struct kfusd_device *device)
+/* As the reader's namespace sees it. */
+static fusd_status_t kfusd_describe(struct kfusd_device *device)
 {
 	fusd_status_t status = {
 		.zombie = device->state == KFUSD_GONE,
-		.pid = device->pid,
+		.pid = pid_vnr(device->driver),
 	};
 
 	strscpy(status.name, device->name, sizeof(status.name));
@@ -48,8 +50,8 @@ static fusd_status_t describe(struct kfusd_device *device)
 	return status;
 }
 
-static void append_text(struct status_reader *reader,
-			const fusd_status_t *status)
+static void kfusd_append_text(struct status_reader *reader,
+			      const fusd_status_t *status)
 {
 	reader->size +=
 		scnprintf(reader->snapshot + reader->size, LINE_SIZE,
@@ -58,22 +60,23 @@ static void append_text(struct status_reader *reader,
 }
 
 /* Under kfusd_devices_lock. */
-static int fill(struct status_reader *reader)
+static int kfusd_fill(struct status_reader *reader)
 {
 	struct kfusd_device *device;
 	unsigned int devices = 0, clients = 0;
 
-	list_for_each_entry(device, &kfusd_devices, entry) devices++;
-	reader->size = reader->used = 0;
+	list_for_each_entry(device, &kfusd_devices, entry)
+		devices++;
+	reader->size = 0;
+	reader->used = 0;
 	reader->snapshot = kvmalloc((devices + 2) * LINE_SIZE, GFP_KERNEL);
 	if (!reader->snapshot)
 		return -ENOMEM;
 	if (!reader->is_binary)
 		reader->size = scnprintf(reader->snapshot, LINE_SIZE,
 					 "%7s %5s %s\n", "PID", "Open", "Name");
-	list_for_each_entry(device, &kfusd_devices, entry)
-	{
-		fusd_status_t status = describe(device);
+	list_for_each_entry(device, &kfusd_devices, entry) {
+		fusd_status_t status = kfusd_describe(device);
 
 		clients += status.num_open;
 		if (reader->is_binary) {
@@ -81,7 +84,7 @@ static int fill(struct status_reader *reader)
 			       sizeof(status));
 			reader->size += sizeof(status);
 		} else {
-			append_text(reader, &status);
+			kfusd_append_text(reader, &status);
 		}
 	}
 	if (!reader->is_binary)
@@ -91,31 +94,31 @@ static int fill(struct status_reader *reader)
 	return 0;
 }
 
-static void drop(struct status_reader *reader)
+static void kfusd_drop(struct status_reader *reader)
 {
 	kvfree(reader->snapshot);
 	reader->snapshot = NULL;
 }
 
-static int take_snapshot(struct status_reader *reader)
+static int kfusd_take_snapshot(struct status_reader *reader)
 {
 	int error;
 
-	WRITE_ONCE(reader->seen, atomic_read(&generation));
+	WRITE_ONCE(reader->seen, atomic_read(&kfusd_generation));
 	if (mutex_lock_interruptible(&kfusd_devices_lock))
 		return -ERESTARTSYS;
-	error = fill(reader);
+	error = kfusd_fill(reader);
 	mutex_unlock(&kfusd_devices_lock);
 	return error;
 }
 
-static ssize_t read_snapshot(struct status_reader *reader, char __user *buffer,
-			     size_t length)
+static ssize_t kfusd_read_snapshot(struct status_reader *reader,
+				   char __user *buffer, size_t length)
 {
 	int error;
 
 	if (!reader->snapshot) {
-		error = take_snapshot(reader);
+		error = kfusd_take_snapshot(reader);
 		if (error)
 			return error;
 	}
@@ -126,8 +129,8 @@ static ssize_t read_snapshot(struct status_reader *reader, char __user *buffer,
 	return length;
 }
 
-static ssize_t status_read(struct file *filp, char __user *buffer,
-			   size_t length, loff_t *position)
+static ssize_t kfusd_status_read(struct file *filp, char __user *buffer,
+				 size_t length, loff_t *position)
 {
 	struct status_reader *reader = filp->private_data;
 	ssize_t result;
@@ -136,26 +139,26 @@ static ssize_t status_read(struct file *filp, char __user *buffer,
 		return 0;
 	if (mutex_lock_interruptible(&reader->lock))
 		return -ERESTARTSYS;
-	result = read_snapshot(reader, buffer, length);
+	result = kfusd_read_snapshot(reader, buffer, length);
 	/* The end of file was seen. */
 	if (result == 0)
-		drop(reader);
+		kfusd_drop(reader);
 	mutex_unlock(&reader->lock);
 	return result;
 }
 
-static __poll_t status_poll(struct file *filp, poll_table *table)
+static __poll_t kfusd_status_poll(struct file *filp, poll_table *table)
 {
 	struct status_reader *reader = filp->private_data;
 
-	poll_wait(filp, &status_wait, table);
-	return READ_ONCE(reader->seen) != atomic_read(&generation) ?
+	poll_wait(filp, &kfusd_status_wait, table);
+	return READ_ONCE(reader->seen) != atomic_read(&kfusd_generation) ?
 		       EPOLLIN | EPOLLRDNORM :
 		       0;
 }
 
-static long status_ioctl(struct file *filp, unsigned int request,
-			 unsigned long argument)
+static long kfusd_status_ioctl(struct file *filp, unsigned int request,
+			       unsigned long argument)
 {
 	struct status_reader *reader = filp->private_data;
 
@@ -163,25 +166,25 @@ static long status_ioctl(struct file *filp, unsigned int request,
 		return -ENOTTY;
 	mutex_lock(&reader->lock);
 	reader->is_binary = true;
-	drop(reader);
+	kfusd_drop(reader);
 	mutex_unlock(&reader->lock);
 	return 0;
 }
 
 /* Any seek is one to the start: of a new snapshot. */
-static loff_t status_llseek(struct file *filp, loff_t offset, int whence)
+static loff_t kfusd_status_llseek(struct file *filp, loff_t offset, int whence)
 {
 	struct status_reader *reader = filp->private_data;
 
 	if (whence != SEEK_SET || offset != 0)
 		return -EINVAL;
 	mutex_lock(&reader->lock);
-	drop(reader);
+	kfusd_drop(reader);
 	mutex_unlock(&reader->lock);
 	return 0;
 }
 
-static int status_open(struct inode *inode, struct file *filp)
+static int kfusd_status_open(struct inode *inode, struct file *filp)
 {
 	struct status_reader *reader = kzalloc(sizeof(*reader), GFP_KERNEL);
 
@@ -192,40 +195,40 @@ static int status_open(struct inode *inode, struct file *filp)
 	return 0;
 }
 
-static int status_release(struct inode *inode, struct file *filp)
+static int kfusd_status_release(struct inode *inode, struct file *filp)
 {
 	struct status_reader *reader = filp->private_data;
 
-	drop(reader);
+	kfusd_drop(reader);
 	kfree(reader);
 	return 0;
 }
 
-static const struct file_operations status_operations = {
+static const struct file_operations kfusd_status_operations = {
 	.owner = THIS_MODULE,
-	.open = status_open,
-	.release = status_release,
-	.read = status_read,
-	.poll = status_poll,
-	.llseek = status_llseek,
-	.unlocked_ioctl = status_ioctl,
-	.compat_ioctl = status_ioctl,
+	.open = kfusd_status_open,
+	.release = kfusd_status_release,
+	.read = kfusd_status_read,
+	.poll = kfusd_status_poll,
+	.llseek = kfusd_status_llseek,
+	.unlocked_ioctl = kfusd_status_ioctl,
+	.compat_ioctl = kfusd_status_ioctl,
 };
 
-static struct miscdevice status = {
+static struct miscdevice kfusd_status = {
 	.minor = MISC_DYNAMIC_MINOR,
 	.name = "fusd_status",
 	.nodename = FUSD_STATUS_FILENAME,
 	.mode = 0444,
-	.fops = &status_operations,
+	.fops = &kfusd_status_operations,
 };
 
 int kfusd_status_init(void)
 {
-	return misc_register(&status);
+	return misc_register(&kfusd_status);
 }
 
 void kfusd_status_exit(void)
 {
-	misc_deregister(&status);
+	misc_deregister(&kfusd_status);
 }

@@ -256,6 +256,9 @@ static int receive_message(struct fusd_request *request)
 	if (size > MAX_RW_SIZE ||
 	    read(device->fd, request->data, size) != (ssize_t)size)
 		return -EPROTO;
+	/* Data as long as a header is announced as one byte longer. */
+	if (size > message->parm.fops_msg.length)
+		message->datalen = (int)message->parm.fops_msg.length;
 	return 0;
 }
 

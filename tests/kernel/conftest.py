@@ -7,7 +7,10 @@ import uuid
 
 import pytest
 
-from raw import CONTROL, Driver
+from clients import Client, opens
+from raw import CONTROL, OPEN, Driver
+
+PARAMETERS = "/sys/module/kfusd/parameters"
 
 
 @pytest.fixture(autouse=True)
@@ -37,3 +40,48 @@ def opened(driver):
     with contextlib.suppress(OSError):
         driver.unregister()
     os.close(descriptor)
+
+
+@pytest.fixture
+def client(driver):
+    """client(STEP..., restart=, uid=) starts a process: see clients.py."""
+    started = []
+
+    def start(*steps, of=driver, **options):
+        started.append(Client(of, *steps, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+
+
+@pytest.fixture
+def reader(client, driver):
+    """reader(STEP..., restart=) is a client whose open was answered."""
+
+    def start(*steps, of=driver, **options):
+        one = client(opens(), *steps, of=of, **options)
+        of.reply(of.expect(OPEN))
+        assert one.result() == 0
+        return one
+
+    return start
+
+
+@pytest.fixture
+def parameter():
+    """parameter(name, value) sets a limit of the module for the test."""
+    before = {}
+
+    def change(name, value):
+        path = f"{PARAMETERS}/{name}"
+        with open(path, encoding="ascii") as file:
+            before.setdefault(path, file.read())
+        with open(path, "w", encoding="ascii") as file:
+            file.write(str(value))
+
+    yield change
+    for path, value in before.items():
+        with open(path, "w", encoding="ascii") as file:
+            file.write(value)

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Mapping a driver's memory."""
 
+import contextlib
 import ctypes
 import errno
+import fcntl
+import glob
 import mmap
 import os
-import tempfile
+import sys
 
 import pytest
 
-from raw import MMAP, Background, fails, libc
+from clients import looks, maps, protects, reads, scribbles, stops
+from raw import MMAP, READ, Background, fails, libc
+from waiting import wait_until
 
 PAGE = mmap.PAGESIZE
 libc.mmap.restype = ctypes.c_void_p
@@ -149,18 +154,6 @@ def test_the_mapping_survives_the_driver(mapped, opened):
     assert client(b"set x") == b"done"
 
 
-def test_a_file_s_memory_may_be_given(mapped):
-    with tempfile.TemporaryFile() as file:
-        file.write(b"file".ljust(PAGE, b"."))
-        file.flush()
-        memory = mmap.mmap(file.fileno(), PAGE)
-        client = mapped(address_of(memory), PAGE)
-        assert client.answer() == b"mapped"
-        assert client(b"get 4") == b"file"
-        client(b"set FILE")
-        assert os.pread(file.fileno(), 4, 0) == b"FILE"
-
-
 def private():
     return mmap.mmap(-1, PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
@@ -197,18 +190,17 @@ def test_a_client_gets_no_more_than_was_given(mapped):
 
 
 def test_a_client_may_not_write_what_the_driver_may_not(mapped):
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(b"." * PAGE)
-        file.flush()
-        with open(file.name, "rb") as readable:
-            address = libc.mmap(
-                None, PAGE, mmap.PROT_READ, mmap.MAP_SHARED, readable.fileno(), 0
-            )
-        client = mapped(address, PAGE)
-        assert client.answer() == b"errno %d" % errno.EACCES
-        client = mapped(address, PAGE, protection=mmap.PROT_READ)
-        assert client.answer() == b"mapped"
-        assert client(b"protect") == b"%d" % errno.EACCES
+    writable = os.memfd_create("shared")
+    os.ftruncate(writable, PAGE)
+    readable = os.open(f"/proc/self/fd/{writable}", os.O_RDONLY)
+    address = libc.mmap(None, PAGE, mmap.PROT_READ, mmap.MAP_SHARED, readable, 0)
+    client = mapped(address, PAGE)
+    assert client.answer() == b"errno %d" % errno.EACCES
+    client = mapped(address, PAGE, protection=mmap.PROT_READ)
+    assert client.answer() == b"mapped"
+    assert client(b"protect") == b"%d" % errno.EACCES
+    os.close(readable)
+    os.close(writable)
 
 
 def test_a_private_mapping_is_a_copy_of_the_client_s_own(mapped):
@@ -233,3 +225,202 @@ def test_a_driver_that_maps_its_own_device_gets_edeadlk(opened):
     _, descriptor = opened
     with Background(mmap.mmap, descriptor, PAGE) as mapping:
         fails(errno.EDEADLK, mapping.result)
+
+
+def memfd(flags=0):
+    descriptor = os.memfd_create("shared", flags)
+    os.ftruncate(descriptor, PAGE)
+    return descriptor
+
+
+def map_shared(descriptor, length=PAGE, protection=READ_WRITE, flags=0):
+    address = libc.mmap(
+        None, length, protection, mmap.MAP_SHARED | flags, descriptor, 0
+    )
+    assert address != ctypes.c_void_p(-1).value, os.strerror(ctypes.get_errno())
+    return address
+
+
+def huge_memory():
+    """Never touched: there need not be any huge page."""
+    huge = 2 << 20
+    try:
+        descriptor = os.memfd_create("huge", os.MFD_HUGETLB)
+        os.ftruncate(descriptor, huge)
+        no_reserve = 0x4000
+        return map_shared(descriptor, huge, flags=no_reserve)
+    except OSError as error:
+        pytest.skip(f"no huge pages here: {error}")
+
+
+def aio_ring():
+    """Shared memory with a file of the kernel's own."""
+    context = ctypes.c_ulong()
+    io_setup = 206
+    if libc.syscall(io_setup, 8, ctypes.byref(context)):
+        pytest.skip("no aio here")
+    return context.value
+
+
+def file_with_a_name():
+    with open(sys.executable, "rb") as file:
+        return map_shared(file.fileno(), protection=mmap.PROT_READ)
+
+
+def device_memory():
+    for path in glob.glob("/sys/bus/pci/devices/*/resource[0-9]"):
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            return map_shared(file.fileno(), protection=mmap.PROT_READ)
+    pytest.skip("no device's memory can be mapped here")
+
+
+def system_v_memory():
+    identifier = libc.shmget(0, PAGE, 0o600)
+    libc.shmat.restype = ctypes.c_void_p
+    address = libc.shmat(identifier, None, 0)
+    libc.shmctl(identifier, 0, None)  # Gone with its last user.
+    return address
+
+
+@pytest.mark.parametrize(
+    "memory",
+    [huge_memory, aio_ring, file_with_a_name, device_memory, system_v_memory],
+)
+def test_other_files_memory_is_refused(mapped, memory):
+    """Of which nothing is known: what their own mmap does, and what they need."""
+    client = mapped(memory(), PAGE, error=errno.EINVAL)
+    assert client.answer() == b"errno %d" % errno.EINVAL
+
+
+def test_a_memfd_is_mapped(mapped):
+    descriptor = memfd()
+    client = mapped(map_shared(descriptor), PAGE)
+    assert client.answer() == b"mapped"
+    client(b"set memfd")
+    assert os.pread(descriptor, 5, 0) == b"memfd"
+    os.close(descriptor)
+
+
+SEAL_SEAL, SEAL_SHRINK, SEAL_GROW, SEAL_WRITE, SEAL_FUTURE_WRITE = 1, 2, 4, 8, 16
+
+
+def seal(descriptor, seals):
+    fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, seals | SEAL_SEAL)
+
+
+def test_memory_sealed_against_future_writes_is_mapped_for_reading(mapped):
+    descriptor = memfd(os.MFD_ALLOW_SEALING)
+    os.pwrite(descriptor, b"original", 0)
+    address = map_shared(descriptor)
+    seal(descriptor, SEAL_FUTURE_WRITE)
+    client = mapped(address, PAGE)
+    assert client.answer() == b"errno %d" % errno.EPERM
+    client = mapped(address, PAGE, protection=mmap.PROT_READ)
+    assert client.answer() == b"mapped"
+    assert client(b"get 8") == b"original"
+    assert client(b"protect") == b"%d" % errno.EACCES
+    # A copy of the client's own may be written.
+    client = mapped(address, PAGE, flags=mmap.MAP_PRIVATE)
+    assert client.answer() == b"mapped"
+    client(b"set other")
+    assert os.pread(descriptor, 8, 0) == b"original"
+    os.close(descriptor)
+
+
+def test_a_seal_that_comes_before_the_mapping_holds(driver, reader):
+    """The answer was given while it could be written, the mapping is made later."""
+    descriptor = memfd(os.MFD_ALLOW_SEALING)
+    os.pwrite(descriptor, b"original", 0)
+    address = map_shared(descriptor)
+    one = reader(maps(), stops, scribbles(b"scribble"))
+    message = driver.expect(MMAP)
+    one.wait_for("SD")
+    one.stop()
+    driver.reply(message, 0, arg=address, length=PAGE)
+    libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(PAGE))
+    try:
+        seal(descriptor, SEAL_WRITE)
+        is_sealed = True
+    except OSError:
+        is_sealed = False
+    one.go_on()
+    result = one.result()
+    if is_sealed:
+        assert result == "EPERM"
+    else:
+        assert result == "mapped"
+        fails(errno.EBUSY, seal, descriptor, SEAL_WRITE)
+    assert os.pread(descriptor, 8, 0) == b"original"
+    os.close(descriptor)
+
+
+def test_a_mapping_that_may_be_written_keeps_the_seal_away(mapped):
+    """And its end lets it come: the mapping is counted, once."""
+    descriptor = memfd(os.MFD_ALLOW_SEALING)
+    address = map_shared(descriptor)
+    client = mapped(address, PAGE)
+    assert client.answer() == b"mapped"
+    libc.munmap(ctypes.c_void_p(address), ctypes.c_size_t(PAGE))
+    fails(errno.EBUSY, seal, descriptor, SEAL_WRITE)
+    os.kill(client.pid, 9)
+
+    def can_be_sealed():
+        try:
+            seal(descriptor, SEAL_WRITE)
+        except OSError as error:
+            assert error.errno == errno.EBUSY
+            return False
+        return True
+
+    wait_until(can_be_sealed, "the end of the client's mapping")
+    os.close(descriptor)
+
+
+def test_nothing_is_executable(mapped):
+    memory = mmap.mmap(-1, PAGE, prot=READ_WRITE | mmap.PROT_EXEC)
+    client = mapped(
+        address_of(memory), PAGE, protection=mmap.PROT_READ | mmap.PROT_EXEC
+    )
+    assert client.answer() == b"errno %d" % errno.EACCES
+
+
+def test_a_mapping_does_not_become_executable(driver, reader):
+    memory = mmap.mmap(-1, PAGE)
+    one = reader(maps(), protects(protection=mmap.PROT_READ | mmap.PROT_EXEC))
+    answer = {"arg": address_of(memory), "length": PAGE}
+    driver.reply(driver.expect(MMAP), 0, **answer)
+    assert one.result() == "mapped"
+    assert one.result() == "EACCES"
+
+
+def test_only_who_registered_has_memory_to_give(driver, reader):
+    """Somebody else who can be made to write to the descriptor does not."""
+    memory = mmap.mmap(-1, PAGE)
+    memory[:6] = b"secret"
+    one = reader(maps(), looks(6))
+    message = driver.expect(MMAP)
+    child = os.fork()
+    if child == 0:
+        try:
+            fails(
+                errno.EINVAL,
+                lambda: driver.reply(message, 0, arg=address_of(memory), length=PAGE),
+            )
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert one.result() == "EINVAL"
+
+
+def test_who_did_not_register_answers_other_calls(driver, reader):
+    one = reader(reads(10))
+    child = os.fork()
+    if child == 0:
+        try:
+            driver.reply(driver.expect(READ), 5, b"child")
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert one.result() == b"child"

@@ -2,14 +2,16 @@
 """/dev/fusd/status: who is there."""
 
 import ctypes
+import errno
 import fcntl
 import os
 import select
 import stat
+import threading
 
 import pytest
 
-from raw import STATUS, Driver, Record
+from raw import STATUS, Driver, Record, fails, libc, start
 
 USE_BINARY = ord("F") << 8 | 100
 
@@ -101,3 +103,86 @@ def test_it_polls_readable_when_the_list_changed(status, name):
     assert not is_readable()
     os.close(descriptor)
     assert is_readable()
+
+
+def in_a_new_pid_namespace(function):
+    """Runs it as process 1 of one; the exit status is 0 if it returned."""
+    new_pids = 0x20000000
+    outer = os.fork()
+    if outer == 0:
+        libc.unshare(new_pids)
+        inner = os.fork()
+        if inner == 0:
+            try:
+                function()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        status = os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1])
+        os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(outer, 0)[1])
+
+
+def pids_in_status():
+    """Each device's, by its name."""
+    with open(STATUS, encoding="ascii") as file:
+        table = [line.split() for line in file][1:-1]
+    return {row[2]: int(row[0]) for row in table}
+
+
+def test_pids_are_those_that_the_reader_can_use(driver, name):
+    """A driver outside of the reader's namespace has none there."""
+
+    def look():
+        assert os.getpid() == 1
+        with Driver(f"{name}-inside"):
+            pids = pids_in_status()
+        assert pids[f"{name}-inside"] == 1
+        assert pids[name] == 0
+
+    assert in_a_new_pid_namespace(look) == 0
+
+
+def test_a_driver_in_a_namespace_has_the_reader_s_pid_of_it(name):
+    receiver, sender = os.pipe()
+    more, go_on = os.pipe()
+
+    def serve():
+        with Driver(name):
+            os.write(sender, b"x")
+            os.read(more, 1)
+
+    child = os.fork()
+    if child == 0:
+        os._exit(in_a_new_pid_namespace(serve))
+    os.read(receiver, 1)
+    (outer,) = children(child)
+    (inner,) = children(outer)
+    assert pids_in_status()[name] == inner
+    os.write(go_on, b"x")
+    assert os.waitpid(child, 0)[1] == 0
+    for descriptor in (receiver, sender, more, go_on):
+        os.close(descriptor)
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
+
+
+def test_the_pid_is_the_registering_process_s(name):
+    """Not that of its thread, nor of who receives later."""
+    drivers = []
+    thread = threading.Thread(target=lambda: drivers.append(Driver(name)))
+    thread.start()
+    thread.join()
+    assert pids_in_status()[name] == os.getpid()
+    child = os.fork()
+    if child == 0:
+        drivers[0].receive()
+        os._exit(0)
+    opening = start(os.open, drivers[0].path, os.O_RDWR)
+    os.waitpid(child, 0)
+    assert pids_in_status()[name] == os.getpid()
+    drivers[0].close()
+    fails(errno.EPIPE, opening.result)

@@ -7,7 +7,6 @@ import mmap
 import os
 import subprocess
 import sys
-import tempfile
 
 import pytest
 
@@ -101,8 +100,7 @@ def memory(request):
         yield descriptor, mmap.mmap(descriptor, SIZE)
         os.close(descriptor)
     else:
-        with tempfile.TemporaryFile(dir="/dev/shm") as file:
-            file.truncate(SIZE)
+        with open(memfd(), "r+b") as file:
             yield file, mmap.mmap(file.fileno(), SIZE)
 
 

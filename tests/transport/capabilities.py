@@ -115,7 +115,7 @@ CAPABILITIES = [
     (
         "poll-error",
         "a driver can say that it broke or was unplugged: POLLERR and POLLHUP",
-        {"kfusd": "a client does not see it"},
+        {},
     ),
     (
         "poll-never-blocks",

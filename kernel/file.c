@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
+/*
+ * Open files, and what the users who opened them may have.
+ *
+ * What clients can make wait is limited for each device: open files, those
+ * being opened and closed among them, and the bytes of requests at the size
+ * that they take. Of either, a user may have as much as is left for all
+ * others, so that nobody can use it up: the first half is the first user's,
+ * half of the rest the next one's. Only the privileged (CAP_SYS_RESOURCE) may
+ * have all. Everything is charged to whoever opened the file.
+ */
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+
+#include "kfusd.h"
+
+struct kfusd_ids kfusd_ids_of_current(const struct kfusd_device *device)
+{
+	return (struct kfusd_ids){
+		.pid = pid_nr_ns(task_pid(current), device->pid_ns),
+		.uid = from_kuid_munged(device->user_ns, current_fsuid()),
+		.gid = from_kgid_munged(device->user_ns, current_fsgid()),
+	};
+}
+
+static struct kfusd_user *kfusd_new_user(void)
+{
+	struct kfusd_user *user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
+
+	if (!user)
+		return NULL;
+	INIT_LIST_HEAD(&user->entry);
+	user->uid = current_uid();
+	user->is_privileged =
+		ns_capable_noaudit(&init_user_ns, CAP_SYS_RESOURCE);
+	return user;
+}
+
+/* Under device->lock: the device's record of the same user, if there is one. */
+static struct kfusd_user *kfusd_known_user(struct kfusd_device *device,
+					   const struct kfusd_user *wanted)
+{
+	struct kfusd_user *user;
+
+	list_for_each_entry(user, &device->users, entry) {
+		if (uid_eq(user->uid, wanted->uid) &&
+		    user->is_privileged == wanted->is_privileged)
+			return user;
+	}
+	return NULL;
+}
+
+/*
+ * Under device->lock: whether this thread would wait for itself. It serves the
+ * device if it received last. As long as nobody has, it is the one that will if
+ * it registered and there is no other: neither a thread of its process nor a
+ * process that shares the control file.
+ */
+static bool kfusd_is_server(const struct kfusd_device *device)
+{
+	if (device->server)
+		return device->server == task_pid(current);
+	return device->registrar == task_pid(current) &&
+	       thread_group_empty(current) && file_count(device->control) == 1;
+}
+
+/* Under device->lock. */
+static int kfusd_may_have_file(const struct kfusd_device *device,
+			       const struct kfusd_user *user)
+{
+	unsigned int share = user->is_privileged ? 0 : user->files;
+
+	if (device->state != KFUSD_LIVE)
+		return -ENXIO;
+	/* Nobody would be left to answer. */
+	if (kfusd_is_server(device))
+		return -EDEADLK;
+	if (device->charged_files + share >= kfusd_max_open_files)
+		return -ENFILE;
+	return 0;
+}
+
+/* Takes over fresh, unless it becomes the device's record of that user. */
+static int kfusd_charge_file(struct kfusd_file *file, struct kfusd_user *fresh)
+{
+	struct kfusd_device *device = file->device;
+	struct kfusd_user *user;
+	int error;
+
+	spin_lock(&device->lock);
+	user = kfusd_known_user(device, fresh);
+	error = kfusd_may_have_file(device, user ? user : fresh);
+	if (!error) {
+		if (!user) {
+			user = fresh;
+			list_add(&user->entry, &device->users);
+			fresh = NULL;
+		}
+		user->files++;
+		device->charged_files++;
+		file->user = user;
+		file->id = ++device->last_file_id;
+	}
+	spin_unlock(&device->lock);
+	kfree(fresh);
+	return error;
+}
+
+static void kfusd_uncharge_file(struct kfusd_file *file)
+{
+	struct kfusd_device *device = file->device;
+	struct kfusd_user *user = file->user;
+	bool is_last;
+
+	spin_lock(&device->lock);
+	device->charged_files--;
+	is_last = --user->files == 0;
+	if (is_last)
+		list_del(&user->entry);
+	spin_unlock(&device->lock);
+	if (is_last)
+		kfree(user);
+}
+
+struct kfusd_file *kfusd_file_new(struct kfusd_device *device)
+{
+	struct kfusd_user *fresh = kfusd_new_user();
+	struct kfusd_file *file;
+	int error;
+
+	file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
+	if (!fresh || !file) {
+		kfree(fresh);
+		kfree(file);
+		return ERR_PTR(-ENOMEM);
+	}
+	kref_init(&file->ref);
+	INIT_LIST_HEAD(&file->entry);
+	INIT_LIST_HEAD(&file->kept);
+	file->left = RB_ROOT;
+	init_waitqueue_head(&file->poll_wait);
+	file->device = device;
+	file->opener = kfusd_ids_of_current(device);
+	error = kfusd_charge_file(file, fresh);
+	if (error) {
+		kfree(file);
+		return ERR_PTR(error);
+	}
+	kref_get(&device->ref);
+	return file;
+}
+
+static void kfusd_free_file(struct kref *ref)
+{
+	struct kfusd_file *file = container_of(ref, struct kfusd_file, ref);
+	struct kfusd_device *device = file->device;
+
+	kfusd_uncharge_file(file);
+	kfree(file);
+	kfusd_device_put(device);
+}
+
+void kfusd_file_get(struct kfusd_file *file)
+{
+	kref_get(&file->ref);
+}
+
+void kfusd_file_put(struct kfusd_file *file)
+{
+	kref_put(&file->ref, kfusd_free_file);
+}
+
+void kfusd_file_list(struct kfusd_file *file)
+{
+	struct kfusd_device *device = file->device;
+
+	spin_lock(&device->lock);
+	device->open_files++;
+	list_add(&file->entry, &device->files);
+	spin_unlock(&device->lock);
+}
+
+void kfusd_file_unlist(struct kfusd_file *file)
+{
+	struct kfusd_device *device = file->device;
+
+	spin_lock(&device->lock);
+	device->open_files--;
+	list_del_init(&file->entry);
+	spin_unlock(&device->lock);
+}
+
+bool kfusd_charge(struct kfusd_request *request, size_t bytes)
+{
+	struct kfusd_user *user = request->file->user;
+	unsigned long total, share;
+
+	request->charged += bytes;
+	total = atomic_long_add_return(bytes, &request->file->device->bytes);
+	share = atomic_long_add_return(bytes, &user->bytes);
+	return total + (user->is_privileged ? 0 : share) <=
+	       READ_ONCE(kfusd_max_queued_bytes);
+}
+
+void kfusd_uncharge(struct kfusd_request *request)
+{
+	if (!request->charged)
+		return;
+	atomic_long_sub(request->charged, &request->file->device->bytes);
+	atomic_long_sub(request->charged, &request->file->user->bytes);
+	request->charged = 0;
+}

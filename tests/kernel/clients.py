@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Client processes, forked, whose calls can be interrupted, stopped and looked at.
+
+A step is a function of the Client that runs it, in the child; what it returns,
+or the name of the errno, is what result() gives in the parent.
+"""
+
+import ast
+import ctypes
+import errno
+import fcntl
+import os
+import select
+import signal
+import threading
+import traceback
+
+from raw import libc
+from waiting import DEADLINE, wait_until
+
+SYS_TGKILL = 234
+READ_WRITE = 3
+MAP_SHARED = 1
+
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [
+    ctypes.c_void_p,
+    ctypes.c_size_t,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_long,
+]
+
+
+def check(result):
+    """The result of a call of libc's, or its errno as an exception."""
+    if result in (-1, ctypes.c_void_p(-1).value):
+        raise OSError(ctypes.get_errno(), "")
+    return result
+
+
+def outcome(step, *arguments):
+    try:
+        return step(*arguments)
+    except OSError as error:
+        return errno.errorcode[error.errno]
+
+
+def state_of(pid, tid=None):
+    """One letter, or None: there is no such thread any more."""
+    try:
+        with open(f"/proc/{pid}/task/{tid or pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def is_signalled(pid, tid=None):
+    try:
+        with open(f"/proc/{pid}/task/{tid or pid}/status", encoding="ascii") as file:
+            masks = [line for line in file if line.startswith(("SigPnd", "ShdPnd"))]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return any(int(line.split()[1], 16) for line in masks)
+
+
+class Client:
+    """A process that makes its steps one after another, then waits to be ended.
+
+    Signals of its own, SIGUSR1, are handled; restart says whether with SA_RESTART.
+    """
+
+    def __init__(self, driver, *steps, restart=True, uid=None):
+        self.path = driver.path
+        self.fd = self.address = None
+        self.output, self.results = os.pipe()
+        self.pid = os.fork()
+        if self.pid:
+            os.close(self.results)
+            self.lines = os.fdopen(self.output, "rb", 0)
+            return
+        try:
+            os.close(driver.fd)
+            os.close(self.output)
+            signal.signal(signal.SIGUSR1, lambda *_: None)
+            signal.siginterrupt(signal.SIGUSR1, not restart)
+            if uid is not None:
+                os.setgroups([])
+                os.setgid(uid)
+                os.setuid(uid)
+            for step in steps:
+                self.say(outcome(step, self))
+            while True:
+                signal.pause()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+
+    def say(self, value):
+        os.write(self.results, b"%r\n" % (value,))
+
+    def result(self):
+        """What the next step gave."""
+        assert select.select([self.output], [], [], DEADLINE)[0], "a call hangs"
+        line = self.lines.readline()
+        assert line, "the client ended"
+        return ast.literal_eval(line.decode())
+
+    def is_silent(self):
+        return not select.select([self.output], [], [], 0)[0]
+
+    def wait_for(self, states, tid=None):
+        wait_until(lambda: state_of(self.pid, tid) in states, f"state {states}")
+
+    def interrupt(self, tid=None):
+        """A signal that has been handled when this returns."""
+        self.wait_for("S", tid)
+        libc.syscall(SYS_TGKILL, self.pid, tid or self.pid, signal.SIGUSR1)
+        wait_until(lambda: not is_signalled(self.pid, tid), "the signal's delivery")
+
+    def interrupt_and_wait(self, tid=None):
+        """As interrupt, and the restarted call waits again."""
+        self.interrupt(tid)
+        self.wait_for("S", tid)
+
+    def stop(self):
+        os.kill(self.pid, signal.SIGSTOP)
+        self.wait_for("T")
+
+    def go_on(self):
+        os.kill(self.pid, signal.SIGCONT)
+        wait_until(lambda: state_of(self.pid) != "T", "its going on")
+
+    def stop_and_go_on(self):
+        self.wait_for("SD")
+        self.stop()
+        self.go_on()
+        self.wait_for("SD")
+
+    def kill(self):
+        if self.lines.closed:
+            return
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        self.lines.close()
+
+
+def opens(flags=os.O_RDWR):
+    def step(client):
+        client.fd = check(libc.open(client.path.encode(), flags))
+        return 0
+
+    return step
+
+
+def reads(size):
+    def step(client):
+        data = ctypes.create_string_buffer(size)
+        count = check(libc.read(client.fd, data, size))
+        return data.raw[:count]
+
+    return step
+
+
+def writes(data):
+    return lambda client: check(libc.write(client.fd, data, len(data)))
+
+
+def controls(number, argument=b"argument"):
+    def step(client):
+        data = ctypes.create_string_buffer(argument, max(len(argument), 8))
+        check(libc.ioctl(client.fd, ctypes.c_ulong(number), data))
+        return data.raw
+
+    return step
+
+
+def maps(length=4096, protection=READ_WRITE, flags=MAP_SHARED):
+    def step(client):
+        client.address = check(libc.mmap(None, length, protection, flags, client.fd, 0))
+        return "mapped"
+
+    return step
+
+
+def looks(size):
+    """At the beginning of what it has mapped."""
+    return lambda client: ctypes.string_at(client.address, size)
+
+
+def scribbles(data):
+    def step(client):
+        ctypes.memmove(client.address, data, len(data))
+        return "written"
+
+    return step
+
+
+def protects(length=4096, protection=READ_WRITE):
+    return lambda client: check(
+        libc.mprotect(
+            ctypes.c_void_p(client.address),
+            ctypes.c_size_t(length),
+            protection,
+        )
+    )
+
+
+def closes(client):
+    return check(libc.close(client.fd))
+
+
+def stops(client):
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def may_block(wanted):
+    """Sets or clears O_NONBLOCK of its open file."""
+
+    def step(client):
+        flags = fcntl.fcntl(client.fd, fcntl.F_GETFL)
+        flags = flags & ~os.O_NONBLOCK if wanted else flags | os.O_NONBLOCK
+        return fcntl.fcntl(client.fd, fcntl.F_SETFL, flags)
+
+    return step
+
+
+def in_a_thread(step):
+    """The step in a thread that is gone when it is done; says its id first."""
+
+    def run(client):
+        results = []
+        started = threading.Event()
+
+        def body():
+            started.wait()
+            results.append(outcome(step, client))
+
+        thread = threading.Thread(target=body)
+        thread.start()
+        client.say(thread.native_id)
+        started.set()
+        thread.join()
+        # join() returns a little before the kernel has forgotten the thread.
+        wait_until(lambda: state_of(os.getpid(), thread.native_id) is None, "its end")
+        return results[0]
+
+    return run
