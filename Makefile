@@ -2,8 +2,8 @@
 # The front door: everything is done elsewhere.
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-pythons check-vm fuzz fuzz-poll lint docs bench
-.PHONY: bench-vm install uninstall clean help
+.PHONY: all demo check check-pythons check-vm fuzz fuzz-poll fuzz-kernel lint
+.PHONY: docs bench bench-vm install uninstall clean help
 
 # For targets that build on the way to something else.
 QUIET_MAKE = $(MAKE) --no-print-directory -s -j$$(nproc)
@@ -41,6 +41,11 @@ fuzz-poll: ## random pollers against a model of the driver's state (MINUTES=10)
 	@tools/setup check
 	@build/venv/bin/python -m pytest -q tests/fuzz/test_pollers.py \
 		--fuzz-minutes=$(or $(MINUTES),10)
+
+fuzz-kernel: ## hostile drivers in a booted kernel (MINUTES=10 KERNEL=debug SEED=)
+	@tools/setup vm
+	@tests/kernel/fuzz/run $(if $(MINUTES),--minutes $(MINUTES)) \
+		$(if $(KERNEL),--kernel $(KERNEL)) $(if $(SEED),--seed $(SEED))
 
 lint: ## formatting, types, and rules of style
 	@tools/setup check
