@@ -316,13 +316,18 @@ def test_a_second_receiver_does_not_take_data_for_a_header(opened):
 # Who waits for himself
 
 
-def test_a_thread_that_registered_and_opens_before_it_received_gets_edeadlk(driver):
-    fails(errno.EDEADLK, os.open, driver.path, os.O_RDWR)
-    # Another thread serves now.
-    with Background(driver.open) as opening:
-        descriptor = opening.result()
-    driver.unregister()
-    os.close(descriptor)
+def test_who_registers_and_opens_before_receiving_gets_edeadlk(name):
+    """A process of one thread: nobody else could answer."""
+
+    def run():
+        with Driver(name) as driver:
+            fails(errno.EDEADLK, os.open, driver.path, os.O_RDWR)
+
+    child = process(run)
+    try:
+        wait_until(lambda: has_ended(child), "its open")
+    finally:
+        end(child)
 
 
 def test_a_serving_thread_may_close_a_file_of_its_device(name):
