@@ -4,6 +4,7 @@
  * answers them in another order, and checks what it is sent.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -321,6 +322,20 @@ static void serve_once(void)
 		fail("device %u: receive: %s", driver.device, strerror(-error));
 }
 
+/* Memory that nobody may write through the driver's mapping. */
+static void *make_page(void)
+{
+	int writable = memfd_create("page", 0);
+	char path[40];
+	int readable;
+
+	pwrite(writable, MAGIC_PAGE, sizeof(MAGIC_PAGE), 0);
+	ftruncate(writable, PAGE);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", writable);
+	readable = open(path, O_RDONLY);
+	return mmap(NULL, PAGE, PROT_READ, MAP_SHARED, readable, 0);
+}
+
 void honest_driver(unsigned int device)
 {
 	char name[20];
@@ -328,9 +343,7 @@ void honest_driver(unsigned int device)
 	int error;
 
 	driver.device = device;
-	driver.page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	strcpy(driver.page, MAGIC_PAGE);
+	driver.page = make_page();
 	driver.fd =
 		control_open(device == DEVICE_TOLD ? FUSD_OPTION_UNBLOCK : 0);
 	snprintf(name, sizeof(name), "fuzz-honest%u", device);

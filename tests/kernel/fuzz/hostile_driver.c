@@ -257,6 +257,20 @@ static void receive_well(void)
 		remember(&message);
 }
 
+static void receive_slowly(void)
+{
+	fusd_msg_t message;
+	struct iovec here = { &message, sizeof(message) };
+	struct iovec there = { slow_page(), sizeof(message) };
+
+	if (read(driver.fd, there.iov_base, sizeof(message)) != sizeof(message))
+		return;
+	/* It may be gone again. */
+	if (process_vm_readv(getpid(), &here, 1, &there, 1, 0) ==
+	    sizeof(message))
+		remember(&message);
+}
+
 static void receive_badly(void)
 {
 	char data[MAX_RW_SIZE + 2];
@@ -274,14 +288,8 @@ static void receive_badly(void)
 		    sizeof(fusd_msg_t))
 			remember((fusd_msg_t *)data);
 		break;
-	default: {
-		fusd_msg_t *slow = slow_page();
-
-		if (read(driver.fd, slow, sizeof(*slow)) == sizeof(*slow)) {
-			memcpy(data, slow, sizeof(*slow));
-			remember((fusd_msg_t *)data);
-		}
-	}
+	default:
+		receive_slowly();
 	}
 }
 

@@ -39,6 +39,7 @@ struct role {
 	bool killed; /* now and then */
 };
 
+/* Those of the honest devices come first. */
 static const struct role roles[] = {
 	{ "honest driver", honest_driver, DEVICE_PLAIN, true, true, false },
 	{ "honest driver", honest_driver, DEVICE_TOLD, true, true, false },
@@ -279,6 +280,21 @@ static void say_counts(void)
 		       shared->counts[i]);
 }
 
+/* Clients are not to come before their drivers. */
+static void wait_for_devices(void)
+{
+	unsigned int device;
+
+	for (device = 0; device < HONEST_DEVICES; device++) {
+		unsigned int tries = 6000;
+		char path[40];
+
+		snprintf(path, sizeof(path), "/dev/fuzz-honest%u", device);
+		while (access(path, F_OK) && tries--)
+			sleep_us(10000);
+	}
+}
+
 static void let_users_have_slow_pages(void)
 {
 	int fd = open("/proc/sys/vm/unprivileged_userfaultfd", O_WRONLY);
@@ -303,7 +319,10 @@ int main(int argument_count, char **arguments)
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	let_users_have_slow_pages();
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	for (number = 0; number < PROCESSES; number++)
+	for (number = 0; number < HONEST_DEVICES; number++)
+		spawn(number);
+	wait_for_devices();
+	for (; number < PROCESSES; number++)
 		spawn(number);
 	start_tormentor();
 	while (now() < end && shared->counts[FAILURES] < 20) {
