@@ -81,9 +81,10 @@ static int kfusd_client_release(struct inode *inode, struct file *filp)
 	struct kfusd_ids ids =
 		is_kernel ? file->opener : kfusd_ids_of_current(device);
 
+	/* First, so that no answer that is on its way asks anew. */
+	kfusd_file_unlist(file);
 	kfusd_poll_cancel(file);
 	kfusd_drop_left(file);
-	kfusd_file_unlist(file);
 	/*
 	 * An exiting process could not be killed while it waits, a kernel
 	 * thread, which puts files for others, would keep those waiting, and

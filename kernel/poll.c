@@ -39,6 +39,7 @@ static bool kfusd_has_to_ask(const struct kfusd_file *file)
 	const struct kfusd_request *asked = file->poll_request;
 
 	return file->device->state == KFUSD_LIVE && !file->never_ask &&
+	       !list_empty(&file->entry) &&
 	       !(file->device->options & FUSD_OPTION_ALWAYS_READY) &&
 	       (!asked || asked->number != file->cached_state);
 }
