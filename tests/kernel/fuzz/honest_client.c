@@ -172,7 +172,10 @@ static void do_ring(void)
 		.wait = true,
 	};
 
-	if (!ring_do(&call) || call.result == -EINTR)
+	/* It has no restarts, and gives up where a signal keeps it from a
+	 * worker. */
+	if (!ring_do(&call) || call.result == -EINTR ||
+	    call.result == -ECANCELED)
 		return;
 	errno = -call.result;
 	check_read(data, call.result < 0 ? -1 : call.result, call.length,

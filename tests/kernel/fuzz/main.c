@@ -319,6 +319,8 @@ int main(int argument_count, char **arguments)
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	let_users_have_slow_pages();
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	/* Until those who are sent it handle it. */
+	signal(SIGUSR1, SIG_IGN);
 	for (number = 0; number < HONEST_DEVICES; number++)
 		spawn(number);
 	wait_for_devices();
