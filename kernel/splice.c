@@ -95,7 +95,9 @@ ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
 		pipe_lock(pipe);
 	if (IS_ERR(answer))
 		return PTR_ERR(answer);
-	given = kfusd_fill_pipe(pipe, answer, is_shared, &error);
+	given = kfusd_fill_pipe(pipe, answer,
+				is_shared && !(flags & SPLICE_F_NONBLOCK),
+				&error);
 	result = kfusd_end_read(filp, answer, given, position);
 	/* What does not fit is kept for the file's next read. */
 	return error && !given ? error : result;
