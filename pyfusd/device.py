@@ -77,7 +77,8 @@ class Device(DeviceCore):
       for.
     - ``mmap(self, file, offset, length, prot, flags)``: return the memory that
       clients map: a shared anonymous mmap.mmap, or a memfd, as a descriptor
-      or an object with fileno(); of the process that registered the device. *offset*, in bytes, counts from its beginning.
+      or an object with fileno(), of the process that registered the device.
+      *offset*, in bytes, counts from its beginning.
       It is kept as long as the open file, and clients that mapped it have it
       as long as they like. What is not shared, or ends before *offset* and
       *length* do, is refused with EINVAL, and with EACCES a client that wants
