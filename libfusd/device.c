@@ -334,6 +334,7 @@ FUSD_PUBLIC void fusd_forget_devices(void)
 	fusd_request_forget_pool();
 	fusd_registry_forget(forget_device);
 	fusd_watcher_forget();
+	fusd_node_forget();
 	fusd_number_forget();
 }
 

@@ -1,121 +1,42 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Making and removing the file that a FUSE device is mounted over. */
+/*
+ * Making and removing the node that a FUSE device is mounted over. It is a
+ * socket that nobody listens to, which cannot be opened, so that a path is the
+ * device or nothing; or, for fusermount3, an empty file that only its owner may
+ * write, and that only until it is mounted over.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "directory.h"
+#include "fuse_mount.h"
 #include "fuse_node.h"
 
-extern char **environ;
+/* Nobody else's socket has just this mode: the sticky bit means nothing there.
+ */
+#define SOCKET_MODE S_ISVTX
 
 /*
- * An empty file of just this mode is one we made: it holds nothing, so taking
- * over one that was left behind loses nothing. Its owner must be able to open
- * it for writing, or fusermount3 refuses to mount over it.
+ * Nor has an empty file, which holds nothing, so that taking over one that was
+ * left behind loses nothing. Covered, it has none of the bits.
  */
-#define NODE_MODE 0200
+#define FILE_MODE 0200
 
-#define ROOT_HINT "; FUSD_DEV_ROOT may name another directory for devices"
+/* So often another driver may come or go. */
+#define MAX_ROUNDS 100
 
 /* How long a dead driver's watcher gets to clean up before we do it. */
-#define WATCHER_TIME_MS 2000
-
-/* Tells the program from the one that the process ran before an execve(2). */
-static unsigned long long program_start(void)
-{
-	static atomic_ullong start;
-	unsigned long long unset = 0;
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	atomic_compare_exchange_strong(&start, &unset,
-				       (unsigned long long)now.tv_sec *
-						       1000000000 +
-					       (unsigned long long)now.tv_nsec);
-	return start;
-}
-
-void fusd_mount_id(char id[FUSD_MOUNT_ID_SIZE])
-{
-	snprintf(id, FUSD_MOUNT_ID_SIZE, "fusd:%d:%llu:%llu", (int)getpid(),
-		 fusd_thread_start(getpid()), program_start());
-}
-
-/* Octal escapes of proc(5)'s mountinfo, undone in place. */
-static void unescape(char *text)
-{
-	char *to = text;
-
-	for (const char *from = text; *from; to++) {
-		if (from[0] == '\\' && from[1] && from[2] && from[3]) {
-			*to = (char)((from[1] - '0') << 6 |
-				     (from[2] - '0') << 3 | (from[3] - '0'));
-			from += 4;
-		} else {
-			*to = *from++;
-		}
-	}
-	*to = 0;
-}
-
-/*
- * Finds the topmost mount at path. 0: none. 1: one of FUSD, its id is in id.
- * 2: something else. -errno if that cannot be found out.
- */
-static int find_mount(const char *path, char id[FUSD_MOUNT_ID_SIZE])
-{
-	FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL;
-	size_t size = 0;
-	int found = 0;
-
-	if (!mounts)
-		return -errno;
-	while (getline(&line, &size, mounts) > 0) {
-		char *point = NULL;
-		const char *type;
-
-		if (sscanf(line, "%*s %*s %*s %*s %ms", &point) == 1) {
-			unescape(point);
-			type = strstr(line, " - ");
-			if (!strcmp(point, path) && type)
-				found = sscanf(type, " - fuse.fusd %63s", id) ==
-							1 ?
-						1 :
-						2;
-		}
-		free(point);
-	}
-	free(line);
-	fclose(mounts);
-	return found;
-}
-
-static void unmount(const char *path)
-{
-	const char *arguments[] = { "fusermount3", "-u", "-z", "-q",
-				    "--",	   path, NULL };
-	pid_t pid;
-
-	if (!umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) || errno != EPERM)
-		return;
-	if (!posix_spawnp(&pid, "fusermount3", NULL, NULL,
-			  (char *const *)arguments, environ))
-		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-			;
-}
+#define WATCHER_TIME_MS 5000
 
 /* Tells the process that made the mount of this id, alive or not, in *owner. */
 static bool is_owner_alive(const char *id, int *owner)
@@ -144,7 +65,7 @@ static void wait_for_watcher(const char *path, const char *id)
 	mounts.fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	while (mounts.fd >= 0 && waited < WATCHER_TIME_MS &&
-	       find_mount(path, found) == 1 && !strcmp(found, id)) {
+	       fusd_mount_find(path, found) == 1 && !strcmp(found, id)) {
 		poll(&mounts, 1, (int)(WATCHER_TIME_MS - waited));
 		clock_gettime(CLOCK_MONOTONIC, &now);
 		waited = (now.tv_sec - start.tv_sec) * 1000 +
@@ -168,10 +89,11 @@ static bool is_disconnected(const char *path)
  * Clears a dead driver's mount away. -EEXIST if it is not dead, -EAGAIN if the
  * mount changed meanwhile.
  */
-static int clear_mount(const char *path)
+static int clear_mount(const struct fusd_place *place, const char *path)
 {
 	char id[FUSD_MOUNT_ID_SIZE], after[FUSD_MOUNT_ID_SIZE];
-	int found = find_mount(path, id);
+	char real[FUSD_PLACE_SIZE];
+	int found = fusd_mount_find(path, id);
 	int owner;
 
 	if (found <= 0)
@@ -187,167 +109,332 @@ static int clear_mount(const char *path)
 	 */
 	if (is_owner_alive(id, &owner) || !is_disconnected(path)) {
 		/* Or a dead driver's watcher has just cleared it away. */
-		if (find_mount(path, after) != 1 || strcmp(after, id))
+		if (fusd_mount_find(path, after) != 1 || strcmp(after, id))
 			return -EAGAIN;
 		return fusd_fail(EEXIST,
 				 "%s is served by another driver, process %d",
 				 path, owner);
 	}
 	wait_for_watcher(path, id);
-	if (find_mount(path, after) == 1 && !strcmp(after, id))
-		unmount(path);
+	if (fusd_mount_find(path, after) == 1 && !strcmp(after, id)) {
+		fusd_place_path(place, real);
+		fusd_unmount(real, path);
+	}
 	return 0;
 }
 
-/* A mount is known by the path that the kernel has for it. */
-static int check_real(const char *directory)
+/* What is asked of no driver, which may be this process. */
+static bool look(int directory, const char *name, int flags,
+		 struct statx *found)
 {
-	char *real = realpath(directory, NULL);
-	int error = 0;
-
-	if (!real && errno == ENOENT)
-		error = -EAGAIN; /* Another driver has removed it. */
-	else if (!real)
-		error = fusd_fail(errno, "cannot use %s for devices: %s",
-				  directory, strerror(errno));
-	else if (strcmp(real, directory))
-		error = fusd_fail(
-			ELOOP,
-			"%s is a symbolic link to %s: choose another "
-			"name, or set FUSD_DEV_ROOT to where it leads",
-			directory, real);
-	free(real);
-	return error;
+	return statx(directory, name,
+		     flags | AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
+		     STATX_BASIC_STATS, found) == 0;
 }
 
-static int make_directories(const char *root, const char *path)
+static bool is_node(const struct fusd_node *node, const struct statx *found)
 {
-	size_t length = strlen(root) + 1;
-	char part[PATH_MAX] = "";
+	return makedev(found->stx_dev_major, found->stx_dev_minor) ==
+		       node->file_device &&
+	       found->stx_ino == node->file_inode;
+}
 
-	for (;;) {
-		length += strcspn(path + length, "/");
-		if (!path[length])
-			return *part ? check_real(part) : 0;
-		snprintf(part, sizeof(part), "%.*s", (int)length, path);
-		if (mkdir(part, 0755) < 0 && errno != EEXIST)
-			return fusd_fail(errno,
-					 "cannot make directory %s: "
-					 "%s" ROOT_HINT,
-					 part, strerror(errno));
-		length++;
+/* Whether the place still has the node, and nothing covers it. */
+static bool is_named(const struct fusd_node *node,
+		     const struct fusd_place *place)
+{
+	struct statx found;
+
+	return look(place->directory, place->name, 0, &found) &&
+	       is_node(node, &found);
+}
+
+static bool note_node(struct fusd_node *node, int fd)
+{
+	struct statx found;
+
+	if (!look(fd, "", AT_EMPTY_PATH, &found))
+		return false;
+	node->file_device = makedev(found.stx_dev_major, found.stx_dev_minor);
+	node->file_inode = found.stx_ino;
+	return true;
+}
+
+static bool is_socket(const struct statx *found)
+{
+	return S_ISSOCK(found->stx_mode) &&
+	       (found->stx_mode & 07777) == SOCKET_MODE &&
+	       found->stx_uid == geteuid();
+}
+
+static bool is_file(const struct statx *found)
+{
+	mode_t mode = found->stx_mode & 07777;
+
+	return S_ISREG(found->stx_mode) && found->stx_size == 0 &&
+	       found->stx_nlink == 1 && (mode == FILE_MODE || mode == 0) &&
+	       (found->stx_uid == geteuid() || geteuid() == 0);
+}
+
+/* A file that was looked at; a driver that is about to mount has it locked. */
+static int lock_file(int fd)
+{
+	char path[FUSD_DESCRIPTOR_PATH_SIZE];
+	int file;
+
+	fusd_descriptor_path(fd, path);
+	chmod(path, FILE_MODE);
+	file = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0)
+		return file;
+	if (file >= 0)
+		close(file);
+	return -EAGAIN;
+}
+
+/*
+ * Takes what was left behind, of the wanted kind: a socket as an O_PATH
+ * descriptor, a file locked. What is of the other kind is removed, with
+ * -EAGAIN. -EEXIST for what is none of ours, which is only looked at: opening
+ * a device, or a pipe, has effects.
+ */
+static int take_leftover(const struct fusd_place *place, const char *path,
+			 bool is_socket_wanted)
+{
+	int fd = openat(place->directory, place->name,
+			O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	struct statx found;
+	int file;
+
+	if (fd < 0 || !look(fd, "", AT_EMPTY_PATH, &found)) {
+		if (fd >= 0)
+			close(fd);
+		return errno == ENOENT ? -EAGAIN :
+					 fusd_fail(errno, "cannot use %s: %s",
+						   path, strerror(errno));
 	}
-}
-
-void fusd_node_remove_directories(const char *root, const char *path)
-{
-	size_t root_length = strlen(root);
-	char part[PATH_MAX];
-	char *slash;
-
-	snprintf(part, sizeof(part), "%s", path);
-	while ((slash = strrchr(part, '/')) &&
-	       (size_t)(slash - part) > root_length) {
-		*slash = 0;
-		if (rmdir(part) < 0)
-			return;
+	if (is_socket(&found)) {
+		if (is_socket_wanted)
+			return fd;
+		unlinkat(place->directory, place->name, 0);
+		close(fd);
+		return -EAGAIN;
 	}
-}
-
-/* Takes a file that was left behind; -EAGAIN if it is gone meanwhile. */
-static int open_leftover(const char *path)
-{
-	struct stat status;
-	int fd = open(path, O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-
-	if (fd < 0)
-		return errno == ENOENT ? -EAGAIN : -EEXIST;
-	if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) &&
-	    (status.st_mode & 07777) == NODE_MODE && status.st_size == 0)
-		return fd;
+	if (is_file(&found)) {
+		file = lock_file(fd);
+		close(fd);
+		if (!is_socket_wanted || file < 0)
+			return file;
+		unlinkat(place->directory, place->name, 0);
+		close(file);
+		return -EAGAIN;
+	}
 	close(fd);
-	return -EEXIST;
+	return fusd_fail(EEXIST,
+			 "%s is there already and is no device of ours: choose "
+			 "another name%s",
+			 path, S_ISREG(found.stx_mode) ? " or remove it" : "");
 }
 
-static bool is_regular(const char *path)
+static int fail_to_make(const char *path)
 {
-	struct stat status;
-
-	return lstat(path, &status) == 0 && S_ISREG(status.st_mode);
-}
-
-static int open_node(const char *path)
-{
-	int fd =
-		open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-		     NODE_MODE);
-	int error;
-
-	if (fd >= 0) {
-		/* Whatever the umask is. */
-		fchmod(fd, NODE_MODE);
-		return fd;
-	}
 	if (errno == ENOENT)
 		return -EAGAIN;
-	if (errno != EEXIST)
-		return fusd_fail(errno, "cannot make %s: %s" ROOT_HINT, path,
-				 strerror(errno));
-	error = clear_mount(path);
-	if (error)
-		return error;
-	fd = open_leftover(path);
-	if (fd == -EEXIST)
-		fusd_fail(
-			EEXIST,
-			"%s is there already and is no device of ours: choose "
-			"another name%s",
-			path, is_regular(path) ? " or remove it" : "");
-	return fd;
+	return fusd_fail(errno, "cannot make %s: %s" FUSD_ROOT_HINT, path,
+			 strerror(errno));
 }
 
-/* Asks no driver, which may be this one, for what may cover the file. */
-static bool is_named(const struct fusd_node *node, const char *path)
+/* An O_PATH descriptor of the socket to mount over. */
+static int take_socket(const struct fusd_place *place, const char *path)
 {
-	struct statx named;
+	int error;
 
-	return statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
-		     STATX_INO, &named) == 0 &&
-	       makedev(named.stx_dev_major, named.stx_dev_minor) ==
-		       node->file_device &&
-	       named.stx_ino == node->file_inode;
-}
-
-/* Whether path still names the file behind fd, and nothing covers it. */
-static bool is_current(int fd, const char *path, struct fusd_node *node)
-{
-	char id[FUSD_MOUNT_ID_SIZE];
-	struct stat ours;
-
-	if (find_mount(path, id) > 0 || fstat(fd, &ours) < 0)
-		return false;
-	node->file_device = ours.st_dev;
-	node->file_inode = ours.st_ino;
-	return is_named(node, path);
-}
-
-int fusd_node_create(const char *root, const char *path, struct fusd_node *node)
-{
-	/* Each round lost means that another driver came or went. */
-	for (int round = 0; round < 100; round++) {
-		int error = make_directories(root, path);
-		int fd = error ? error : open_node(path);
-
-		if (fd == -EAGAIN)
-			continue;
-		if (fd < 0)
-			return fd;
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0 &&
-		    is_current(fd, path, node))
-			return fd;
-		close(fd);
+	if (mknodat(place->directory, place->name, S_IFSOCK | SOCKET_MODE, 0) <
+	    0) {
+		/* A file system that has no sockets. */
+		if (errno == EPERM || errno == EOPNOTSUPP)
+			return -EPERM;
+		if (errno != EEXIST)
+			return fail_to_make(path);
+		error = clear_mount(place, path);
+		if (error)
+			return error;
 	}
-	return fusd_fail(EEXIST, "%s is being taken by other drivers", path);
+	return take_leftover(place, path, true);
+}
+
+/* A descriptor of the file to mount over, which nobody else takes meanwhile. */
+static int take_file(const struct fusd_place *place, const char *path)
+{
+	int fd = openat(place->directory, place->name,
+			O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			FILE_MODE);
+	int error;
+
+	if (fd < 0) {
+		if (errno != EEXIST)
+			return fail_to_make(path);
+		error = clear_mount(place, path);
+		return error ? error : take_leftover(place, path, false);
+	}
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+		/* Whatever the umask is. */
+		fchmod(fd, FILE_MODE);
+		return fd;
+	}
+	close(fd);
+	return -EAGAIN;
+}
+
+static void unlink_node(const struct fusd_place *place,
+			const struct fusd_node *node)
+{
+	/* EBUSY if another driver has mounted over it by now. */
+	if (is_named(node, place))
+		unlinkat(place->directory, place->name, 0);
+}
+
+/*
+ * Gives back the connection if the mount is where it should be. Another driver
+ * may have mounted over the same node: the one below stays. Or somebody has
+ * moved a directory.
+ */
+static int check_mount(const struct fusd_place *place, const char *path,
+		       const struct fusd_node *node, int connection)
+{
+	char real[FUSD_PLACE_SIZE];
+
+	if (connection < 0 || fusd_mount_is_alone(path, node->mount_id))
+		return connection;
+	fusd_place_path(place, real);
+	fusd_unmount(real, path);
+	close(connection);
+	return -EAGAIN;
+}
+
+static int mount_over_socket(const struct fusd_place *place, const char *path,
+			     struct fusd_node *node)
+{
+	int fd = take_socket(place, path);
+	int result;
+
+	if (fd < 0)
+		return fd;
+	result = note_node(node, fd) ? fusd_mount(fd, node->mount_id) : -errno;
+	close(fd);
+	result = check_mount(place, path, node, result);
+	/* Another driver, or a watcher, has removed it. */
+	if (result == -ENOENT)
+		return -EAGAIN;
+	if (result < 0 && result != -EAGAIN)
+		unlink_node(place, node);
+	if (result < 0 && result != -EAGAIN && result != -EPERM)
+		fusd_fail(-result, "cannot mount over %s: %s", path,
+			  strerror(-result));
+	return result;
+}
+
+static int mount_over_file(const struct fusd_place *place, const char *path,
+			   struct fusd_node *node)
+{
+	int file = take_file(place, path);
+	int result = -EAGAIN;
+
+	if (file < 0)
+		return file;
+	if (note_node(node, file) && is_named(node, place)) {
+		result = fusd_mount_as_user(path, node->mount_id);
+		result = check_mount(place, path, node, result);
+		if (result < 0 && !is_named(node, place))
+			result = -EAGAIN;
+		else if (result < 0)
+			unlink_node(place, node);
+		else
+			fchmod(file, 0); /* for the moment after the mount */
+	}
+	close(file);
+	return result;
+}
+
+static int mount_node(const char *root, const char *path,
+		      struct fusd_node *node)
+{
+	struct fusd_place place;
+	int result = fusd_place_open(&place, root, path, true);
+
+	if (result < 0)
+		return result;
+	result = -EPERM;
+	if (fusd_may_mount())
+		result = mount_over_socket(&place, path, node);
+	/* A container may forbid what the capabilities allow. */
+	if (result == -EPERM)
+		result = mount_over_file(&place, path, node);
+	fusd_place_close(&place);
+	if (result < 0 && result != -EAGAIN)
+		fusd_directories_remove(root, path, false);
+	return result;
+}
+
+/* The paths that threads of this process are taking just now. */
+struct taking {
+	struct taking *next;
+	const char *path;
+};
+
+static pthread_mutex_t taking_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct taking *all_taking; /* taking_lock */
+
+static bool begin_taking(struct taking *taking, const char *path)
+{
+	bool is_free = true;
+
+	pthread_mutex_lock(&taking_lock);
+	for (struct taking *one = all_taking; one; one = one->next)
+		is_free = is_free && strcmp(one->path, path);
+	if (is_free) {
+		*taking = (struct taking){ all_taking, path };
+		all_taking = taking;
+	}
+	pthread_mutex_unlock(&taking_lock);
+	return is_free;
+}
+
+static void end_taking(struct taking *taking)
+{
+	struct taking **link = &all_taking;
+
+	pthread_mutex_lock(&taking_lock);
+	while (*link && *link != taking)
+		link = &(*link)->next;
+	if (*link)
+		*link = taking->next;
+	pthread_mutex_unlock(&taking_lock);
+}
+
+void fusd_node_forget(void)
+{
+	pthread_mutex_init(&taking_lock, NULL);
+	all_taking = NULL;
+}
+
+int fusd_node_mount(const char *root, const char *path, struct fusd_node *node)
+{
+	struct taking taking;
+	int result = -EAGAIN;
+
+	if (!begin_taking(&taking, path))
+		return fusd_fail(EEXIST, "%s is a device of this process",
+				 path);
+	fusd_mount_id(node->mount_id);
+	/* Each round lost means that another driver came or went. */
+	for (int round = 0; round < MAX_ROUNDS && result == -EAGAIN; round++)
+		result = mount_node(root, path, node);
+	end_taking(&taking);
+	if (result == -EAGAIN)
+		return fusd_fail(EEXIST, "%s is being taken by other drivers",
+				 path);
+	return result;
 }
 
 /*
@@ -357,9 +444,32 @@ int fusd_node_create(const char *root, const char *path, struct fusd_node *node)
 static bool is_taken(const char *path, const struct fusd_node *node)
 {
 	char id[FUSD_MOUNT_ID_SIZE];
-	int found = find_mount(path, id);
+	int found = fusd_mount_find(path, id);
 
 	return found == 2 || (found == 1 && strcmp(id, node->mount_id) != 0);
+}
+
+static void remove_node(const char *root, const char *path,
+			const struct fusd_node *node)
+{
+	char real[FUSD_PLACE_SIZE];
+	struct fusd_place place;
+	int error = fusd_place_open(&place, root, path, false);
+	bool is_gone;
+
+	/* A driver that has no descriptors left may still end. */
+	if (error == -EMFILE || error == -ENFILE)
+		place = (struct fusd_place){ AT_FDCWD, path };
+	else if (error)
+		return;
+	fusd_place_path(&place, real);
+	fusd_unmount(real, path);
+	/* EBUSY if another driver has mounted over it by now. */
+	is_gone = is_named(node, &place) &&
+		  unlinkat(place.directory, place.name, 0) == 0;
+	fusd_place_close(&place);
+	if (is_gone)
+		fusd_directories_remove(root, path, false);
 }
 
 void fusd_node_remove(const char *root, const char *path,
@@ -369,13 +479,10 @@ void fusd_node_remove(const char *root, const char *path,
 
 	if (is_taken(path, node))
 		return;
-	/* A signal that ends the driver in between would leave the file. */
+	/* A signal that ends the driver in between would leave the node. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	unmount(path);
-	/* EBUSY if another driver has mounted over it by now. */
-	if (is_named(node, path) && unlink(path) == 0)
-		fusd_node_remove_directories(root, path);
+	remove_node(root, path, node);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -385,7 +492,7 @@ static int make_private(const char *directory)
 
 	if (mkdir(directory, 0700) < 0 && errno != EEXIST)
 		return fusd_fail(errno,
-				 "cannot make directory %s: %s" ROOT_HINT,
+				 "cannot make directory %s: %s" FUSD_ROOT_HINT,
 				 directory, strerror(errno));
 	if (lstat(directory, &status) < 0 || !S_ISDIR(status.st_mode) ||
 	    status.st_uid != geteuid())
@@ -396,14 +503,23 @@ static int make_private(const char *directory)
 	return 0;
 }
 
+/* That of another user, which sudo(8) may leave in the environment, is none. */
+static bool is_own_directory(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && S_ISDIR(status.st_mode) &&
+	       status.st_uid == geteuid();
+}
+
 /* The directory for devices of a user who may not write to /dev. */
 static int user_root(char *root, size_t size)
 {
-	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	const char *runtime = secure_getenv("XDG_RUNTIME_DIR");
 	char *end;
 	int error;
 
-	if (runtime && *runtime == '/')
+	if (runtime && *runtime == '/' && is_own_directory(runtime))
 		snprintf(root, size, "%s/fusd", runtime);
 	else
 		snprintf(root, size, "/tmp/fusd-%u", (unsigned int)geteuid());
@@ -417,18 +533,19 @@ static int user_root(char *root, size_t size)
 
 int fusd_node_root(char *root, size_t size)
 {
-	const char *wanted = getenv("FUSD_DEV_ROOT");
+	const char *wanted = secure_getenv("FUSD_DEV_ROOT");
 	char chosen[PATH_MAX];
 	char *real;
 	int error;
 
 	if (wanted && *wanted) {
 		snprintf(chosen, sizeof(chosen), "%s", wanted);
-		if (mkdir(chosen, 0755) < 0 && errno != EEXIST)
-			return fusd_fail(errno,
+		error = fusd_directory_make(chosen);
+		if (error)
+			return fusd_fail(-error,
 					 "cannot make FUSD_DEV_ROOT %s: %s",
-					 wanted, strerror(errno));
-	} else if (access("/dev", W_OK) == 0) {
+					 wanted, strerror(-error));
+	} else if (faccessat(AT_FDCWD, "/dev", W_OK, AT_EACCESS) == 0) {
 		strcpy(chosen, "/dev");
 	} else {
 		error = user_root(chosen, sizeof(chosen));

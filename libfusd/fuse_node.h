@@ -1,20 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A FUSE device's node: the file that is mounted over, and what cleans up. */
+/* A FUSE device's node: what is mounted over, and what cleans up. */
 #ifndef FUSD_FUSE_NODE_H
 #define FUSD_FUSE_NODE_H
 
 #include <stddef.h>
 
+#include "fuse_mount.h"
 #include "internal.h"
-
-/* What mount(8) shows as the source of this process's devices. */
-#define FUSD_MOUNT_ID_SIZE 64
-void fusd_mount_id(char id[FUSD_MOUNT_ID_SIZE]);
 
 /* What tells a device's node from what others put into its place. */
 struct fusd_node {
 	char mount_id[FUSD_MOUNT_ID_SIZE];
-	dev_t file_device; /* the file that is mounted over */
+	dev_t file_device; /* what is mounted over */
 	ino_t file_inode;
 };
 
@@ -27,24 +24,21 @@ struct fusd_node {
 int fusd_node_root(char *root, size_t size);
 
 /*
- * Makes the file that will be mounted over, and the directories it needs.
- * What a dead driver left behind at the same place is cleared away. Returns a
- * descriptor, to be closed when the mount is there: until then nobody else
- * takes the same file. Notes in *node which file it is. -EEXIST if the place is
- * taken.
+ * Makes the node, with the directories it needs, and mounts over it. What a
+ * dead driver left behind at the same place is cleared away. Returns the
+ * connection; *node says what was mounted over. -EEXIST if the place is taken.
  */
-int fusd_node_create(const char *root, const char *path,
-		     struct fusd_node *node);
+int fusd_node_mount(const char *root, const char *path, struct fusd_node *node);
 
 /*
- * Unmounts, and removes the file and its directories if they are empty; leaves
- * alone what is not the node.
+ * Unmounts, and removes the node and those directories that were made for it if
+ * they are empty; leaves alone what is not the node.
  */
 void fusd_node_remove(const char *root, const char *path,
 		      const struct fusd_node *node);
 
-/* Removes the directories between root and path, if they are empty. */
-void fusd_node_remove_directories(const char *root, const char *path);
+/* In a forked child: its parent's threads take no path here. */
+void fusd_node_forget(void);
 
 /*
  * Makes sure, for one device more, that nodes under root go away when this

@@ -526,14 +526,6 @@ void fusd_session_close(struct fusd_device *device)
 			fuse_pollhandle_destroy(file->poll_handle);
 		free_file(file);
 	}
-	/*
-	 * libfuse forgets its copy of the path only when it unmounts that,
-	 * which may be another driver's device by now. It sees that there is
-	 * nothing to unmount if the connection is gone; else those bytes are
-	 * lost.
-	 */
-	if (!fusd_session_is_connected(device))
-		fuse_session_unmount(session->fuse);
 	fuse_session_destroy(session->fuse);
 	fusd_descriptor_file_close(&session->descriptor_file);
 }

@@ -18,8 +18,9 @@
  * Read by the shell as its standard input. $2: the mounts' source, $3: the
  * directory that all nodes are below. The shell that was spawned ends at once;
  * its child is init's and never a zombie of the driver. umount is for root,
- * fusermount3 for everyone else. A line from the driver says that no device is
- * left.
+ * fusermount3 for everyone else. Only nodes are removed, and directories that
+ * have the sticky bit of those made by fusd_place_open(). A line from the
+ * driver says that no device is left.
  */
 static const char script[] =
 	"trap '' INT TERM HUP QUIT\n"
@@ -32,8 +33,10 @@ static const char script[] =
 	"  esac\n"
 	"  case $point in \"$3\"/*) ;; *) continue ;; esac\n"
 	"  umount -l -- \"$point\" || fusermount3 -u -z -q -- \"$point\"\n"
-	"  rm -f -- \"$point\" || continue\n"
+	"  [ -S \"$point\" ] || [ ! -s \"$point\" ] && rm -f -- \"$point\" ||\n"
+	"    continue\n"
 	"  while point=${point%/*}; [ \"$point\" != \"$3\" ]; do\n"
+	"    [ -k \"$point\" ] || break\n"
 	"    rmdir -- \"$point\" || break\n"
 	"  done\n"
 	"done < /proc/self/mountinfo\n"

@@ -8,9 +8,8 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "program.h"
 #include "shell.h"
-
-extern char **environ;
 
 #define DRIVER_IN_SHELL 3
 
@@ -36,7 +35,8 @@ static int spawn_shell(int script_end, int end, const char *const arguments[])
 	posix_spawn_file_actions_addchdir_np(&actions, "/");
 #endif
 	error = posix_spawn(&pid, "/bin/sh", &actions, &attributes,
-			    (char *const *)arguments, environ);
+			    (char *const *)arguments,
+			    fusd_program_environment());
 	if (!error)
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;

@@ -83,7 +83,7 @@ const struct fusd_transport *fusd_transport_choose(const char *name)
 	int error;
 
 	if (!name)
-		name = getenv("FUSD_TRANSPORT");
+		name = secure_getenv("FUSD_TRANSPORT");
 	if (!name || !*name || !strcmp(name, "auto"))
 		return first_that_works();
 	transport = find(name);

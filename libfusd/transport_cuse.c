@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #include "cuse_number.h"
-#include "fuse_node.h"
+#include "directory.h"
 #include "fuse_session.h"
 
 #include <cuse_lowlevel.h>
@@ -332,8 +332,8 @@ static void cuse_remove_node(struct fusd_device *device)
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	if (is_node(device->path, cuse_device(device)->number) &&
-	    unlink(device->path) == 0)
-		fusd_node_remove_directories("/dev", device->path);
+	    unlink(device->path) == 0) /* the kernel made them */
+		fusd_directories_remove("/dev", device->path, true);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 

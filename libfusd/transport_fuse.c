@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The fuse transport: a device is a FUSE mount over one regular file. Works
+ * The fuse transport: a device is a FUSE mount over one node. Works
  * on any machine with /dev/fuse, in containers too.
  */
 #include <errno.h>
@@ -16,12 +16,10 @@
 
 #include "fuse_node.h"
 #include "fuse_session.h"
+#include "program.h"
 
 /* Attributes change only through this session, which tells the kernel. */
 #define ATTRIBUTE_SECONDS 86400.0
-
-/* So often a node may vanish before it is mounted over. */
-#define MAX_ROUNDS 100
 
 /* A device's transport_data. */
 struct fuse_device {
@@ -139,26 +137,9 @@ static const struct fuse_lowlevel_ops operations = {
 	.poll = on_poll,
 };
 
-static bool is_in_path(const char *program)
-{
-	const char *path = getenv("PATH");
-	char candidate[PATH_MAX];
-	size_t length;
-
-	if (!path || !*path)
-		path = "/usr/bin:/bin";
-	for (; *path; path += length + (path[length] == ':')) {
-		length = strcspn(path, ":");
-		snprintf(candidate, sizeof(candidate), "%.*s/%s", (int)length,
-			 path, program);
-		if (access(candidate, X_OK) == 0)
-			return true;
-	}
-	return false;
-}
-
 static int fuse_check(void)
 {
+	char program[PATH_MAX];
 	int fd;
 
 	if (access("/dev/fuse", F_OK) < 0)
@@ -172,7 +153,8 @@ static int fuse_check(void)
 				 "driver as root, or let all users have it "
 				 "(\"chmod 666 /dev/fuse\" as root)");
 	if (geteuid() != 0)
-		return is_in_path("fusermount3") ?
+		return fusd_may_mount() || !fusd_program_fusermount(
+						   program, sizeof(program)) ?
 			       0 :
 			       fusd_fail(EPERM,
 					 "only root may mount without "
@@ -188,62 +170,32 @@ static int fuse_check(void)
 	return 0;
 }
 
-/* fuse.conf(5): others may use a user's mount only if root says so. */
-static bool may_allow_others(void)
-{
-	char line[128], word[32];
-	bool allowed = false;
-	FILE *configuration;
-
-	if (geteuid() == 0)
-		return true;
-	configuration = fopen("/etc/fuse.conf", "re");
-	if (!configuration)
-		return false;
-	while (!allowed && fgets(line, sizeof(line), configuration))
-		allowed = sscanf(line, " %31s", word) == 1 &&
-			  !strcmp(word, "user_allow_other");
-	fclose(configuration);
-	return allowed;
-}
-
 static struct fuse_session *new_session(struct fusd_device *device)
 {
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
 	struct fuse_session *session = NULL;
-	char *id = fuse_device(device)->node.mount_id;
-	char options[256];
 
-	fusd_mount_id(id);
-	snprintf(options, sizeof(options),
-		 "-osubtype=fusd,fsname=%s,default_permissions%s", id,
-		 may_allow_others() ? ",allow_other" : "");
 	fusd_session_redirect_log();
-	if (!fuse_opt_add_arg(&arguments, "fusd") &&
-	    !fuse_opt_add_arg(&arguments, options))
+	if (!fuse_opt_add_arg(&arguments, "fusd"))
 		session = fuse_session_new(&arguments, &operations,
 					   sizeof(operations), device);
 	fuse_opt_free_args(&arguments);
 	return session;
 }
 
-static int mount_node(struct fusd_device *device)
+/* Gives libfuse the connection of a mount that it did not make. */
+static int start_session(struct fusd_device *device, int connection)
 {
 	struct fuse_session *session = fuse_device(device)->session.fuse;
 	struct fusd_request *request;
-	int error;
+	char path[32];
 
-	errno = 0;
-	if (fuse_session_mount(session, device->path) < 0) {
-		error = errno ? errno : EPERM;
-		return fusd_fail(
-			error,
-			"mounting over %s is not permitted (%s): run as root, "
-			"install fuse3, or start the container with --cap-add "
-			"SYS_ADMIN --device /dev/fuse",
-			device->path, strerror(error));
+	snprintf(path, sizeof(path), "/dev/fd/%d", connection);
+	if (fuse_session_mount(session, path) < 0) {
+		close(connection);
+		return fusd_fail(EIO, "libfuse does not take a connection");
 	}
-	device->fd = fuse_session_fd(session);
+	device->fd = connection;
 	/* The kernel's first message waits already: agree on the limits. */
 	if (fusd_session_receive(device, &request) != 1)
 		return fusd_fail(EPROTO, "no agreement with FUSE on %s",
@@ -265,24 +217,20 @@ static dev_t find_number(const char *path)
 	return makedev(status.stx_dev_major, status.stx_dev_minor);
 }
 
-/* Makes the node and mounts over it. */
-static int make_node(struct fusd_device *device, const char *root)
+static int mount_device(struct fusd_device *device, const char *root)
 {
 	struct fusd_node *node = &fuse_device(device)->node;
-	int file = fusd_node_create(root, device->path, node);
+	int connection = fusd_node_mount(root, device->path, node);
 	int error;
 
-	if (file < 0)
-		return file;
-	error = mount_node(device);
-	if (error && access(device->path, F_OK) < 0 && errno == ENOENT)
-		error = -EAGAIN;
-	else if (error)
+	if (connection < 0)
+		return connection;
+	error = start_session(device, connection);
+	if (error)
 		fusd_node_remove(root, device->path, node);
 	else
 		fuse_device(device)->session.node.number =
 			find_number(device->path);
-	close(file);
 	return error;
 }
 
@@ -304,13 +252,7 @@ static int open_node(struct fusd_device *device)
 				 "cannot start /bin/sh to watch over "
 				 "%s: %s",
 				 device->path, strerror(-error));
-	/* A dead driver's watcher may remove the file before it is covered. */
-	error = -EAGAIN;
-	for (int round = 0; round < MAX_ROUNDS && error == -EAGAIN; round++)
-		error = make_node(device, root);
-	if (error == -EAGAIN)
-		error = fusd_fail(EEXIST, "%s is removed again and again",
-				  device->path);
+	error = mount_device(device, root);
 	if (error)
 		fusd_watcher_stop(root);
 	return error;
