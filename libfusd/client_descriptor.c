@@ -41,27 +41,39 @@ static bool read_file(pid_t thread, const char *name, char *text, size_t size)
 	return true;
 }
 
-/* The descriptor that is an argument of a thread's call; -1: none. */
-static int descriptor_in_call(pid_t thread, bool in_ioctl)
-{
-	unsigned long arguments[3];
-	char text[256];
+/* The system call in which a thread waits. */
+struct call {
 	long number;
+	unsigned long arguments[4];
+};
+
+static bool find_call(pid_t thread, struct call *call)
+{
+	unsigned long *arguments = call->arguments;
+	char text[256];
 
 	for (int look = 0; look < MAX_LOOKS; look++) {
 		if (!read_file(thread, "syscall", text, sizeof(text)))
-			return -1;
+			return false;
 		if (isdigit((unsigned char)text[0]))
 			break;
 		sched_yield();
 	}
-	if (sscanf(text, "%ld %lx %lx %lx", &number, &arguments[0],
-		   &arguments[1], &arguments[2]) != 4)
+	return sscanf(text, "%ld %lx %lx %lx %lx", &call->number, &arguments[0],
+		      &arguments[1], &arguments[2], &arguments[3]) == 5;
+}
+
+/* The descriptor that is an argument of a thread's call; -1: none. */
+static int descriptor_in_call(pid_t thread, bool in_ioctl)
+{
+	struct call call;
+
+	if (!find_call(thread, &call))
 		return -1;
 	/* A 32-bit client's ioctl has another number. */
 	if (in_ioctl)
-		return (int)arguments[0];
-	return number == SYS_epoll_ctl ? (int)arguments[2] : -1;
+		return (int)call.arguments[0];
+	return call.number == SYS_epoll_ctl ? (int)call.arguments[2] : -1;
 }
 
 /* Whether it is one of the device; no driver is asked for that. */
@@ -207,6 +219,29 @@ bool fusd_client_descriptor(pid_t thread, bool in_ioctl,
 	return look_at(thread, descriptor_in_call(thread, in_ioctl), node,
 		       found) ||
 	       search(thread, node, found);
+}
+
+bool fusd_client_goes_on(pid_t thread, uint64_t offset,
+			 const struct fusd_node_number *node,
+			 unsigned long flags)
+{
+	struct fusd_descriptor found = { .flags = flags };
+	struct call call;
+
+	if (thread <= 0 || !find_call(thread, &call))
+		return false;
+	switch (call.number) {
+	case SYS_pread64:
+	case SYS_preadv:
+		return call.arguments[3] != offset;
+	case SYS_read:
+	case SYS_readv:
+		/* The kernel moves the position when the call ends. */
+		return look_at(thread, (int)call.arguments[0], node, &found) &&
+		       found.position != offset;
+	default:
+		return false;
+	}
 }
 
 void fusd_descriptor_file_close(struct fusd_descriptor_file *kept)

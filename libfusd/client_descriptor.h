@@ -43,6 +43,14 @@ bool fusd_client_descriptor(pid_t thread, bool in_ioctl,
 			    struct fusd_descriptor_file *kept,
 			    struct fusd_descriptor *found);
 
+/*
+ * Whether the read in which a client's thread waits began before
+ * offset, where the kernel has come to. False if that cannot be seen.
+ */
+bool fusd_client_goes_on(pid_t thread, uint64_t offset,
+			 const struct fusd_node_number *node,
+			 unsigned long flags);
+
 void fusd_descriptor_file_close(struct fusd_descriptor_file *kept);
 
 #endif /* FUSD_CLIENT_DESCRIPTOR_H */

@@ -302,6 +302,28 @@ static void on_interrupt(fuse_req_t fuse, void *data)
 	}
 }
 
+/*
+ * The kernel makes several requests of a read that has more pieces, or is
+ * longer, than it can put into one. True of the second and later ones of a
+ * client's call. A write is left to wait: its data would come again. Under the
+ * device's lock.
+ */
+static bool goes_on(const struct fusd_request *request)
+{
+	const struct fusd_session *session = device_session(request->device);
+	const struct fusd_open_file *file = request->open_file;
+
+	if (request->msg.subcmd != FUSD_READ)
+		return false;
+	/* CUSE counts from 0 in each call. */
+	if (session->has_no_offsets)
+		return request->kernel_offset > 0;
+	return file->full_thread == request->msg.parm.fops_msg.pid &&
+	       file->full_end == request->kernel_offset &&
+	       fusd_client_goes_on(file->full_thread, request->kernel_offset,
+				   &session->node, request->sent_flags);
+}
+
 bool fusd_session_hold(struct fusd_request *request)
 {
 	if (request->msg.subcmd == FUSD_POLL_DIFF) {
@@ -310,7 +332,8 @@ bool fusd_session_hold(struct fusd_request *request)
 	}
 	if (request->fuse)
 		fuse_req_interrupt_func(request->fuse, on_interrupt, request);
-	return request->interrupted;
+	/* Who has got something does not wait for more, as if interrupted. */
+	return request->interrupted || goes_on(request);
 }
 
 static struct fusd_request *make_unblock(struct fusd_request *request,
@@ -444,6 +467,12 @@ void fusd_session_commit(struct fusd_request *request)
 		file->flags = fops->flags;
 	if (operation != FUSD_READ && operation != FUSD_WRITE)
 		return;
+	if (operation == FUSD_READ) {
+		bool is_full = fops->retval == (ssize_t)fops->length;
+
+		file->full_thread = is_full ? fops->pid : 0;
+		file->full_end = request->kernel_offset + fops->length;
+	}
 	fusd_poll_transferred(request);
 	if (fops->retval >= 0)
 		fusd_position_end(file, request->kernel_offset,

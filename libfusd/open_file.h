@@ -36,6 +36,10 @@ struct fusd_open_file {
 
 	struct fusd_position positions[2]; /* the latest first */
 
+	/* The latest read, if it was answered in full. */
+	pid_t full_thread; /* 0: it was not */
+	uint64_t full_end; /* the kernel's offset after it */
+
 	struct fusd_retry *retries; /* the latest first */
 
 	/* The poll_diff exchange; see fuse_poll.c. */

@@ -45,6 +45,15 @@ CAPABILITIES = [
         },
     ),
     (
+        "pieces",
+        "a readv or writev of many pieces is one request",
+        libfuse(
+            "32 pages of the client's memory fit into one, and each piece takes one "
+            "or more; if the driver holds a later request of a read, the client gets "
+            "what the earlier ones gave, as if a signal had come"
+        ),
+    ),
+    (
         "transfer-empty",
         "reads and writes of no bytes reach the driver",
         libfuse("the kernel answers them itself, with 0"),
@@ -107,6 +116,18 @@ CAPABILITIES = [
         {"fuse": "the kernel answers FIONREAD itself, as for any regular file"},
     ),
     (
+        "ioctl-kernel",
+        "ioctl numbers reach the driver but for those that the kernel answers for "
+        "every file: FIOCLEX, FIONCLEX, FIONBIO, FIOASYNC, FIOQSIZE, FIGETBSZ, "
+        "FIFREEZE, FITHAW, FICLONE, FICLONERANGE, FIDEDUPERANGE, FS_IOC_FIEMAP, and "
+        "since Linux 6.9 FS_IOC_GETFSUUID and FS_IOC_GETFSSYSFSPATH",
+        {
+            "fuse": "nor do those of regular files: FIBMAP, FIONREAD, "
+            "FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_IOC_FSGETXATTR, "
+            "FS_IOC_FSSETXATTR, FS_IOC_RESVSP and its siblings"
+        },
+    ),
+    (
         "ioctl-enosys",
         "a driver's ENOSYS for an ioctl reaches the client",
         libfuse("newer kernels give ENOTTY for it"),
@@ -139,6 +160,15 @@ CAPABILITIES = [
         libfuse(
             "the driver's unblock is called; if that does not answer, the client "
             "gets EINTR"
+        ),
+    ),
+    (
+        "suspend",
+        "a client that is stopped or frozen while it waits, as when the machine "
+        "suspends, sees nothing of it",
+        libfuse(
+            "it is as if a signal had come: its call fails with EINTR; while a "
+            "callback runs, it cannot be frozen and the machine not suspended"
         ),
     ),
     (
@@ -184,6 +214,37 @@ CAPABILITIES = [
         "character-device",
         "the node is a character device",
         {"fuse": "the node is a regular file"},
+    ),
+    (
+        "direct",
+        "a client may open it with O_DIRECT",
+        dict.fromkeys(("kfusd", "cuse"), "EINVAL, as from any character device"),
+    ),
+    (
+        "busybox",
+        "`busybox cat` and `busybox cp` give what cat gives",
+        {"fuse": "nothing, as they take the size 0 for the end"},
+    ),
+    (
+        "git",
+        "`git hash-object` reads it to its end",
+        {"fuse": "it takes the size 0 for the end, as rsync does"},
+    ),
+    (
+        "fromfile",
+        "`numpy.fromfile()` and such, which ask for the size, read it if they are "
+        "told a count",
+        {},
+    ),
+    (
+        "read-pipe",
+        "asyncio's `connect_read_pipe()` takes it",
+        {"fuse": "ValueError, as for any regular file"},
+    ),
+    (
+        "eject",
+        "`eject` takes it for a device",
+        {"fuse": "it takes it for a mount, and finds no device that is mounted"},
     ),
     (
         "mmap",

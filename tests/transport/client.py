@@ -174,7 +174,7 @@ CALLS = {
     "write": lambda fd, data: os.write(fd, data.encode("latin-1")),
     "write_size": lambda fd, size: os.write(fd, b"w" * size),
     "writev": lambda fd, parts: os.writev(fd, [p.encode("latin-1") for p in parts]),
-    "readv": lambda fd, a, b: os.readv(fd, [bytearray(a), bytearray(b)]),
+    "readv": lambda fd, sizes: os.readv(fd, [bytearray(size) for size in sizes]),
     "pwrite": lambda fd, data, at: os.pwrite(fd, data.encode("latin-1"), at),
     "lseek": os.lseek,
     "ioctl": ioctl,

@@ -69,6 +69,53 @@ def test_a_callback_may_put_a_buffer_of_its_own_into_the_message(notes, client):
     assert caller("read", descriptor, 12) == "x" * 12
 
 
+PIECES = [10] * 64
+
+
+def reads_since(notes, caller, descriptor):
+    """The lengths of the reads that the driver has seen since the last call."""
+    caller("ioctl", descriptor, PLAIN, 0)
+    notes.expect("ioctl")
+    lengths = [int(line.split()[2]) for line in notes.seen if line.startswith("read ")]
+    notes.seen.clear()
+    return lengths
+
+
+def test_a_read_of_many_pieces_is_one_request(notes, client, holds):
+    caller = client()
+    descriptor = caller("open", notes.path, os.O_RDWR)
+    assert caller("readv", descriptor, PIECES) == 640
+    lengths = reads_since(notes, caller, descriptor)
+    assert sum(lengths) == 640
+    assert (len(lengths) == 1) == holds("pieces")
+
+
+def test_who_has_got_something_does_not_wait_for_more_pieces(notes, client, holds):
+    caller = client()
+    descriptor = caller("open", notes.path, os.O_RDWR)
+    for _ in range(3):
+        caller("write", descriptor, "last")
+        count = caller("readv", descriptor, PIECES)
+        lengths = reads_since(notes, caller, descriptor)
+        assert (lengths[0], sum(lengths)) == (count, 640)
+        assert (count == 640) == holds("pieces")
+
+
+@pytest.mark.parametrize("call", ["read", "pread"])
+def test_a_call_that_begins_where_one_ended_waits(notes, client, call):
+    caller, other = client(), client()
+    descriptor = caller("open", notes.path, os.O_RDWR)
+    writer = other("open", notes.path, os.O_RDWR)
+    positions = [[100], [110]] if call == "pread" else [[], []]
+    caller("write", descriptor, "last")
+    assert caller(call, descriptor, 10, *positions[0]) == "x" * 10
+    assert reads_since(notes, caller, descriptor) == [10]
+    caller.start(call, descriptor, 10, *positions[1])
+    notes.expect("read")
+    other("write", writer, "answer")
+    assert caller.result() == "late"
+
+
 @pytest.mark.usefixtures("kernel_says")
 @pytest.mark.parametrize("at_open", [0, os.O_NONBLOCK])
 def test_ioctl_poll_and_close_see_the_flags_as_they_are_now(notes, client, at_open):

@@ -99,7 +99,7 @@ def test_the_position_moves_as_the_driver_says(opened, holds):
     assert caller("pwrite", descriptor, "ab", 0) == 2
     assert caller("read", descriptor, 2) == "56"
     assert caller("pread", descriptor, 3, 0) == "ab2"
-    assert caller("readv", descriptor, 1, 1) == 2
+    assert caller("readv", descriptor, [1, 1]) == 2
     assert caller("writev", descriptor, ["x", "yz"]) >= 1
     assert caller("pread", descriptor, 1, 9) == "x"
 

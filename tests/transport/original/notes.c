@@ -11,8 +11,10 @@
  *   ioctl FLAGS POSITION           close FLAGS POSITION
  *
  * A client writes a letter that says what reads do from then on: (f)ill the
- * buffer, (r)efuse, (h)old, (o)wn buffer, or (a)nswer the held one; (n)o: the
- * write itself is refused. "i" and "-" say whether there is input for poll.
+ * buffer, (l)ast: once, and hold then, (r)efuse, (h)old, (o)wn buffer,
+ * (t)ext that has an end, while each ioctl answers 47; (a)nswer the held one;
+ * (n)o: the write itself is refused. "i" and "-" say whether there is input for
+ * poll.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,6 +26,7 @@
 static char mode = 'f';
 static int has_input;
 static struct fusd_file_info *held_read, *held_poll;
+static const char text[] = "hello, world\n";
 static char own[] = "the driver's own buffer";
 
 static fops_msg_t *message(struct fusd_file_info *file)
@@ -51,6 +54,16 @@ int notes_read(struct fusd_file_info *file, char *buffer, size_t length,
 	case 'o':
 		file->fusd_msg->data = own;
 		break;
+	case 't':
+		if (*offset >= (loff_t)strlen(text))
+			return 0;
+		if (length > strlen(text + *offset))
+			length = strlen(text + *offset);
+		memcpy(buffer, text + *offset, length);
+		break;
+	case 'l':
+		mode = 'h';
+		/* fall through */
 	default:
 		memset(buffer, 'x', length);
 	}
@@ -91,6 +104,8 @@ int notes_write(struct fusd_file_info *file, const char *buffer, size_t length,
 int notes_ioctl(struct fusd_file_info *file, int request, void *data)
 {
 	(void)request;
+	if (mode == 't')
+		return 47;
 	if (_IOC_DIR((unsigned int)request) & _IOC_READ)
 		file->fusd_msg->data = own;
 	else
