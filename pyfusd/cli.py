@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from pyfusd import __version__
 from pyfusd.commands import Failure, bench, doctor, ls, run, trace
+from pyfusd.quoting import printable
 
 _COMMANDS = (run, ls, doctor, trace, bench)
 
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return status
     except Failure as failure:
-        print(f"fusd: {failure}", file=sys.stderr)
+        print(f"fusd: {printable(str(failure))}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         _drop_output()  # Who read it has seen enough.
@@ -76,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         # Most likely of the output's disk, which is full.
         where = f"{error.filename}: " if error.filename else ""
-        print(f"fusd: {where}{error.strerror or error}", file=sys.stderr)
+        sentence = printable(f"{where}{error.strerror or error}")
+        print(f"fusd: {sentence}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130

@@ -79,8 +79,11 @@ def _start_time(pid: int) -> int | None:
 def _fuse_mounts() -> Iterator[tuple[str, int, int]]:
     """Path, driver, and that one's start time."""
     with open("/proc/self/mountinfo", "rb") as file:
-        for line in os.fsdecode(file.read()).splitlines():
-            fields, _, rest = line.partition(" - ")
+        # str.splitlines() would split at characters of a path, too.
+        for line in file.read().split(b"\n"):
+            fields, _, rest = os.fsdecode(line).partition(" - ")
+            if not rest:
+                continue
             kind, source = rest.split(" ")[:2]
             match = _MOUNT_SOURCE.match(source)
             if kind == "fuse.fusd" and match:

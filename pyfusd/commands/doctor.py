@@ -15,6 +15,7 @@ import pyfusd
 from pyfusd._own_program import own_program
 from pyfusd._temporary import temporary_directory
 from pyfusd.commands.options import TRANSPORTS, add_json, new_parser, transport
+from pyfusd.quoting import printable
 
 _TIMEOUT = 20
 
@@ -67,6 +68,7 @@ def _try(transport: str) -> str | None:
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
+                errors="backslashreplace",
                 timeout=_TIMEOUT,
                 env={**os.environ, "FUSD_DEV_ROOT": f"{directory}/dev"},
             )
@@ -74,8 +76,10 @@ def _try(transport: str) -> str | None:
         return f"a device did not answer within {_TIMEOUT} seconds"
     if probe.returncode == 0:
         return None
-    lines = (probe.stdout + probe.stderr).strip().splitlines()
-    return lines[-1] if lines else f"a driver ended with status {probe.returncode}"
+    lines = (probe.stdout + probe.stderr).strip().split("\n")
+    return (
+        lines[-1] if lines != [""] else f"a driver ended with status {probe.returncode}"
+    )
 
 
 def _problem(transport: str) -> str | None:
@@ -97,9 +101,9 @@ def _print(diagnosis: Diagnosis) -> None:
     state = "works" if diagnosis.works else "does not work"
     print(f"{diagnosis.transport}: {state} ({_WHAT[diagnosis.transport]})")
     if diagnosis.problem:
-        print(f"    {diagnosis.problem}")
+        print(f"    {printable(diagnosis.problem)}")
     for command in diagnosis.commands:
-        print(f"    try: {command}")
+        print(f"    try: {printable(command)}")
 
 
 def main(options: argparse.Namespace) -> int:

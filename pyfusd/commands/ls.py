@@ -10,6 +10,7 @@ from typing import Any
 
 from pyfusd import listing
 from pyfusd.commands.options import add_json, new_parser
+from pyfusd.quoting import quoted
 
 _EPILOG = """\
 A device is dead if the process that registered it is gone. On fuse that is also
@@ -34,7 +35,8 @@ def add_parser(commands: Any) -> None:
 
 
 def _row(entry: listing.Entry) -> tuple[str, ...]:
-    values = (entry.path, entry.transport, entry.pid, entry.command, entry.opens)
+    command = None if entry.command is None else quoted(entry.command)
+    values = (quoted(entry.path), entry.transport, entry.pid, command, entry.opens)
     state = "live" if entry.alive else "dead"
     return (*("-" if value is None else str(value) for value in values), state)
 

@@ -12,6 +12,7 @@ from typing import Any
 from pyfusd import loop
 from pyfusd.commands import loading
 from pyfusd.commands.options import TARGET_HELP, add_driver_options, new_parser
+from pyfusd.quoting import quoted
 
 
 def add_parser(commands: Any) -> None:
@@ -44,7 +45,7 @@ def main(options: argparse.Namespace) -> int:
         devices = loading.devices(options)
         loading.register(devices)
         for device in devices:
-            print(f"{device.name}: {device.path}", flush=True)
+            print(f"{quoted(device.name)}: {quoted(device.path)}", flush=True)
         _tell_systemd("READY=1")
         loop.run(*devices)
     except KeyboardInterrupt:

@@ -22,6 +22,7 @@ from pyfusd.commands.options import (
     add_json,
     new_parser,
 )
+from pyfusd.quoting import printable, quoted
 
 _EPILOG = """\
 Each line shows the time, the client's program and thread, the request, its
@@ -63,7 +64,7 @@ def _is_driver(target: str) -> bool:
 
 
 def _show(call: tracing.Call, as_json: bool) -> None:
-    print(json.dumps(call.as_dict()) if as_json else str(call), flush=True)
+    print(json.dumps(call.as_dict()) if as_json else printable(str(call)), flush=True)
 
 
 def _run_traced(options: argparse.Namespace) -> int:
@@ -72,7 +73,8 @@ def _run_traced(options: argparse.Namespace) -> int:
         devices = loading.devices(options)
         loading.register(devices)
         for device in devices:
-            print(f"{device.name}: {device.path}", file=sys.stderr, flush=True)
+            name, path = quoted(device.name), quoted(device.path)
+            print(f"{name}: {path}", file=sys.stderr, flush=True)
         with tracing.trace(lambda call: _show(call, options.json)):
             loop.run(*devices)
     except KeyboardInterrupt:
@@ -128,7 +130,7 @@ def _follow(connection: socket.socket, path: str | None, as_json: bool) -> None:
         if lost:
             print(f"fusd: {lost} requests are missing here", file=sys.stderr)
         if "devices" in message:
-            names = ", ".join([path] if path else message["devices"])
+            names = ", ".join(map(quoted, [path] if path else message["devices"]))
             more = 0 if path else message["more"]
             rest = f" and {more} more" if more else ""
             print(f"fusd: tracing {names}{rest}", file=sys.stderr, flush=True)

@@ -4,8 +4,12 @@
 import json
 import os
 import subprocess
+import sys
+from contextlib import ExitStack
 
 import pytest
+
+import pyfusd
 
 from waiting import wait_until
 
@@ -55,6 +59,47 @@ def test_a_stopped_driver_s_device_is_live_and_a_killed_one_s_goes(start, fusd, 
     running.line()
     running.process.kill()
     wait_until(lambda: entries(fusd, root) == [], "the end of the device")
+
+
+ODD = {
+    b"\x1b[31mred": r"\x1b[31mred",
+    b"\xc2\x85": r"\x85",
+    b"\xe2\x80\xa8": r"\u2028",
+    b"\xff": r"\xff",
+    b"new\nline": r"new\nline",
+    b"it's \\\t": r"it\'s \\\t",
+}
+
+
+def test_whatever_a_mount_is_named_is_shown_as_text(root, monkeypatch, transport):
+    if transport != "fuse":
+        pytest.skip("only on fuse a user chooses the directory")
+    device_roots = [os.fsencode(root) + b"/" + name for name in ODD]
+    with ExitStack() as stack:
+        for path in device_roots:
+            os.makedirs(path)
+            monkeypatch.setenv("FUSD_DEV_ROOT", os.fsdecode(path))
+            stack.enter_context(pyfusd.Device("odd", transport="fuse"))
+        listed, traced, listed_json = (
+            subprocess.run(
+                [sys.executable, "-m", "pyfusd", *arguments],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            ).stdout.decode()
+            for arguments in (["ls"], ["trace", "no\x1bdevice"], ["ls", "--json"])
+        )
+    for output in (listed, traced):
+        assert all(line.isprintable() for line in output.split("\n"))
+        assert "Traceback" not in output
+    own = [line for line in listed.split("\n") if str(root) in line]
+    assert sorted(line.split("  ")[0] for line in own) == sorted(
+        f"$'{root}/{shown}/odd'" for shown in ODD.values()
+    )
+    assert traced.startswith(r"fusd: there is no device no\x1bdevice")
+    paths = {os.fsencode(entry["path"]) for entry in json.loads(listed_json)}
+    assert paths >= {path + b"/odd" for path in device_roots}
+    for path in device_roots:
+        os.rmdir(path)
 
 
 def test_a_reader_that_leaves_early_is_no_error(fusd, root):
