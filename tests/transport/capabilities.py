@@ -228,7 +228,12 @@ CAPABILITIES = [
     (
         "git",
         "`git hash-object` reads it to its end",
-        {"fuse": "it takes the size 0 for the end, as rsync does"},
+        {"fuse": "it takes the size 0 for the end"},
+    ),
+    (
+        "rsync",
+        "`rsync --copy-devices` copies what reads give",
+        dict.fromkeys(TRANSPORTS, "it asks for the size, and copies an empty file"),
     ),
     (
         "fromfile",
@@ -243,8 +248,11 @@ CAPABILITIES = [
     ),
     (
         "eject",
-        "`eject` takes it for a device",
-        {"fuse": "it takes it for a mount, and finds no device that is mounted"},
+        "`eject` sends it its requests",
+        {
+            **dict.fromkeys(("kfusd", "cuse"), "it takes block devices only"),
+            "fuse": "it takes it for a mount, and finds no device that is mounted",
+        },
     ),
     (
         "mmap",
