@@ -163,13 +163,14 @@ def test_an_older_question_that_ends_later_does_not_replace_the_newer(
     serve, opened, in_thread
 ):
     class Slow(Pollable):
-        is_slow = False
+        inputs = 0
         entered, may_end, ended = (threading.Event() for _ in range(3))
 
         def poll(self, file):
-            state, is_slow = super().poll(file), self.is_slow
-            if is_slow:
-                self.is_slow = False
+            state = super().poll(file)
+            # First poll_changed() finds it, then it is asked about.
+            self.inputs += state == pyfusd.NOTIFY_INPUT
+            if state == pyfusd.NOTIFY_INPUT and self.inputs == 2:
                 self.entered.set()
                 self.may_end.wait(DEADLINE)
                 self.ended.set()
@@ -182,7 +183,6 @@ def test_an_older_question_that_ends_later_does_not_replace_the_newer(
         wait_until(lambda: device.asked, "the first question")
         device.state = pyfusd.NOTIFY_INPUT
         device.poll_changed()
-        device.is_slow = True
         waiting = in_thread(events, descriptor, -1, select.POLLOUT)
         assert device.entered.wait(DEADLINE)
         asked = device.asked
