@@ -9,14 +9,15 @@
 
 /*
  * What a read or write callback meant. Programs of 2003 declare theirs int, and
- * leave in the register's upper half whatever is there, mostly 0. No errno and
- * no count looks like that, and the original took every result through an int.
+ * leave in the register's upper half whatever is there, mostly 0. No count
+ * looks like such an errno or -FUSD_NOREPLY; one that is too large is cut as
+ * ever.
  */
 static ssize_t from_callback(ssize_t result)
 {
-	bool is_int = result == (int)result;
+	int as_int = (int)result;
 
-	return is_int || !(result & 0x80000000) ? result : (int)result;
+	return as_int < 0 && as_int >= -FUSD_NOREPLY ? as_int : result;
 }
 
 static ssize_t dispatch_open(struct fusd_request *request)
