@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <linux/futex.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -25,7 +24,6 @@
 
 /* So many copies may hang; further ones wait until their time is up. */
 #define MAX_HELPERS 16
-#define HELPER_STACK (256 * 1024)
 #define HELPER_IDLE_SECONDS 2
 
 enum transfer_state {
@@ -155,24 +153,13 @@ static void *help(void *unused)
 static int start_helper(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	pthread_t thread;
 	int error;
 
 	pthread_once(&once, watch_forks);
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, HELPER_STACK);
-	/* Signals are the driver's own threads'. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	error = pthread_create(&thread, &attributes, help, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
+	error = fusd_thread_begin(help);
 	if (!error)
 		helpers.count++;
-	return -error;
+	return error;
 }
 
 static int hand_over(struct transfer *transfer)

@@ -177,10 +177,9 @@ static bool needs_refresh(const struct fusd_request *request)
 	       (request->msg.subcmd == FUSD_POLL_DIFF && device->ops.poll_diff);
 }
 
-static void dispatch_one(struct fusd_request *request)
+static void begin_file_info(struct fusd_request *request)
 {
 	const fops_msg_t *fops = &request->msg.parm.fops_msg;
-	ssize_t result;
 
 	if (needs_refresh(request))
 		request->device->transport->refresh(request);
@@ -198,6 +197,13 @@ static void dispatch_one(struct fusd_request *request)
 	/* As the original set it: the buffer's size, before it is filled. */
 	if (request->msg.subcmd == FUSD_READ)
 		request->msg.datalen = (int)fops->length;
+}
+
+static void dispatch_one(struct fusd_request *request)
+{
+	ssize_t result;
+
+	begin_file_info(request);
 	result = call(request);
 	if (result == -FUSD_NOREPLY)
 		hold(request);
@@ -207,14 +213,62 @@ static void dispatch_one(struct fusd_request *request)
 
 void fusd_dispatch_request(struct fusd_request *request)
 {
-	const struct fusd_transport *transport = request->device->transport;
+	/* The last request may be the device's last reference but the caller's.
+	 */
+	struct fusd_device *device = request->device;
+	const struct fusd_transport *transport = device->transport;
 	struct fusd_request *next;
 
+	if (transport->callback_begins)
+		transport->callback_begins(device);
 	for (; request; request = next) {
 		dispatch_one(request);
 		next = transport->follow ? transport->follow(request) : NULL;
 		fusd_request_put(request);
 	}
+	if (transport->callback_ends)
+		transport->callback_ends(device);
+}
+
+static int (*active_open)(struct fusd_file_info *file);
+static int (*passive_open)(struct fusd_file_info *file);
+
+void fusd_set_passive_open(int (*open)(struct fusd_file_info *file),
+			   int (*passive)(struct fusd_file_info *file))
+{
+	active_open = open;
+	passive_open = passive;
+}
+
+static bool has_passive_open(const struct fusd_request *request)
+{
+	return request->msg.subcmd == FUSD_OPEN && active_open &&
+	       request->device->ops.open == active_open;
+}
+
+bool fusd_may_be_passive(const struct fusd_request *request)
+{
+	const struct fusd_file_operations *ops = &request->device->ops;
+
+	switch (request->msg.subcmd) {
+	case FUSD_OPEN:
+		return !ops->open || has_passive_open(request);
+	case FUSD_READ:
+		return !ops->read;
+	case FUSD_WRITE:
+		return !ops->write;
+	case FUSD_IOCTL:
+		return !ops->ioctl;
+	default:
+		return false;
+	}
+}
+
+ssize_t fusd_call_passively(struct fusd_request *request)
+{
+	begin_file_info(request);
+	return has_passive_open(request) ? passive_open(&request->file) :
+					   call(request);
 }
 
 /*

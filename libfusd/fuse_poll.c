@@ -148,6 +148,12 @@ static struct fusd_request *ask(struct fusd_request *request)
 	return older;
 }
 
+void fusd_poll_refresh(struct fusd_request *request)
+{
+	request->msg.parm.fops_msg.cmd = request->open_file->cached_state;
+	request->poll_asker = pthread_self();
+}
+
 void fusd_session_poll(fuse_req_t fuse, struct fuse_file_info *info,
 		       struct fuse_pollhandle *handle)
 {

@@ -130,6 +130,7 @@ static void guard_client(struct fusd_session *session,
 	if (session->is_guarded || !fusd_is_own_thread(client) ||
 	    atomic_exchange(&session->is_guarded, true))
 		return;
+	fusd_own_request_seen(device);
 	if (session->name_connection(device, session->connection))
 		fusd_own_client_guard(session->connection);
 }
@@ -324,6 +325,55 @@ static bool goes_on(const struct fusd_request *request)
 				   &session->node, request->sent_flags);
 }
 
+static bool is_interruptible(const struct fusd_request *request)
+{
+	const short operation = request->msg.subcmd;
+
+	return request->fuse &&
+	       (operation == FUSD_OPEN || operation == FUSD_READ ||
+		operation == FUSD_WRITE || operation == FUSD_IOCTL);
+}
+
+bool fusd_session_expect_interrupt(struct fusd_request *request)
+{
+	fusd_session_lock(request);
+	if (request->state == FUSD_REQUEST_PENDING && is_interruptible(request))
+		fuse_req_interrupt_func(request->fuse, on_interrupt, request);
+	fusd_session_unlock(request);
+	return request->interrupted;
+}
+
+/* As if it had been received only now: others may have been answered since. */
+static void refresh(struct fusd_request *request)
+{
+	struct fusd_open_file *file = request->open_file;
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+
+	if (!file)
+		return;
+	fops->flags = request->sent_flags = file->flags;
+	fops->private_info = request->sent_private_info = file->private_info;
+	if (request->msg.subcmd == FUSD_READ ||
+	    request->msg.subcmd == FUSD_WRITE)
+		fops->offset = (unsigned long)fusd_position_begin(
+			file, request->kernel_offset, is_sequential(request));
+	if (request->msg.subcmd == FUSD_POLL_DIFF)
+		fusd_poll_refresh(request);
+}
+
+void fusd_session_dequeue(struct fusd_request *request)
+{
+	fusd_session_lock(request);
+	if (request->state == FUSD_REQUEST_PENDING) {
+		/* Who answers it takes the lock first. */
+		if (is_interruptible(request))
+			fuse_req_interrupt_func(request->fuse, NULL, NULL);
+		refresh(request);
+	}
+	request->is_queued = false;
+	fusd_session_unlock(request);
+}
+
 bool fusd_session_hold(struct fusd_request *request)
 {
 	if (request->msg.subcmd == FUSD_POLL_DIFF) {
@@ -381,8 +431,30 @@ struct fusd_request *fusd_session_unblock(struct fusd_request *interrupted)
 	return NULL;
 }
 
-int fusd_session_receive(struct fusd_device *device,
-			 struct fusd_request **request)
+/* The client of a request got a signal. An unblock for the driver, or NULL. */
+static struct fusd_request *interrupt(struct fusd_request *request)
+{
+	bool held;
+
+	if (fusd_attendance_remove(request)) {
+		fusd_request_interrupted(request);
+		fusd_request_put(request);
+		return NULL;
+	}
+	fusd_session_lock(request);
+	held = request->held;
+	/* A dispatcher has just taken it: seen when it is held. */
+	if (!held)
+		request->interrupted = true;
+	fusd_session_unlock(request);
+	if (held)
+		return fusd_session_unblock(request);
+	fusd_request_put(request);
+	return NULL;
+}
+
+int fusd_session_receive_message(struct fusd_device *device,
+				 struct fusd_request **request)
 {
 	struct receiving context = { .device = device };
 	struct fuse_buf message = { 0 };
@@ -407,7 +479,7 @@ int fusd_session_receive(struct fusd_device *device,
 		fusd_request_put(context.request);
 	}
 	if (context.interrupted)
-		context.result = fusd_session_unblock(context.interrupted);
+		context.result = interrupt(context.interrupted);
 	if (context.result) {
 		*request = context.result;
 		return 0;
@@ -416,6 +488,16 @@ int fusd_session_receive(struct fusd_device *device,
 	if (error == 0 || error == ENOENT || error == EINTR)
 		return 1;
 	return error == EAGAIN ? -EAGAIN : -ENODEV;
+}
+
+int fusd_session_receive(struct fusd_device *device,
+			 struct fusd_request **request)
+{
+	int result = fusd_attendance_receive(device, request);
+
+	return result == -EAGAIN ?
+		       fusd_session_receive_message(device, request) :
+		       result;
 }
 
 static int reply_open(struct fusd_request *request, fuse_req_t fuse,
@@ -517,7 +599,7 @@ int fusd_session_reply(struct fusd_request *request, const void *data,
 		return 0;
 	}
 	/* No interrupt may look at a request that is about to be freed. */
-	if (request->held)
+	if (request->held || request->is_queued)
 		fuse_req_interrupt_func(request->fuse, NULL, NULL);
 	/* First: once the transfer returned, no wake-up is to come. */
 	fusd_poll_wake(request);
@@ -547,6 +629,7 @@ void fusd_session_close(struct fusd_device *device)
 	struct fusd_session *session = device_session(device);
 	struct fusd_open_file *file, *next;
 
+	fusd_attendance_destroy(device);
 	if (session->is_guarded)
 		fusd_own_client_release(session->connection);
 	for (file = session->files; file; file = next) {

@@ -7,6 +7,7 @@
 #include <fuse_lowlevel.h>
 
 #include "client_descriptor.h"
+#include "fuse_attendant.h"
 #include "internal.h"
 #include "own_client.h"
 
@@ -14,6 +15,7 @@
 struct fusd_session {
 	struct fuse_session *fuse;
 	struct fusd_open_file *files; /* device->lock */
+	struct fusd_attendance attendance;
 
 	/* What CUSE does in its own way; constant. */
 	bool has_no_offsets;  /* reads and writes carry the offset 0 */
@@ -58,6 +60,9 @@ void fusd_session_poll(fuse_req_t fuse, struct fuse_file_info *info,
 int fusd_session_receive(struct fusd_device *device,
 			 struct fusd_request **request);
 void fusd_session_refresh(struct fusd_request *request);
+/* receive without what is queued. */
+int fusd_session_receive_message(struct fusd_device *device,
+				 struct fusd_request **request);
 bool fusd_session_hold(struct fusd_request *request);
 struct fusd_request *fusd_session_unblock(struct fusd_request *interrupted);
 void fusd_session_commit(struct fusd_request *request);
@@ -89,6 +94,13 @@ void fusd_session_lock(struct fusd_request *request);
 void fusd_session_finish(struct fusd_request *request);
 void fusd_session_unlock(struct fusd_request *request);
 
+/*
+ * For the attendant: a request is queued, and is interrupted with that, true if
+ * it was; or it is taken for its callback.
+ */
+bool fusd_session_expect_interrupt(struct fusd_request *request);
+void fusd_session_dequeue(struct fusd_request *request);
+
 /* fuse_ioctl.c: the ioctl's part of reply, and of an open file's end. */
 int fusd_ioctl_reply(struct fusd_request *request, ssize_t retval);
 void fusd_ioctl_forget(struct fusd_open_file *file);
@@ -103,6 +115,8 @@ void fusd_ioctl_forget(struct fusd_open_file *file);
 struct fusd_request *fusd_poll_detach(struct fusd_open_file *file);
 void fusd_poll_end(struct fusd_request *request);
 void fusd_poll_hold(struct fusd_request *request);
+/* The callback begins only now; under the device's lock. */
+void fusd_poll_refresh(struct fusd_request *request);
 void fusd_poll_commit(struct fusd_request *request, ssize_t retval);
 void fusd_poll_transferred(struct fusd_request *request);
 int fusd_poll_reply(struct fusd_request *request);

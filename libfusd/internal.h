@@ -27,6 +27,7 @@
 #define FUSD_PUBLIC __attribute__((visibility("default")))
 #endif
 
+struct fusd_attendance;
 struct fusd_device;
 struct fusd_open_file;
 struct fusd_transport;
@@ -50,6 +51,7 @@ struct fusd_device {
 	void *transport_data;
 	char *path; /* malloc'ed */
 	int fd;
+	struct fusd_attendance *attendance; /* in transport_data */
 
 	/* The registration, running dispatches, answers being sent. */
 	atomic_int users;
@@ -131,6 +133,8 @@ struct fusd_request {
 	bool poll_is_same; /* the callback answered what it was asked */
 	bool held;	   /* device->lock */
 	atomic_bool interrupted;
+	atomic_bool is_queued;		 /* of fuse_attendant.c */
+	struct fusd_request *queue_next; /* that one's */
 	struct fusd_request *interrupts; /* of an unblock: a reference */
 };
 
@@ -237,6 +241,10 @@ struct fusd_transport {
 	/* The kernel sends an open file's reads and writes one by one. */
 	bool lines_up_transfers;
 
+	/* Around each callback and its answer, in its thread; or NULL. */
+	void (*callback_begins)(struct fusd_device *device);
+	void (*callback_ends)(struct fusd_device *device);
+
 	/* Closes fd and frees transport_data. The last user is gone. */
 	void (*close_device)(struct fusd_device *device);
 };
@@ -264,6 +272,14 @@ struct fusd_device *fusd_registry_remove(int fd);
 bool fusd_registry_remove_device(struct fusd_device *device);
 /* The device with one more user, to be given back by fusd_device_leave(). */
 struct fusd_device *fusd_registry_enter(int fd);
+/*
+ * At most size devices, each with one more user, for which wants() is true; it
+ * is called for all, under the registry's lock. Returns their number.
+ */
+int fusd_registry_enter_each(bool (*wants)(struct fusd_device *device,
+					   void *data),
+			     void *data, struct fusd_device **entered,
+			     int size);
 bool fusd_registry_has_path(const char *path);
 /* In a forked child: visits and removes all devices, whoever held the lock. */
 void fusd_registry_forget(void (*visit)(struct fusd_device *device));
@@ -295,6 +311,8 @@ void fusd_request_refuse(struct fusd_request *request);
 /* True if a read or write was among them. */
 bool fusd_request_fail_all(struct fusd_device *device, int error);
 bool fusd_request_is_transfer(const struct fusd_request *request);
+/* Ends a request that no callback saw, as its client was interrupted. */
+void fusd_request_interrupted(struct fusd_request *request);
 /* In a forked child: no answer to a request of the device is sent any more. */
 void fusd_request_forget_all(struct fusd_device *device);
 /* In a forked child: whoever held the pool's lock. */
@@ -343,6 +361,22 @@ void fusd_payload_overwritten(struct fusd_request *request, uint64_t file_id,
 void fusd_dispatch_request(struct fusd_request *request);
 /* fusd_dispatch() for a device that the caller is a user of. 0 or -errno. */
 int fusd_dispatch_device(struct fusd_device *device);
+/*
+ * What another thread may answer while the driver's threads are busy: requests
+ * for callbacks that the driver does not have. fusd_call_passively() gives the
+ * answer, or -FUSD_RETRY if it takes a driver's thread after all.
+ */
+bool fusd_may_be_passive(const struct fusd_request *request);
+ssize_t fusd_call_passively(struct fusd_request *request);
+/*
+ * For devices whose open callback is this one, passive does the same in any
+ * thread, or gives -FUSD_RETRY. For the process.
+ */
+void fusd_set_passive_open(int (*open)(struct fusd_file_info *file),
+			   int (*passive)(struct fusd_file_info *file));
+
+/* thread_begin.c: a detached thread without signals. 0 or -errno. */
+int fusd_thread_begin(void *(*run)(void *unused));
 
 /* thread_start.c: proc(5)'s stat, field 22; 0 if the thread is dead */
 unsigned long long fusd_thread_start(pid_t pid);

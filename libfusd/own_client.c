@@ -10,7 +10,6 @@
  * a shell. It dies when the process is killed, and the shell, if then a thread
  * is left, cuts the connections that it was told of.
  */
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -23,8 +22,6 @@
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE 2
 #endif
-
-#define CANARY_STACK (256 * 1024)
 
 /*
  * $2: the driver. It says "+ CONNECTION" and "- CONNECTION"; at the end of that
@@ -161,33 +158,14 @@ static void watch_forks(void)
 	pthread_atfork(NULL, NULL, forget_canary);
 }
 
-static int start_thread(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	pthread_attr_t attributes;
-	sigset_t all, before;
-	pthread_t thread;
-	int error;
-
-	pthread_once(&once, watch_forks);
-	pthread_attr_init(&attributes);
-	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-	pthread_attr_setstacksize(&attributes, CANARY_STACK);
-	/* Signals are the driver's own threads'. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	error = pthread_create(&thread, &attributes, be_canary, NULL);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&attributes);
-	return -error;
-}
-
 /* Under the lock, which is released while the canary starts. */
 static void start(void)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	char driver[16];
 	int ends[2];
 
+	pthread_once(&once, watch_forks);
 	guard.state = CANARY_FAILED;
 	if (fusd_shell_connect(ends))
 		return;
@@ -195,7 +173,7 @@ static void start(void)
 	guard.end = ends[1];
 	if (!fusd_shell_start(script, ends[0], "fusd-guard", driver, "")) {
 		guard.state = CANARY_STARTS;
-		if (start_thread())
+		if (fusd_thread_begin(be_canary))
 			guard.state = CANARY_FAILED;
 	}
 	while (guard.state == CANARY_STARTS)

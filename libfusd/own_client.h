@@ -19,4 +19,12 @@ bool fusd_is_own_thread(pid_t thread);
 void fusd_own_client_guard(const char *connection);
 void fusd_own_client_release(const char *connection);
 
+/*
+ * own_request.c: a function that takes an interpreter's lock and releases it,
+ * if its callbacks need one; for the process. And a thread of this process has
+ * opened this device of its own.
+ */
+void fusd_set_lock_probe(void (*take_and_release)(void));
+void fusd_own_request_seen(struct fusd_device *device);
+
 #endif /* FUSD_OWN_CLIENT_H */

@@ -294,6 +294,23 @@ struct fusd_device *fusd_registry_enter(int fd)
 	return device;
 }
 
+int fusd_registry_enter_each(bool (*wants)(struct fusd_device *device,
+					   void *data),
+			     void *data, struct fusd_device **entered, int size)
+{
+	int count = 0;
+
+	pthread_mutex_lock(&registry_lock);
+	for (size_t fd = 0; fd < devices_size; fd++) {
+		if (!devices[fd] || !wants(devices[fd], data) || count == size)
+			continue;
+		devices[fd]->users++;
+		entered[count++] = devices[fd];
+	}
+	pthread_mutex_unlock(&registry_lock);
+	return count;
+}
+
 void fusd_registry_forget(void (*visit)(struct fusd_device *device))
 {
 	pthread_mutex_init(&registry_lock, NULL);

@@ -88,6 +88,7 @@ struct fusd_request *fusd_request_new(struct fusd_device *device)
 	request->state = FUSD_REQUEST_NEW;
 	request->held = false;
 	atomic_init(&request->interrupted, false);
+	atomic_init(&request->is_queued, false);
 	request->fuse = NULL;
 	request->open_file = NULL;
 	request->interrupts = NULL;
@@ -262,6 +263,13 @@ void fusd_request_fail(struct fusd_request *request, int error)
 void fusd_request_refuse(struct fusd_request *request)
 {
 	fusd_request_fail(request, EPIPE);
+	fusd_request_put(request);
+	fusd_request_put(request);
+}
+
+void fusd_request_interrupted(struct fusd_request *request)
+{
+	fusd_request_fail(request, EINTR);
 	fusd_request_put(request);
 	fusd_request_put(request);
 }

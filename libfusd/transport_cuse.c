@@ -307,6 +307,7 @@ static int cuse_open_device(struct fusd_device *device,
 	pthread_mutex_init(&cuse->session.descriptor_file.lock, NULL);
 	cuse->session.has_no_offsets = true;
 	cuse->session.name_connection = name_connection;
+	fusd_attendance_init(device, &cuse->session.attendance);
 	cuse->session.is_unrestricted = device->ops.ioctl;
 	device->transport_data = cuse;
 	error = open_node(device);

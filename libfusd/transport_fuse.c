@@ -285,6 +285,7 @@ static int fuse_open_device(struct fusd_device *device,
 	device->transport_data = fuse;
 	fuse->session.name_connection = name_connection;
 	pthread_mutex_init(&fuse->session.descriptor_file.lock, NULL);
+	fusd_attendance_init(device, &fuse->session.attendance);
 	clock_gettime(CLOCK_REALTIME, &now);
 	fuse->attributes.st_atim = now;
 	fuse->attributes.st_mtim = now;
@@ -371,5 +372,7 @@ const struct fusd_transport fusd_transport_fuse = {
 	.remove_node = fuse_remove_node,
 	.disconnect = fuse_disconnect,
 	.lines_up_transfers = true,
+	.callback_begins = fusd_attendance_begin,
+	.callback_ends = fusd_attendance_end,
 	.close_device = fuse_close_device,
 };

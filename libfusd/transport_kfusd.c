@@ -17,13 +17,16 @@
 
 #include <fusd_control.h>
 
+#include "fuse_attendant.h"
 #include "internal.h"
+#include "own_client.h"
 
 /* A device's transport_data. */
 struct kfusd_device {
 	/* A header and its data are received by one thread. */
 	pthread_mutex_t receive_lock;
 	uint64_t files; /* what its open files' ids begin with */
+	struct fusd_attendance attendance;
 };
 
 /* The ids of the other transports count up from 1. */
@@ -224,12 +227,13 @@ static int kfusd_open_device(struct fusd_device *device,
 		error = find_node(device);
 	if (error)
 		goto close_fd;
-	data = malloc(sizeof(*data));
+	data = calloc(1, sizeof(*data));
 	if (!data) {
 		error = fusd_fail(ENOMEM, "no memory for a device");
 		goto close_fd;
 	}
 	pthread_mutex_init(&data->receive_lock, NULL);
+	fusd_attendance_init(device, &data->attendance);
 	data->files = KFUSD_FILES | (uint64_t)++last_device << 32;
 	device->transport_data = data;
 	device->fd = fd;
@@ -304,9 +308,12 @@ static int kfusd_receive(struct fusd_device *device,
 			 struct fusd_request **result)
 {
 	struct kfusd_device *data = kfusd_device(device);
-	struct fusd_request *request = fusd_request_new(device);
-	int error;
+	int error = fusd_attendance_receive(device, result);
+	struct fusd_request *request;
 
+	if (error != -EAGAIN)
+		return error;
+	request = fusd_request_new(device);
 	if (!request)
 		return -ENOMEM;
 	pthread_mutex_lock(&data->receive_lock);
@@ -322,6 +329,9 @@ static int kfusd_receive(struct fusd_device *device,
 	}
 	prepare_data(request);
 	list_request(request);
+	if (request->msg.subcmd == FUSD_OPEN &&
+	    fusd_is_own_thread(request->msg.parm.fops_msg.pid))
+		fusd_own_request_seen(device);
 	*result = request;
 	return 0;
 }
@@ -427,6 +437,7 @@ static void kfusd_close_device(struct fusd_device *device)
 {
 	close(device->fd);
 	pthread_mutex_destroy(&kfusd_device(device)->receive_lock);
+	fusd_attendance_destroy(device);
 	free(kfusd_device(device));
 }
 

@@ -202,6 +202,15 @@ cdef int on_open(fusd_file_info *info) noexcept:
     return <int>retval
 
 
+cdef int on_passive_open(fusd_file_info *info) noexcept with gil:
+    """An open while the driver's threads are busy, from one of libfusd's own."""
+    cdef DeviceCore device = _registered.get(info.fd)
+    if device is None or <void *>device != info.device_info:
+        return -EPIPE
+    device.follow_class()
+    return on_open(info) if device.open_callback is None else -FUSD_RETRY
+
+
 cdef int on_close(fusd_file_info *info) noexcept:
     cdef Call call
     cdef File file = file_of(info)

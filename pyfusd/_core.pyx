@@ -484,7 +484,15 @@ cdef void on_log(int priority, const char *message, void *data) noexcept with gi
         not_raised(error, log_message)
 
 
+cdef void take_interpreter_lock() noexcept with gil:
+    """Returns once a callback could run."""
+
+
 fusd_set_log(on_log, NULL)
+fusd_set_lock_probe(take_interpreter_lock)
+fusd_set_passive_open(
+    <int (*)(fusd_file_info *) noexcept nogil>on_open, on_passive_open
+)
 fusd_set_wait_hooks(pyfusd_before_wait, pyfusd_after_wait)
 atexit.register(_unregister_all)
 os.register_at_fork(after_in_child=_forget_in_child)

@@ -75,7 +75,15 @@ cdef extern from "fusd.h" nogil:
     const char *fusd_version()
 
 
+cdef extern from "own_client.h" nogil:
+    void fusd_set_lock_probe(void (*take_and_release)() noexcept nogil)
+
+
 cdef extern from "internal.h" nogil:
+    void fusd_set_passive_open(
+        int (*open)(fusd_file_info *) noexcept nogil,
+        int (*passive)(fusd_file_info *) noexcept nogil,
+    )
     void fusd_set_wait_hooks(
         void *(*before)() noexcept nogil, void (*after)(void *) noexcept nogil
     )

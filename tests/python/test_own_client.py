@@ -53,3 +53,45 @@ def test_a_killed_process_that_waits_for_itself_dies(
         subprocess.run(["umount", "-f", path], check=True)
         raise
     wait_until(lambda: "holding" not in os.listdir(device_root), "the device's end")
+
+
+KEEPS_THE_LOCK = """
+import fcntl, logging, sys, threading, pyfusd
+
+NUMBER = pyfusd.IOR("H", 2, 4100)
+is_logged = threading.Event()
+
+class Handler(logging.StreamHandler):
+    def emit(self, record):
+        super().emit(record)
+        is_logged.set()
+
+logging.getLogger("pyfusd").addHandler(Handler(sys.stdout))
+
+class Mouse(pyfusd.Device):
+    @pyfusd.ioctl(NUMBER)
+    def descriptor(self, file, data):
+        return len(data) & 0xff
+
+device = Mouse("mouse").register()
+threading.Thread(target=pyfusd.run, args=[device], daemon=True).start()
+with open(device.path, "rb", buffering=0) as file:
+    try:
+        # With more than 1,024 bytes it keeps the interpreter's lock.
+        fcntl.ioctl(file, NUMBER, bytearray(4100))
+        print("answered")
+    except OSError as error:
+        print(error)
+        is_logged.wait()
+print("goes on")
+"""
+
+
+def test_a_caller_that_keeps_the_interpreter_s_lock_is_told(start_python):
+    output, errors = start_python(KEEPS_THE_LOCK).communicate(timeout=2 * DEADLINE)
+    assert errors == b""
+    # Newer interpreters let the lock go, and the callback answers.
+    if b"answered" not in output:
+        assert b"Resource deadlock avoided" in output
+        assert b"process=True" in output
+    assert output.endswith(b"goes on\n")

@@ -139,6 +139,19 @@ CAPABILITIES = [
         {},
     ),
     (
+        "open-never-waits",
+        "an open waits for no callback that runs, where the driver has none for it",
+        {
+            "kfusd": "it waits for its turn",
+            "cuse": "it waits for its turn",
+        },
+    ),
+    (
+        "look-never-waits",
+        "nor do stat, `ls -l`, statfs, getxattr",
+        {},
+    ),
+    (
         "poll-never-blocks",
         "a client's poll never waits for the driver",
         libfuse("the first poll after a change waits until the driver was asked"),

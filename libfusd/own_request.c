@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * A process whose client waits for its own driver with an interpreter's lock.
+ *
+ * A driver in an interpreter needs its lock for each callback. A thread of the
+ * same process that calls its device and keeps the lock meanwhile, as some
+ * functions written in C do, waits for a callback that waits for it. Nobody
+ * else could say so: every thread of the program needs the lock. So if there
+ * are own clients, one thread asks for the lock now and then, and another one
+ * waits for it to get that. If that takes too long, own requests are answered
+ * EDEADLK, and the lock is free again.
+ */
+#include <errno.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "fuse_attendant.h"
+#include "own_client.h"
+
+#define INTERVAL_SECONDS 1
+#define LIMIT_SECONDS 4
+#define MAX_DEVICES 64
+#define MAX_MESSAGES 256
+
+static void (*take_lock)(void);
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t change;
+	bool is_started;      /* lock */
+	unsigned long asked;  /* lock */
+	unsigned long gotten; /* lock; the last that was asked for */
+} probe = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.change = PTHREAD_COND_INITIALIZER,
+};
+
+void fusd_set_lock_probe(void (*take_and_release)(void))
+{
+	take_lock = take_and_release;
+}
+
+/* One of the two threads; it has the lock only inside take_lock(). */
+static void *ask_again_and_again(void *unused)
+{
+	pthread_mutex_lock(&probe.lock);
+	for (;;) {
+		unsigned long asked;
+
+		while (probe.asked == probe.gotten)
+			pthread_cond_wait(&probe.change, &probe.lock);
+		asked = probe.asked;
+		pthread_mutex_unlock(&probe.lock);
+		take_lock();
+		pthread_mutex_lock(&probe.lock);
+		probe.gotten = asked;
+		pthread_cond_broadcast(&probe.change);
+	}
+	return unused;
+}
+
+/* Waits for some seconds. True if the lock was there by then. */
+static bool is_lock_there(int seconds)
+{
+	struct timespec end;
+	bool there;
+	int error = 0;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += seconds;
+	pthread_mutex_lock(&probe.lock);
+	if (probe.asked == probe.gotten) {
+		probe.asked++;
+		pthread_cond_broadcast(&probe.change);
+	}
+	while (probe.asked != probe.gotten && error != ETIMEDOUT)
+		error = pthread_cond_timedwait(&probe.change, &probe.lock,
+					       &end);
+	there = probe.asked == probe.gotten;
+	pthread_mutex_unlock(&probe.lock);
+	return there;
+}
+
+static bool wants(struct fusd_device *device, void *data)
+{
+	(void)data;
+	return device->attendance->has_own_client;
+}
+
+/* Whether a client waits for it, who can be told. */
+static bool is_call(const struct fusd_request *request)
+{
+	switch (request->msg.subcmd) {
+	case FUSD_OPEN:
+	case FUSD_READ:
+	case FUSD_WRITE:
+	case FUSD_IOCTL:
+	case FUSD_MMAP:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/*
+ * Answers own requests that wait, and queues the others: whoever waits for the
+ * lock now in order to dispatch finds them there. Returns how many it answered.
+ */
+static int fail_requests(struct fusd_device *device)
+{
+	struct fusd_request *others = NULL, **last = &others;
+	struct fusd_request *request;
+	int count = 0;
+
+	for (int i = 0; i < MAX_MESSAGES && !device->gone; i++) {
+		int result = device->transport->receive(device, &request);
+
+		if (result < 0)
+			break;
+		if (result > 0)
+			continue;
+		if (is_call(request) &&
+		    fusd_is_own_thread(request->msg.parm.fops_msg.pid)) {
+			fusd_request_fail(request, EDEADLK);
+			fusd_request_put(request);
+			fusd_request_put(request);
+			count++;
+		} else {
+			request->queue_next = NULL;
+			*last = request;
+			last = &request->queue_next;
+		}
+	}
+	while ((request = others)) {
+		others = request->queue_next;
+		fusd_attendance_queue(request);
+		fusd_attendance_wake(device);
+	}
+	return count;
+}
+
+static void fail_all(void)
+{
+	struct fusd_device *devices[MAX_DEVICES];
+	int count = fusd_registry_enter_each(wants, NULL, devices, MAX_DEVICES);
+
+	for (int i = 0; i < count; i++) {
+		/* First the answer: the log may need the lock, too. */
+		if (fail_requests(devices[i]) > 0)
+			fusd_log(LOG_WARNING,
+				 "%s: a call of the driver's own process was "
+				 "answered EDEADLK: its caller kept the "
+				 "interpreter's lock, which the callback "
+				 "needs. Run the driver in a process of its "
+				 "own; the fixture fusd_device does with "
+				 "process=True",
+				 devices[i]->path);
+		fusd_device_leave(devices[i]);
+	}
+}
+
+static void *watch_lock(void *unused)
+{
+	const struct timespec interval = { .tv_sec = INTERVAL_SECONDS };
+
+	for (;;) {
+		nanosleep(&interval, NULL);
+		if (!is_lock_there(LIMIT_SECONDS))
+			fail_all();
+	}
+	return unused;
+}
+
+/* A forked child has neither thread. */
+static void forget_threads(void)
+{
+	pthread_mutex_init(&probe.lock, NULL);
+	pthread_cond_init(&probe.change, NULL);
+	probe.is_started = false;
+	probe.asked = probe.gotten = 0;
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(NULL, NULL, forget_threads);
+}
+
+void fusd_own_request_seen(struct fusd_device *device)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	if (!take_lock)
+		return;
+	device->attendance->has_own_client = true;
+	pthread_once(&once, watch_forks);
+	pthread_mutex_lock(&probe.lock);
+	if (!probe.is_started) {
+		probe.is_started = true;
+		if (!fusd_thread_begin(ask_again_and_again))
+			fusd_thread_begin(watch_lock);
+	}
+	pthread_mutex_unlock(&probe.lock);
+}
