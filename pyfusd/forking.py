@@ -3,15 +3,20 @@
 
 Both take several steps. A child that was forked between two of them would have
 a descriptor that libfusd does not know, and that keeps its parent's clients
-waiting for it.
+waiting for it. A registration that blocks, as on a file system that does not
+answer, is waited for no longer than SECONDS: then the child may have that.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+#: A registration takes some milliseconds, or many more on a busy machine.
+SECONDS = 5.0
 
 
 class _Changes:
@@ -58,8 +63,12 @@ def no_fork() -> Iterator[None]:
 def _before() -> None:
     _changes.ended.acquire()
     _changes.fork_waits = True
+    end = time.monotonic() + SECONDS
     while _changes.count > _changes.own_count():
-        _changes.ended.wait()
+        remaining = end - time.monotonic()
+        if remaining <= 0:
+            break
+        _changes.ended.wait(remaining)
 
 
 def _in_parent() -> None:

@@ -2,6 +2,7 @@
 """A driver's forked child: its parent's devices are none of its own."""
 
 import fcntl
+import logging
 import os
 import signal
 import subprocess
@@ -206,6 +207,42 @@ print("child" if device.child == 0 else "parent", flush=True)
 if device.child:
     os.waitpid(device.child, 0)
 """
+
+
+class Blocking(logging.Handler):
+    """Keeps whoever logs until somebody lets him go."""
+
+    def __init__(self):
+        super().__init__(logging.DEBUG)
+        self.is_blocked = threading.Event()
+        self.may_go = threading.Event()
+        self.was_let_go = None
+
+    def emit(self, record):
+        self.is_blocked.set()
+        self.was_let_go = self.may_go.wait(DEADLINE)
+
+
+def test_a_registration_that_blocks_keeps_nobody_from_forking(
+    in_thread, caplog, monkeypatch
+):
+    monkeypatch.setattr("pyfusd.forking.SECONDS", 0.1)
+    blocking = Blocking()
+    caplog.set_level(logging.DEBUG, "pyfusd")
+    logging.getLogger("pyfusd").addHandler(blocking)
+    try:
+        # What libfusd says of the name is logged while it registers.
+        registering = in_thread(Named("..").register)
+        assert blocking.is_blocked.wait(DEADLINE)
+        assert_in_child(lambda: None)
+        with Named("other"):
+            assert_in_child(lambda: None)
+    finally:
+        logging.getLogger("pyfusd").removeHandler(blocking)
+        blocking.may_go.set()
+    with pytest.raises(OSError, match="no device name"):
+        registering.get()
+    assert blocking.was_let_go
 
 
 @pytest.mark.parametrize("count", [0, 20])
