@@ -119,8 +119,8 @@ def test_a_user_s_opens_that_wait_leave_others_theirs(
 
 def test_calls_of_threads_that_are_gone_come_to_an_end(driver, reader, parameter):
     """They count until that is noticed, and keep nobody else from calling."""
-    parameter("max_queued_bytes", 128 << 10)
-    count = 200
+    parameter("max_queued_bytes", 64 << 10)
+    count = 80
     step = in_a_thread(controls(SEND))
     one = reader(*[step] * count, restart=False, uid=ONE)
     held = []

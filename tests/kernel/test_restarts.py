@@ -352,7 +352,7 @@ def test_an_answer_to_a_thread_that_is_gone_is_epipe(driver, reader, call):
 
 
 def test_taken_answers_come_in_their_order_and_are_bounded(driver, reader):
-    count = 40
+    count = 20
     one = reader(
         *[in_a_thread(reads(10))] * count, stops, *[reads(10)] * count, restart=False
     )
