@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The initial file system: busybox, the modules that the root needs, init."""
 
+import json
 import shutil
 import subprocess
 from pathlib import Path
 
+import busybox
 import kernels
 
 INIT = Path(__file__).with_name("init")
@@ -28,37 +30,51 @@ def with_dependencies(kernel):
     return ordered
 
 
+def describe(files):
+    """What tells these files from other ones, and from older ones of their name."""
+    status = [(file, file.stat()) for file in files]
+    return json.dumps([(str(f), s.st_size, s.st_mtime_ns) for f, s in status])
+
+
+def stage(staging, program, modules):
+    """Puts the files where the archive has them."""
+    shutil.rmtree(staging, ignore_errors=True)
+    for name in ("bin", "modules", "proc", "sys", "dev", "host", "job", "root"):
+        (staging / name).mkdir(parents=True)
+    shutil.copy(program, staging / "bin" / "busybox")
+    shutil.copy(INIT, staging / "init")
+    for number, file in enumerate(modules):
+        shutil.copy(file, staging / "modules" / f"{number:02}-{file.name}")
+
+
+def pack(staging, archive):
+    partial = archive.with_suffix(".partial")
+    with open(partial, "wb") as file:
+        names = "\n".join(str(p.relative_to(staging)) for p in staging.rglob("*"))
+        subprocess.run(
+            ["cpio", "-o", "-H", "newc", "--quiet", "-R", "0:0"],
+            input=names.encode(),
+            cwd=staging,
+            stdout=file,
+            check=True,
+        )
+    partial.rename(archive)
+
+
 def make(kernel):
-    """Returns the archive; made anew when init or this file is newer."""
+    """Returns the archive; made anew when it would have other parts."""
+    program = busybox.static()
     archive = kernel.directory / "initramfs.cpio"
+    parts = kernel.directory / "initramfs.parts"
     with kernels.only_one(kernel.directory):
-        sources = [INIT, Path(__file__), kernel.modules / "modules.dep"]
-        if archive.exists() and all(
-            source.stat().st_mtime < archive.stat().st_mtime for source in sources
+        modules = [kernel.modules / path for path in with_dependencies(kernel)]
+        described = describe([program, INIT, Path(__file__), *modules])
+        if (
+            not archive.exists()
+            or not parts.exists()
+            or parts.read_text(encoding="utf-8") != described
         ):
-            return archive
-        busybox = shutil.which("busybox")
-        if not busybox:
-            raise kernels.Error("busybox is missing: run tools/setup vm")
-        staging = kernel.directory / "initramfs"
-        shutil.rmtree(staging, ignore_errors=True)
-        for name in ("bin", "modules", "proc", "sys", "dev", "host", "job", "root"):
-            (staging / name).mkdir(parents=True)
-        shutil.copy(busybox, staging / "bin" / "busybox")
-        shutil.copy(INIT, staging / "init")
-        modules = with_dependencies(kernel)
-        for number, path in enumerate(modules):
-            file = staging / "modules" / f"{number:02}-{Path(path).name}"
-            shutil.copy(kernel.modules / path, file)
-        partial = archive.with_suffix(".partial")
-        with open(partial, "wb") as file:
-            names = "\n".join(str(p.relative_to(staging)) for p in staging.rglob("*"))
-            subprocess.run(
-                ["cpio", "-o", "-H", "newc", "--quiet", "-R", "0:0"],
-                input=names.encode(),
-                cwd=staging,
-                stdout=file,
-                check=True,
-            )
-        partial.rename(archive)
+            stage(kernel.directory / "initramfs", program, modules)
+            pack(kernel.directory / "initramfs", archive)
+            parts.write_text(described, encoding="utf-8")
     return archive
