@@ -34,13 +34,12 @@ APPEND = [
 
 
 def qemu_command(kernel, archive, job, arguments):
-    cpus, processor = arguments.cpus, "max,-la57"
-    accelerator = "tcg,thread=multi"
-    extra = []
+    # QEMU takes each byte of "rep movsb", which clears and copies the kernel's
+    # pages, for an instruction.
+    processor = "max,-la57,-erms,-fsrm"
+    cpus, accelerator, extra = arguments.cpus, "tcg,thread=multi", []
     if arguments.icount:
-        # "rep movsb" would count each byte as an instruction.
-        cpus, processor = 1, "max,-la57,-erms,-fsrm"
-        accelerator = "tcg"
+        cpus, accelerator = 1, "tcg"
         extra = ["-icount", "shift=0,sleep=off"]
 
     def share(tag, path, *options):
