@@ -46,8 +46,9 @@ def test_what_is_below_a_device_cannot_be_opened(serve, root_only):
             with pytest.raises(OSError) as caught:
                 os.open(device.path, flags)
             assert caught.value.errno == errno.ENXIO
+    # The loop notices that it was taken away, too.
     device.unregister()
-    assert not os.path.lexists(device.path)
+    wait_until(lambda: not os.path.lexists(device.path), "the node's end")
 
 
 def test_what_a_killed_driver_left_below_is_taken_over(device_root, root_only):
