@@ -5,8 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from waiting import DEADLINE
 
 TESTS = Path(__file__).parent.parent
@@ -14,11 +12,9 @@ SHORT = 1.5  # seconds
 
 
 def test_no_wake_up_is_lost_and_none_invented(
-    transport, environment, pytestconfig, say_at_the_end
+    environment, pytestconfig, say_at_the_end
 ):
     seconds = 60 * pytestconfig.getoption("--fuzz-minutes")
-    if transport == "kfusd" and not seconds:
-        pytest.skip("the module loses wake-ups")
     program = TESTS / "fuzz" / "pollers.py"
     result = subprocess.run(
         [sys.executable, program, f"--seconds={seconds or SHORT}"],

@@ -15,9 +15,7 @@ AGAIN = -11
 
 
 @pytest.fixture
-def opened(driver, client, transport):
-    if transport == "kfusd":
-        pytest.skip("the module loses wake-ups")
+def opened(driver, client):
     served, caller = driver("hold:device"), client()
     return served, caller, caller("open", served.path, os.O_RDWR | os.O_NONBLOCK)
 
