@@ -16,13 +16,6 @@ def notes(original):
     return original("notes", "notes")
 
 
-@pytest.fixture
-def kernel_says(transport):
-    # What the module does not tell yet.
-    if transport == "kfusd":
-        pytest.skip("kfusd: poll_diff and ioctl carry what the kernel puts there")
-
-
 def seen(driver, word):
     """The flags and the position in an event's line."""
     _, flags, position, *_ = driver.expect(word).split()
@@ -125,7 +118,6 @@ def test_a_call_that_begins_where_one_ended_waits(notes, client, call):
     assert caller.result() == "late"
 
 
-@pytest.mark.usefixtures("kernel_says")
 @pytest.mark.parametrize("at_open", [0, os.O_NONBLOCK])
 def test_ioctl_poll_and_close_see_the_flags_as_they_are_now(notes, client, at_open):
     caller = client()
@@ -142,7 +134,6 @@ def test_ioctl_poll_and_close_see_the_flags_as_they_are_now(notes, client, at_op
     assert seen(notes, "close")[0] == os.O_RDWR | at_open
 
 
-@pytest.mark.usefixtures("kernel_says")
 def test_each_open_file_of_a_client_has_its_own_flags(notes, client):
     caller = client()
     plain, changed = (caller("open", notes.path, os.O_RDWR) for _ in range(2))
@@ -161,7 +152,6 @@ def test_each_open_file_of_a_client_has_its_own_flags(notes, client):
         caller("write", descriptor, "-")
 
 
-@pytest.mark.usefixtures("kernel_says")
 def test_ioctl_and_poll_see_the_position(notes, client, holds):
     caller = client()
     descriptor = caller("open", notes.path, os.O_RDWR)
@@ -175,11 +165,7 @@ def test_ioctl_and_poll_see_the_position(notes, client, holds):
 
 
 @pytest.mark.parametrize("kind", ["misc", "sound", "tty"])
-def test_the_fork_s_form_registers_in_a_class_that_exists(
-    original, client, transport, kind
-):
-    if transport == "kfusd":
-        pytest.skip("kfusd: the kernel's class refuses it, EEXIST")
+def test_the_fork_s_form_registers_in_a_class_that_exists(original, client, kind):
     served, caller = original("sound", "notes", kind), client()
     descriptor = caller("open", served.path, os.O_RDWR)
     caller("ioctl", descriptor, PLAIN, 5_000_000_000)
