@@ -156,12 +156,21 @@ def test_many_mappings_are_one_memory(mapped, client):
     os.close(descriptor)
 
 
-def test_read_only_memory_is_not_mapped_for_writing(mapped, client, tmp_path):
-    (tmp_path / "file").write_bytes(b"r" * SIZE)
-    with open(tmp_path / "file", "rb") as file:
+def test_read_only_memory_is_not_mapped_for_writing(mapped, client):
+    descriptor = memfd()
+    os.write(descriptor, b"r" * SIZE)
+    with open(f"/proc/self/fd/{descriptor}", "rb") as file:
         client.open(mapped(file))
         assert client.cannot_map() == "EACCES"
         assert client("peek", client.map(writable=False), 3) == "rrr"
+    os.close(descriptor)
+
+
+def test_a_file_with_a_name_is_refused(mapped, client, tmp_path):
+    (tmp_path / "file").write_bytes(b"r" * SIZE)
+    with open(tmp_path / "file", "r+b") as file:
+        client.open(mapped(file))
+        assert client.cannot_map() == "EINVAL"
 
 
 @pytest.mark.parametrize(
