@@ -65,12 +65,6 @@ def test_a_callback_may_put_a_buffer_of_its_own_into_the_message(notes, client):
 PIECES = [10] * 64
 
 
-@pytest.fixture
-def tried(transport):
-    if transport != "fuse":
-        pytest.skip(f"many pieces were not tried on {transport} yet")
-
-
 def reads_since(notes, caller, descriptor):
     """The lengths of the reads that the driver has seen since the last call."""
     caller("ioctl", descriptor, PLAIN, 0)
@@ -80,7 +74,6 @@ def reads_since(notes, caller, descriptor):
     return lengths
 
 
-@pytest.mark.usefixtures("tried")
 def test_a_read_of_many_pieces_is_one_request(notes, client, holds):
     caller = client()
     descriptor = caller("open", notes.path, os.O_RDWR)
@@ -90,7 +83,6 @@ def test_a_read_of_many_pieces_is_one_request(notes, client, holds):
     assert (len(lengths) == 1) == holds("pieces")
 
 
-@pytest.mark.usefixtures("tried")
 def test_who_has_got_something_does_not_wait_for_more_pieces(notes, client, holds):
     caller = client()
     descriptor = caller("open", notes.path, os.O_RDWR)
@@ -102,7 +94,6 @@ def test_who_has_got_something_does_not_wait_for_more_pieces(notes, client, hold
         assert (count == 640) == holds("pieces")
 
 
-@pytest.mark.usefixtures("tried")
 @pytest.mark.parametrize("call", ["read", "pread"])
 def test_a_call_that_begins_where_one_ended_waits(notes, client, call):
     caller, other = client(), client()

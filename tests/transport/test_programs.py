@@ -42,12 +42,6 @@ FOR_REGULAR_FILES = {
 OTHERS = {"TCGETS": 0x5401, "CDROMEJECT": 0x5309, "WDIOC_KEEPALIVE": 0x80045705}
 
 
-@pytest.fixture(autouse=True)
-def tried(transport):
-    if transport != "fuse":
-        pytest.skip(f"what other programs make of {transport} was not tried yet")
-
-
 @pytest.fixture
 def served(original, client):
     """A device that gives TEXT, polls readable and answers each ioctl."""
