@@ -68,6 +68,24 @@ static struct kfusd_request *kfusd_replace(struct kfusd_file *file,
 	return older;
 }
 
+/* It could not be sent. A newer one that has taken its place stays. */
+static void kfusd_retract(struct kfusd_file *file,
+			  struct kfusd_request *request)
+{
+	bool was_last;
+
+	spin_lock(&file->device->lock);
+	was_last = file->poll_request == request;
+	if (was_last)
+		file->poll_request = NULL;
+	spin_unlock(&file->device->lock);
+	if (!was_last)
+		return;
+	kfusd_request_put(request);
+	/* Who waits will ask, when it polls again. */
+	wake_up_all(&file->poll_wait);
+}
+
 static void kfusd_ask(struct kfusd_file *file, struct kfusd_request *request)
 {
 	struct kfusd_request *unused;
@@ -75,7 +93,7 @@ static void kfusd_ask(struct kfusd_file *file, struct kfusd_request *request)
 	kref_get(&request->ref);
 	unused = kfusd_replace(file, request);
 	if (unused != request && kfusd_request_send(request))
-		kfusd_poll_cancel(file);
+		kfusd_retract(file, request);
 	if (unused)
 		kfusd_request_put(unused);
 }
