@@ -33,6 +33,18 @@ libc.mmap.argtypes = [
 ]
 
 
+def process(function, *arguments):
+    """A process that makes the call; its exit status is 0 if that returned."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        function(*arguments)
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
 def check(result):
     """The result of a call of libc's, or its errno as an exception."""
     if result in (-1, ctypes.c_void_p(-1).value):

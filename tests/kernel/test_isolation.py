@@ -23,6 +23,7 @@ from clients import (
     maps,
     opens,
     outcome,
+    process,
     reads,
     state_of,
 )
@@ -54,18 +55,6 @@ def has_ended(pid):
     ended, status = os.waitpid(pid, os.WNOHANG)
     assert status == 0
     return ended == pid
-
-
-def process(function, *arguments):
-    """A process that makes the call; its exit status is 0 if that returned."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        function(*arguments)
-        os._exit(0)
-    finally:
-        os._exit(1)
 
 
 def end(pid):

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 
+from clients import process
 from raw import (
     CLOSE,
     OPEN,
@@ -173,18 +174,6 @@ def test_the_module_stays_while_it_is_in_use(name):
     os.close(descriptor)
 
 
-def forked(function, *arguments):
-    """A process that runs the function and ends."""
-    child = os.fork()
-    if child:
-        return child
-    try:
-        function(*arguments)
-        os._exit(0)
-    finally:
-        os._exit(1)
-
-
 def open_read_close(path, rounds):
     """As often as the device can be opened, whatever becomes of it then."""
     while rounds:
@@ -217,11 +206,13 @@ def has_ended(child):
 def test_clients_survive_a_driver_that_is_killed_again_and_again(name):
     """8 clients open, read and close; the driver lives for 200 ms at a time."""
     path = f"/dev/{name}"
-    clients = [forked(open_read_close, path, scaled(10_000) // 8 + 1) for _ in range(8)]
+    clients = [
+        process(open_read_close, path, scaled(10_000) // 8 + 1) for _ in range(8)
+    ]
     end = time.monotonic() + 30 * DEADLINE
     kills = 0
     while clients:
-        driver = forked(serve, name)
+        driver = process(serve, name)
         wait_until(lambda: os.path.exists(path), "the driver's device")
         select.select([], [], [], 0.2)
         os.kill(driver, signal.SIGKILL)

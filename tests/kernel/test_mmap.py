@@ -17,15 +17,6 @@ from raw import MMAP, READ, Background, fails, libc
 from waiting import wait_until
 
 PAGE = mmap.PAGESIZE
-libc.mmap.restype = ctypes.c_void_p
-libc.mmap.argtypes = [
-    ctypes.c_void_p,
-    ctypes.c_size_t,
-    ctypes.c_int,
-    ctypes.c_int,
-    ctypes.c_int,
-    ctypes.c_long,
-]
 READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
 
 
