@@ -73,6 +73,15 @@ def test_the_byte_after_a_write_s_data_is_0(opened):
     assert all(event.endswith(" 0") for event in served.collect("write", 6))
 
 
+def test_a_write_of_many_pieces_arrives_whole_and_in_order(opened, holds):
+    served, caller, descriptor = opened
+    pieces = [f"piece {number:03} " for number in range(64)]
+    assert caller("writev", descriptor, pieces) == 640
+    assert (transfers(served, "write", 640) == [640]) == holds("pieces")
+    again = caller("open", served.path, os.O_RDONLY)
+    assert caller("read", again, 640) == "".join(pieces)
+
+
 def only_reads_and_writes_move(caller, path):
     again = caller("open", path, os.O_RDWR)
     assert caller("read", again, 2) == "01"
