@@ -167,9 +167,10 @@ cdef inline object lend(
 cdef inline File file_of(fusd_file_info *info):
     """The request's open file; None if its device was unregistered meanwhile."""
     cdef DeviceCore device = <DeviceCore>info.device_info
+    # First: it runs Python's code, and another thread may unregister meanwhile.
+    device.follow_class()
     if device.fd != info.fd or info.private_data is NULL:
         return None
-    device.follow_class()
     return <File>info.private_data
 
 
@@ -178,10 +179,11 @@ cdef int on_open(fusd_file_info *info) noexcept:
     cdef ssize_t retval
     cdef DeviceCore device = <DeviceCore>info.device_info
     cdef File file
-    if device.fd != info.fd:
-        return -EPIPE
     device.follow_class()
     file = File.__new__(File)
+    # From here on no code of Python's runs until the file is among the files.
+    if device.fd != info.fd:
+        return -EPIPE
     file.device = device
     file.opener_pid = info.pid
     file.opener_uid = info.uid

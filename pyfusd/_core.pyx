@@ -293,21 +293,31 @@ cdef class DeviceCore:
             return
         self._check_callback(name, value)
         PyObject_GenericSetAttr(self, name, <PyObject *>value)
-        self._look_up()
+        self.look_up_again()
 
     def __delattr__(self, name):
         PyObject_GenericSetAttr(self, name, NULL)
         if self.looked_up is not None and name in self.looked_up:
-            self._look_up()
+            self.look_up_again()
 
     cdef inline void follow_class(self):
         """Before a callback: its class may have another one by now."""
         if class_version(self) != self.version:
             self.class_changed()
 
-    cdef void class_changed(self) noexcept:
+    cdef object look_up_again(self):
+        """While registered. It runs Python's code, which may end that."""
         try:
             self._look_up()
+        finally:
+            if self.looked_up is None:
+                self.forget()
+
+    cdef void class_changed(self) noexcept:
+        if self.looked_up is None:
+            return
+        try:
+            self.look_up_again()
         except BaseException as error:
             not_raised(error, self)
         self.version = class_version(self)

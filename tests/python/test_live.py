@@ -201,3 +201,28 @@ def test_the_next_registration_finds_what_was_assigned(opened, serve):
     device.unregister()
     device.read = lambda file, buf, offset: b"between"
     assert os.read(opened(serve(device)), 100) == b"between"
+
+
+class Leaving(pyfusd.Device):
+    """It is unregistered while its callbacks are looked up for a request."""
+
+    leaves = False
+
+    @property
+    def read(self):
+        if self.leaves:
+            type(self).leaves = False
+            self.unregister()
+        return lambda file, buf, offset: b"read"
+
+
+@pytest.mark.parametrize("call", ["open", "read"])
+def test_who_looks_callbacks_up_may_lose_the_device(serve, opened, call):
+    device = serve(Leaving("leaving"))
+    descriptor = opened(device)
+    assert os.read(descriptor, 100) == b"read"
+    Leaving.leaves = True
+    with pytest.raises(OSError):
+        opened(device) if call == "open" else os.read(descriptor, 100)
+    assert not device.registered
+    assert not any(device._callbacks().values())
