@@ -5,6 +5,10 @@ import re
 
 START = "vm: the command starts"
 
+MEASURED = re.compile(r"tsc: (?:Detected [0-9.]+ MHz|Marking TSC unstable)")
+# The TSC's frequency in kHz, and what the other clock says it is.
+DEVIATES = re.compile(r"tsc: PIT calibration deviates from \w+: [0-9]+ ([0-9]+)")
+
 COMPLAINT = re.compile(
     r"""
     \bOops\b | \bBUG\b | \bWARNING\b | \bKernel\ panic\b | general\ protection
@@ -33,3 +37,19 @@ def complaints(lines):
     starts = [number for number, line in enumerate(lines) if START in line]
     begun = lines[starts[0] :] if starts else []
     return [line for line in begun if COMPLAINT.search(line)]
+
+
+def clock_is_measured(lines):
+    """Whether the kernel has come so far as to know how fast its clock goes."""
+    return any(MEASURED.search(line) for line in lines)
+
+
+def deviating_clock(lines):
+    """The TSC's frequency in kHz if the kernel measured it wrongly, or None.
+
+    A CPU that stands still for long while it measures, as an emulated one does on
+    a busy host, has a clock then that goes ten or thirty times too fast: whatever
+    waits for a deadline there does not wait.
+    """
+    found = [DEVIATES.search(line) for line in lines]
+    return next((int(match[1]) for match in found if match), None)

@@ -33,7 +33,7 @@ APPEND = [
 ]
 
 
-def qemu_command(kernel, archive, job, arguments):
+def qemu_command(kernel, archive, job, arguments, append=()):
     # QEMU takes each byte of "rep movsb", which clears and copies the kernel's
     # pages, for an instruction.
     processor = "max,-la57,-erms,-fsrm"
@@ -52,7 +52,7 @@ def qemu_command(kernel, archive, job, arguments):
         *["-smp", str(cpus), "-m", arguments.memory, *extra],
         *["-display", "none", "-serial", f"file:{job / 'console'}"],
         *["-kernel", str(kernel.image), "-initrd", str(archive)],
-        *["-append", " ".join(APPEND)],
+        *["-append", " ".join([*APPEND, *append])],
         *["-chardev", "stdio,id=output,signal=off", "-device", "virtio-serial-pci"],
         *["-device", "virtserialport,nr=1,chardev=output,name=output"],
         *share("host", "/", "readonly=on"),
@@ -68,6 +68,47 @@ def write_job(job, kernel, module, arguments):
     (job / "command").write_text(shlex.join(arguments.command) + "\n")
     if module:
         (job / "module").write_text(str(module))
+
+
+def start(command, job):
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,  # at whose end QEMU would close the output
+        env={**os.environ, "TMPDIR": str(job)},
+    )
+
+
+def measured(process, console, timeout):
+    """The kernel's log up to where it knows how fast its clock goes."""
+    end = time.monotonic() + timeout
+    while True:
+        log = kernel_log.read(console) if console.exists() else []
+        if (
+            kernel_log.clock_is_measured(log)
+            or process.poll() is not None
+            or time.monotonic() > end
+        ):
+            return log
+        time.sleep(0.1)
+
+
+def boot(kernel, archive, job, arguments):
+    """Starts QEMU; once more, and told the clock's frequency, if it was mistaken."""
+    console = job / "console"
+    process = start(qemu_command(kernel, archive, job, arguments), job)
+    try:
+        log = measured(process, console, arguments.timeout)
+        frequency = kernel_log.deviating_clock(log)
+        if frequency is None:
+            return process
+    except BaseException:
+        wait(process, 0)
+        raise
+    wait(process, 0)
+    console.unlink()
+    say("the guest measured its clock wrongly, and is booted once more")
+    append = [f"tsc_early_khz={frequency}"]
+    return start(qemu_command(kernel, archive, job, arguments, append), job)
 
 
 def wait(process, timeout):
@@ -121,11 +162,7 @@ def run(kernel, module, arguments):
         job = Path(name)
         write_job(job, kernel, module, arguments)
         started = time.monotonic()
-        process = subprocess.Popen(
-            qemu_command(kernel, archive, job, arguments),
-            stdin=subprocess.PIPE,  # at whose end QEMU would close the output
-            env={**os.environ, "TMPDIR": name},
-        )
+        process = boot(kernel, archive, job, arguments)
         ended = wait(process, arguments.timeout)
         kept = keep_results(kernel, job, arguments.name)
         status = judge(job, ended, kept, arguments.timeout)
