@@ -96,6 +96,7 @@ struct fusd_file_info {
  * Callbacks run in the thread that called fusd_dispatch(), fusd_run() or
  * fusd_dispatch_fdset(), one after the other; no lock of the library's is held.
  * If several threads dispatch one device, its callbacks run at the same time.
+ * Only close is the last callback of its open file, and none runs beside it.
  *
  * A read or write callback of a program of 2003 may be declared int: its
  * results are taken as they were meant.
@@ -115,6 +116,11 @@ struct fusd_file_operations {
 	 * unregistered. Requests of that open file that are held still, of a
 	 * client that was killed or a poll_diff, are to be destroyed here. The
 	 * client sees no error: the answer's value is ignored.
+	 *
+	 * It is the last callback of that open file, and none runs beside it:
+	 * while another thread is inside one, or a callback itself dispatches,
+	 * the close waits, and is called when the last of them has returned, in
+	 * that one's thread. So a callback must not wait for the close.
 	 */
 	int (*close)(struct fusd_file_info *file);
 	/**
@@ -172,7 +178,9 @@ struct fusd_file_operations {
 	 * and fuse the client gets EINTR when unblock returns, and the request
 	 * is still to be given back with fusd_destroy(). After the answer
 	 * -EINTR, a call that kfusd restarts is a new request. The value that
-	 * unblock returns is ignored.
+	 * unblock returns is ignored. If several threads dispatch the device,
+	 * then on kfusd the callback of that request may not have returned yet,
+	 * and unblock runs beside it; on cuse and fuse it comes after.
 	 */
 	int (*unblock)(struct fusd_file_info *file);
 	/**
@@ -301,8 +309,8 @@ fusd_ops_copy(const struct fusd_file_operations &ops)
  * to free. Requests the driver still holds stay valid memory until
  * fusd_return() or fusd_destroy(). A callback that another thread is inside
  * of, or has just begun to call, still runs to its end, and the descriptor is
- * closed after it: before device_info is freed, other threads' fusd_dispatch()
- * must have returned.
+ * closed after it: before device_info, or what such a callback's private_data
+ * points at, is freed, other threads' fusd_dispatch() must have returned.
  *
  * Errors: EBADF (fd is no registered device).
  */

@@ -156,6 +156,7 @@ static void hold(struct fusd_request *request)
 		if (interrupted)
 			request->references++;
 	}
+	fusd_request_leave(request);
 	pthread_mutex_unlock(&device->lock);
 	/* It came too late for unregister to see it. */
 	if (gone)
@@ -208,26 +209,37 @@ static void dispatch_one(struct fusd_request *request)
 	if (result == -FUSD_NOREPLY)
 		hold(request);
 	else
-		fusd_request_answer(request, result);
+		fusd_request_returned(request, result);
 }
 
-void fusd_dispatch_request(struct fusd_request *request)
+bool fusd_dispatch_request(struct fusd_request *request)
 {
 	/* The last request may be the device's last reference but the caller's.
 	 */
 	struct fusd_device *device = request->device;
 	const struct fusd_transport *transport = device->transport;
-	struct fusd_request *next;
+	struct fusd_request *next, *close = NULL;
 
+	if (request->msg.subcmd == FUSD_CLOSE &&
+	    fusd_request_hold_back(request))
+		return false;
 	if (transport->callback_begins)
 		transport->callback_begins(device);
 	for (; request; request = next) {
 		dispatch_one(request);
 		next = transport->follow ? transport->follow(request) : NULL;
+		/* They are all of one open file, which is closed once. */
+		if (request->close)
+			close = request->close;
 		fusd_request_put(request);
 	}
 	if (transport->callback_ends)
 		transport->callback_ends(device);
+	if (close && device->gone)
+		fusd_request_refuse(close);
+	else if (close)
+		fusd_dispatch_request(close);
+	return true;
 }
 
 static int (*active_open)(struct fusd_file_info *file);
@@ -302,8 +314,8 @@ int fusd_dispatch_device(struct fusd_device *device)
 			break;
 		if (result > 0)
 			continue;
-		fusd_dispatch_request(request);
-		callbacks++;
+		if (fusd_dispatch_request(request))
+			callbacks++;
 	}
 	if (callbacks > 0)
 		return 0;

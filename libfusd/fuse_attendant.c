@@ -138,9 +138,8 @@ int fusd_attendance_receive(struct fusd_device *device,
 	if (!answered)
 		return 0;
 	/* By unregister, or a newer one took its place. */
-	fusd_request_put(*request);
-	fusd_request_put(*request);
-	return 1;
+	*request = fusd_request_drop(*request, EPIPE);
+	return *request ? 0 : 1;
 }
 
 bool fusd_attendance_remove(struct fusd_request *request)
@@ -179,6 +178,7 @@ void fusd_attendance_queue(struct fusd_request *request)
 {
 	struct fusd_device *device = request->device;
 	struct fusd_attendance *attendance = device->attendance;
+	struct fusd_request *close;
 	bool gone, interrupted = false;
 
 	pthread_mutex_lock(&attendance->lock);
@@ -189,10 +189,13 @@ void fusd_attendance_queue(struct fusd_request *request)
 		interrupted = fusd_session_expect_interrupt(request);
 	}
 	pthread_mutex_unlock(&attendance->lock);
-	if (gone)
+	if (gone) {
 		fusd_request_refuse(request);
-	else if (interrupted && fusd_attendance_remove(request))
-		fusd_request_interrupted(request);
+	} else if (interrupted && fusd_attendance_remove(request)) {
+		close = fusd_request_drop(request, EINTR);
+		if (close)
+			fusd_attendance_queue(close);
+	}
 }
 
 static bool is_busy(const struct fusd_attendance *attendance)
@@ -239,7 +242,7 @@ static void answer_passive(struct fusd_request *request)
 		fusd_attendance_queue(request);
 		post(device);
 	} else {
-		fusd_request_answer(request, result);
+		fusd_request_returned(request, result);
 		fusd_request_put(request);
 	}
 	pthread_mutex_unlock(&round_lock);

@@ -110,7 +110,7 @@ void fusd_session_finish(struct fusd_request *request)
 	fops->flags = request->sent_flags = file->flags;
 	fops->private_info = request->sent_private_info = file->private_info;
 	fops->offset = (unsigned long)file->positions[0].driver;
-	fusd_request_received(request);
+	fusd_request_received(request, file->id);
 }
 
 void fusd_session_lock(struct fusd_request *request)
@@ -404,7 +404,7 @@ static struct fusd_request *make_unblock(struct fusd_request *request,
 		request->sent_private_info = interrupted->sent_private_info;
 		request->msg.parm.fops_msg.private_info =
 			interrupted->open_file->private_info;
-		fusd_request_received(request);
+		fusd_request_received(request, interrupted->file_id);
 		request->msg.parm.fops_msg.transid =
 			interrupted->msg.parm.fops_msg.transid;
 	}
@@ -431,15 +431,19 @@ struct fusd_request *fusd_session_unblock(struct fusd_request *interrupted)
 	return NULL;
 }
 
-/* The client of a request got a signal. An unblock for the driver, or NULL. */
+/*
+ * The client of a request got a signal. What the driver is to be called for
+ * now, an unblock as a rule, or NULL.
+ */
 static struct fusd_request *interrupt(struct fusd_request *request)
 {
+	struct fusd_request *close;
 	bool held;
 
 	if (fusd_attendance_remove(request)) {
-		fusd_request_interrupted(request);
+		close = fusd_request_drop(request, EINTR);
 		fusd_request_put(request);
-		return NULL;
+		return close;
 	}
 	fusd_session_lock(request);
 	held = request->held;

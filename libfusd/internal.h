@@ -9,6 +9,7 @@
  *
  * Locks, in the order in which they may be taken:
  *   the registry's lock -> a device's lock -> libfuse's own locks.
+ * A transport's locks around receiving come before a device's lock.
  * No lock is held while a callback runs.
  */
 #ifndef FUSD_INTERNAL_H
@@ -64,6 +65,7 @@ struct fusd_device {
 	atomic_bool gone;  /* set under lock; unregister has begun */
 	long next_transid; /* lock */
 	struct fusd_request *requests; /* lock; received, not answered */
+	struct fusd_request *running;  /* lock; received, not returned */
 };
 
 enum fusd_request_state {
@@ -100,6 +102,17 @@ struct fusd_request {
 
 	enum fusd_request_state state;	   /* device->lock */
 	struct fusd_request *next, **link; /* device->lock */
+
+	/*
+	 * So that close is the last callback of an open file: from when the
+	 * request is received until its callback has returned, or it is known
+	 * that there will be none, it is on the device's list of those. A
+	 * close that comes meanwhile waits at one of its file's, and goes on
+	 * in the thread that takes that off the list.
+	 */
+	uint64_t file_id;	    /* no other open file has it */
+	struct fusd_request *close; /* device->lock, or who took it off */
+	struct fusd_request *running_next, **running_link; /* device->lock */
 
 	/*
 	 * So that no reply shows one open file's bytes to another: the payload
@@ -299,20 +312,32 @@ void fusd_registry_for_each(void (*visit)(int fd, void *data), void *data);
 /* request.c */
 struct fusd_request *fusd_request_new(struct fusd_device *device);
 void fusd_request_put(struct fusd_request *request);
-/* Puts a received request on its device's list; under the device's lock. */
-void fusd_request_received(struct fusd_request *request);
-/* Answers for the driver and gives up its reference. 0 or -errno. */
-int fusd_request_answer(struct fusd_request *request, ssize_t retval);
+/* Puts a received request on its device's lists; under the device's lock. */
+void fusd_request_received(struct fusd_request *request, uint64_t file_id);
+/*
+ * The callback returned an answer: gives it, and gives up the driver's
+ * reference. 0 or -errno.
+ */
+int fusd_request_returned(struct fusd_request *request, ssize_t retval);
+/* The callback returned without one; under the device's lock. */
+void fusd_request_leave(struct fusd_request *request);
+/*
+ * Leaves a close to another thread if callbacks of its open file have not
+ * returned: the caller must not touch it then.
+ */
+bool fusd_request_hold_back(struct fusd_request *close);
 /* Answers a request that its driver may still hold, and leaves it that. */
 void fusd_request_fail(struct fusd_request *request, int error);
-/* Answers a request that no callback is to see, and gives up both references.
+/*
+ * Answers a request that no callback is to see, and gives up both references.
+ * Returns the close that waited for it and is the caller's now, or NULL.
  */
+struct fusd_request *fusd_request_drop(struct fusd_request *request, int error);
+/* The same for a device that is gone, and for a close that waited, too. */
 void fusd_request_refuse(struct fusd_request *request);
 /* True if a read or write was among them. */
 bool fusd_request_fail_all(struct fusd_device *device, int error);
 bool fusd_request_is_transfer(const struct fusd_request *request);
-/* Ends a request that no callback saw, as its client was interrupted. */
-void fusd_request_interrupted(struct fusd_request *request);
 /* In a forked child: no answer to a request of the device is sent any more. */
 void fusd_request_forget_all(struct fusd_device *device);
 /* In a forked child: whoever held the pool's lock. */
@@ -358,7 +383,8 @@ void fusd_payload_overwritten(struct fusd_request *request, uint64_t file_id,
 			      size_t length);
 
 /* dispatch.c */
-void fusd_dispatch_request(struct fusd_request *request);
+/* Calls the callback. False: it is a close, which another thread will call. */
+bool fusd_dispatch_request(struct fusd_request *request);
 /* fusd_dispatch() for a device that the caller is a user of. 0 or -errno. */
 int fusd_dispatch_device(struct fusd_device *device);
 /*

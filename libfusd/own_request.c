@@ -121,11 +121,10 @@ static int fail_requests(struct fusd_device *device)
 			continue;
 		if (is_call(request) &&
 		    fusd_is_own_thread(request->msg.parm.fops_msg.pid)) {
-			fusd_request_fail(request, EDEADLK);
-			fusd_request_put(request);
-			fusd_request_put(request);
+			request = fusd_request_drop(request, EDEADLK);
 			count++;
-		} else {
+		}
+		if (request) {
 			request->queue_next = NULL;
 			*last = request;
 			last = &request->queue_next;

@@ -92,6 +92,8 @@ struct fusd_request *fusd_request_new(struct fusd_device *device)
 	request->fuse = NULL;
 	request->open_file = NULL;
 	request->interrupts = NULL;
+	request->close = NULL;
+	request->running_link = NULL;
 	request->regions = NULL;
 	request->in_ioctl = false;
 	request->is_retry = false;
@@ -114,9 +116,16 @@ void fusd_request_put(struct fusd_request *request)
 	fusd_device_put_reference(device);
 }
 
-void fusd_request_received(struct fusd_request *request)
+void fusd_request_received(struct fusd_request *request, uint64_t file_id)
 {
 	struct fusd_device *device = request->device;
+
+	request->file_id = file_id;
+	request->running_next = device->running;
+	request->running_link = &device->running;
+	if (request->running_next)
+		request->running_next->running_link = &request->running_next;
+	device->running = request;
 
 	request->state = FUSD_REQUEST_PENDING;
 	request->msg.parm.fops_msg.transid = ++device->next_transid;
@@ -125,6 +134,32 @@ void fusd_request_received(struct fusd_request *request)
 	if (request->next)
 		request->next->link = &request->next;
 	device->requests = request;
+}
+
+void fusd_request_leave(struct fusd_request *request)
+{
+	/* NULL: in a forked child, which has no list. */
+	if (!request->running_link)
+		return;
+	*request->running_link = request->running_next;
+	if (request->running_next)
+		request->running_next->running_link = request->running_link;
+	request->running_link = NULL;
+}
+
+bool fusd_request_hold_back(struct fusd_request *close)
+{
+	struct fusd_device *device = close->device;
+	struct fusd_request *other;
+
+	pthread_mutex_lock(&device->lock);
+	other = device->running;
+	while (other && (other == close || other->file_id != close->file_id))
+		other = other->running_next;
+	if (other)
+		other->close = close;
+	pthread_mutex_unlock(&device->lock);
+	return other;
 }
 
 /* libfuse would give the client ERANGE for anything else, since 3.17. */
@@ -186,8 +221,12 @@ static bool carries_data(const struct fusd_request *request)
 		(_IOC_DIR(request->msg.parm.fops_msg.cmd) & _IOC_READ));
 }
 
-/* Claims the request for its driver, who had it until now. */
-static bool claim_for_driver(struct fusd_request *request, ssize_t retval)
+/*
+ * Claims the request for its driver, who had it until now, and is_over if no
+ * callback uses what belongs to its open file any more.
+ */
+static bool claim_for_driver(struct fusd_request *request, ssize_t retval,
+			     bool is_over)
 {
 	struct fusd_device *device = request->device;
 	fops_msg_t *fops = &request->msg.parm.fops_msg;
@@ -202,6 +241,8 @@ static bool claim_for_driver(struct fusd_request *request, ssize_t retval)
 			request->data = request->msg.data;
 		claim(request, retval);
 	}
+	if (is_over)
+		fusd_request_leave(request);
 	pthread_mutex_unlock(&device->lock);
 	return claimed;
 }
@@ -227,19 +268,32 @@ static int send(struct fusd_request *request, const void *data)
 
 /* Answers for the driver, and gives up its reference. */
 static int answer(struct fusd_request *request, ssize_t retval,
-		  const void *data)
+		  const void *data, bool is_over)
 {
 	int error = -EPIPE;
 
-	if (claim_for_driver(request, bounded(request, retval)))
+	if (claim_for_driver(request, bounded(request, retval), is_over))
 		error = send(request, data);
 	fusd_request_put(request);
 	return error;
 }
 
-int fusd_request_answer(struct fusd_request *request, ssize_t retval)
+static void leave(struct fusd_request *request)
 {
-	return answer(request, retval, NULL);
+	pthread_mutex_lock(&request->device->lock);
+	fusd_request_leave(request);
+	pthread_mutex_unlock(&request->device->lock);
+}
+
+int fusd_request_returned(struct fusd_request *request, ssize_t retval)
+{
+	/* The open file's, perhaps, which its close would free. */
+	bool has_own_buffer = request->msg.data != request->data;
+	int error = answer(request, retval, NULL, !has_own_buffer);
+
+	if (has_own_buffer)
+		leave(request);
+	return error;
 }
 
 void fusd_request_fail(struct fusd_request *request, int error)
@@ -260,18 +314,23 @@ void fusd_request_fail(struct fusd_request *request, int error)
 		fusd_request_put(request);
 }
 
-void fusd_request_refuse(struct fusd_request *request)
+struct fusd_request *fusd_request_drop(struct fusd_request *request, int error)
 {
-	fusd_request_fail(request, EPIPE);
+	struct fusd_request *close;
+
+	/* First: once it is answered, its client may close the file. */
+	leave(request);
+	close = request->close;
+	fusd_request_fail(request, error);
 	fusd_request_put(request);
 	fusd_request_put(request);
+	return close;
 }
 
-void fusd_request_interrupted(struct fusd_request *request)
+void fusd_request_refuse(struct fusd_request *request)
 {
-	fusd_request_fail(request, EINTR);
-	fusd_request_put(request);
-	fusd_request_put(request);
+	while (request)
+		request = fusd_request_drop(request, EPIPE);
 }
 
 bool fusd_request_is_transfer(const struct fusd_request *request)
@@ -303,6 +362,10 @@ void fusd_request_forget_all(struct fusd_device *device)
 {
 	struct fusd_request *request;
 
+	for (request = device->running; request;
+	     request = request->running_next)
+		request->running_link = NULL;
+	device->running = NULL;
 	while ((request = device->requests)) {
 		bool abandoned = request->state == FUSD_REQUEST_ABANDONED;
 
@@ -324,7 +387,7 @@ FUSD_PUBLIC int fusd_return(struct fusd_file_info *file, ssize_t retval)
 	if (!file)
 		return fusd_result(-EINVAL);
 	return fusd_result(
-		fusd_request_answer((struct fusd_request *)file, retval));
+		answer((struct fusd_request *)file, retval, NULL, false));
 }
 
 FUSD_PUBLIC int fusd_return_data(struct fusd_file_info *file, const void *data,
@@ -336,7 +399,7 @@ FUSD_PUBLIC int fusd_return_data(struct fusd_file_info *file, const void *data,
 		return fusd_result(-EINVAL);
 	return fusd_result(answer(
 		request, (ssize_t)(length < SSIZE_MAX ? length : SSIZE_MAX),
-		data));
+		data, false));
 }
 
 FUSD_PUBLIC void fusd_destroy(struct fusd_file_info *file)

@@ -23,7 +23,7 @@
 
 /* A device's transport_data. */
 struct kfusd_device {
-	/* A header and its data are received by one thread. */
+	/* A header and its data are received, and listed, by one thread. */
 	pthread_mutex_t receive_lock;
 	uint64_t files; /* what its open files' ids begin with */
 	struct fusd_attendance attendance;
@@ -266,12 +266,19 @@ static int receive_message(struct fusd_request *request)
 	return 0;
 }
 
+static uint64_t kfusd_file_id(const struct fusd_request *request)
+{
+	const fops_msg_t *fops = &request->msg.parm.fops_msg;
+
+	return kfusd_device(request->device)->files |
+	       (uint32_t)(uintptr_t)fops->fusd_file;
+}
+
 /* Makes the data what the callback may see, and the client may get back. */
 static void prepare_data(struct fusd_request *request)
 {
 	const fops_msg_t *fops = &request->msg.parm.fops_msg;
-	uint64_t file = kfusd_device(request->device)->files |
-			(uint32_t)(uintptr_t)fops->fusd_file;
+	uint64_t file = kfusd_file_id(request);
 	size_t size = (size_t)request->msg.datalen;
 
 	if (size > 0)
@@ -299,7 +306,7 @@ static void list_request(struct fusd_request *request)
 	request->sent_flags = fops->flags;
 	fops->device_info = device->device_info;
 	pthread_mutex_lock(&device->lock);
-	fusd_request_received(request);
+	fusd_request_received(request, kfusd_file_id(request));
 	fops->transid = transid;
 	pthread_mutex_unlock(&device->lock);
 }
@@ -318,6 +325,11 @@ static int kfusd_receive(struct fusd_device *device,
 		return -ENOMEM;
 	pthread_mutex_lock(&data->receive_lock);
 	error = receive_message(request);
+	if (!error) {
+		prepare_data(request);
+		/* Before another thread receives the close of a dead client. */
+		list_request(request);
+	}
 	pthread_mutex_unlock(&data->receive_lock);
 	if (error) {
 		fusd_request_put(request);
@@ -327,8 +339,6 @@ static int kfusd_receive(struct fusd_device *device,
 		/* Anything else means that the connection makes no sense. */
 		return error == -EINTR ? 1 : -ENODEV;
 	}
-	prepare_data(request);
-	list_request(request);
 	if (request->msg.subcmd == FUSD_OPEN &&
 	    fusd_is_own_thread(request->msg.parm.fops_msg.pid))
 		fusd_own_request_seen(device);

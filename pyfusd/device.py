@@ -59,6 +59,8 @@ class Device(DeviceCore):
     - ``close(self, file)``: the open file's last descriptor is gone. Called
       once for each open that succeeded, but not for files that are still open
       when the device is unregistered. The client does not see what it returns.
+      It is the last callback of that open file: it waits for those that other
+      threads are inside of, and so must not be waited for in one.
     - ``read(self, file, buf, offset)``: fill *buf*, a writable memoryview of
       the reply itself, and return the count of bytes; 0 is end of file. Or
       return a bytes-like object, which is sent without a copy in between.
@@ -120,10 +122,11 @@ class Device(DeviceCore):
     when Python exits is unregistered.
 
     Callbacks run in the thread that calls dispatch() or run(); if several
-    threads dispatch one device, they run at the same time. poll() also runs in
-    the thread that calls poll_changed(). The methods of a Device may be called
-    from any thread, also inside callbacks. In a forked child no device is
-    registered, and no request of its parent can be answered.
+    threads dispatch one device, they run at the same time, but for close().
+    poll() also runs in the thread that calls poll_changed(), beside any of
+    them. The methods of a Device may be called from any thread, also inside
+    callbacks. In a forked child no device is registered, and no request of its
+    parent can be answered.
 
     open, close, read, write and ioctl may be ``async def``: see pyfusd.aio.
 

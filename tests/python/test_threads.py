@@ -224,6 +224,65 @@ def test_unregister_ends_other_clients_calls_while_a_callback_runs(in_thread):
     os.close(reader)
 
 
+class Lingering(pyfusd.Device):
+    """Its read callback goes on until it may end, answered before that or not."""
+
+    def __init__(self, answers_first):
+        super().__init__("lingering", 0o666)
+        self.answers_first = answers_first
+        self.is_inside, self.may_end = threading.Event(), threading.Event()
+        self.events = []
+        self.is_closed = threading.Event()
+
+    def read(self, file, buf, offset):
+        if self.answers_first:
+            file.hold().reply(b"early")
+        self.is_inside.set()
+        self.may_end.wait(DEADLINE)
+        self.events.append("read ends")
+        return pyfusd.NOREPLY if self.answers_first else b"late"
+
+    def write(self, file, buf, offset):
+        file.is_probe = True
+        return len(buf)
+
+    def close(self, file):
+        if not hasattr(file, "is_probe"):
+            self.events.append("close")
+            self.is_closed.set()
+
+
+@pytest.mark.parametrize("answers_first", [False, True], ids=["killed", "answered"])
+def test_close_comes_after_callbacks_in_other_threads(
+    in_thread, start_python, transport, answers_first
+):
+    code = "import os, sys; os.write(1, os.read(os.open(sys.argv[1], 0), 5)); input()"
+    device = Lingering(answers_first).register()
+    running = [in_thread(pyfusd.run, device) for _ in range(2)]
+    try:
+        client = start_python(code, device.path)
+        assert device.is_inside.wait(DEADLINE)
+        if answers_first:
+            assert client.stdout.read(5) == b"early"
+        client.kill()
+        # Elsewhere the killed one waits: for its answer, and on cuse the close.
+        if transport == "kfusd" or (transport == "fuse" and answers_first):
+            client.wait(DEADLINE)
+        # The other thread is given this after the close.
+        probe = os.open(device.path, os.O_WRONLY)
+        assert os.write(probe, b"x") == 1
+        assert device.events == []
+        device.may_end.set()
+        assert device.is_closed.wait(DEADLINE)
+        os.close(probe)
+    finally:
+        device.may_end.set()
+        device.unregister()
+    for thread in running:
+        thread.get()
+    assert device.events == ["read ends", "close"]
+
+
 def test_one_thread_registers_what_another_unregisters(in_thread):
     device = Named("contested")
     done = threading.Event()

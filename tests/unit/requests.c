@@ -159,6 +159,55 @@ static void a_killed_client_is_closed(void)
 	CHECK(closes == 1);
 }
 
+static pid_t early_reader;
+static bool unregisters;
+
+/* Its client ends, and the close waits, before it does. */
+static ssize_t outlive_read(struct fusd_file_info *file, char *buffer,
+			    size_t length, loff_t *offset)
+{
+	struct pollfd polled = { .fd = file->fd, .events = POLLIN };
+	int status;
+
+	early_read(file, buffer, length, offset);
+	CHECK(waitpid(early_reader, &status, 0) == early_reader && !status);
+	CHECK(poll(&polled, 1, DEADLINE_MS) == 1);
+	CHECK_FAILS(fusd_dispatch(polled.fd), EAGAIN);
+	CHECK(poll(&polled, 1, 0) == 0);
+	if (unregisters)
+		CHECK(fusd_unregister(polled.fd) == 0);
+	CHECK(closes == 0);
+	return -FUSD_NOREPLY;
+}
+
+static void serve_early_reader(int fd)
+{
+	early_reader = start_reader("early", 100, 0);
+	while (kill(early_reader, 0) == 0)
+		dispatch_one(fd);
+}
+
+static void close_waits_for_a_callback_that_dispatches(void)
+{
+	int fd = register_device(&(struct fusd_file_operations){
+		.read = outlive_read, .close = count_close });
+
+	serve_early_reader(fd);
+	CHECK(closes == 1);
+	CHECK(fusd_unregister(fd) == 0);
+}
+
+static void unregister_ends_a_close_that_waits(void)
+{
+	int fd = register_device(&(struct fusd_file_operations){
+		.read = outlive_read, .close = count_close });
+
+	unregisters = true;
+	serve_early_reader(fd);
+	CHECK(closes == 0);
+	CHECK_FAILS(fusd_unregister(fd), EBADF);
+}
+
 static ssize_t keep_write(struct fusd_file_info *file, const char *buffer,
 			  size_t length, loff_t *offset)
 {
@@ -404,6 +453,8 @@ int main(void)
 		TEST(unregister_ends_held_requests),
 		TEST(unregister_ends_destroyed_requests),
 		TEST(a_killed_client_is_closed),
+		TEST(close_waits_for_a_callback_that_dispatches),
+		TEST(unregister_ends_a_close_that_waits),
 		TEST(a_kept_buffer_outlives_everything),
 		TEST(a_callback_may_unregister_its_device),
 		TEST(a_forked_child_does_no_harm),
