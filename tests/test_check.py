@@ -15,7 +15,8 @@ TOOL = str(Path(__file__).parent.parent / "tools" / "check")
 
 
 @pytest.fixture
-def check():
+def check(monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     loader = importlib.machinery.SourceFileLoader("check_tool", TOOL)
     tool = importlib.util.module_from_spec(
         importlib.util.spec_from_loader("check_tool", loader)
@@ -46,6 +47,11 @@ def run(check, monkeypatch, capsys):
         return status, capsys.readouterr().out.splitlines()
 
     return run
+
+
+def test_the_parts_write_bytecode_for_each_other(run):
+    _, lines = run(["echo here ${PYTHONDONTWRITEBYTECODE-yes}"], ["true"])
+    assert "label | here yes" in lines
 
 
 def test_each_part_runs_and_has_a_line_at_the_end(run):
