@@ -7,7 +7,10 @@ FUSD_TEST_PATIENCE stretches it, for machines that are emulated.
 import os
 import time
 
-DEADLINE = 20 * float(os.environ.get("FUSD_TEST_PATIENCE", "1"))
+PATIENCE = float(os.environ.get("FUSD_TEST_PATIENCE", "1"))
+DEADLINE = 20 * PATIENCE
+# Between two looks: what is waited for wants the one emulated CPU, too.
+INTERVAL = 0.002 * PATIENCE
 
 
 def wait_until(condition, what):
@@ -15,4 +18,4 @@ def wait_until(condition, what):
     end = time.monotonic() + DEADLINE
     while not condition():
         assert time.monotonic() < end, f"{what} did not come true"
-        time.sleep(0.002)
+        time.sleep(INTERVAL)
