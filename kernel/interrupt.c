@@ -17,11 +17,12 @@
  *  4. If it comes with another call on that file, or has ended, or the file is
  *     closed, it gave up: a reply gets EPIPE from then on. A killed thread and
  *     one that works for io_uring, which does not come back, give up at once.
- *  5. An answer that was given in time is not lost: data of a read goes to the
- *     next read of that open file at that position, whatever its length, and
- *     until then the file polls readable. A file holds MOST_UNCLAIMED of these;
- *     the reply to one more gets EPIPE. So is what a reader's memory did not
- *     take.
+ *  5. Data for a read that was left for a handler without SA_RESTART gets
+ *     EPIPE: its client sees EINTR, and may never read again. One that does is
+ *     asked for anew. Other data is taken, and not lost: it goes to the next
+ *     read of that open file at that position, whatever its length, and until
+ *     then the file polls readable. So does what a reader's memory did not
+ *     take. A file holds MOST_KEPT of these; the reply to one more gets EPIPE.
  *  6. An open that succeeded is given its close if its thread does not come
  *     back for it in a second or two of running; one that is stopped has time.
  *  7. -EINTR for a call that a signal made its client leave means that the
@@ -44,7 +45,7 @@
 
 #include "kfusd.h"
 
-#define MOST_UNCLAIMED 16
+#define MOST_KEPT 16
 #define MMAP_PAUSE msecs_to_jiffies(10)
 #define SWEEP_EVERY HZ
 /* Requests looked at without letting go of the device's lock. */
@@ -126,24 +127,21 @@ static void kfusd_unlink_left(struct kfusd_request *request)
 	request->is_left = false;
 }
 
-/* Under device->lock: whether data that was answered is for nobody yet. */
-static void kfusd_set_unclaimed(struct kfusd_request *request, bool unclaimed)
+/* Under device->lock: an answered read is for whoever reads the file next. */
+static void kfusd_add_kept(struct kfusd_request *answer)
 {
-	if (request->is_unclaimed == unclaimed)
-		return;
-	request->is_unclaimed = unclaimed;
-	if (unclaimed)
-		request->file->unclaimed++;
-	else
-		request->file->unclaimed--;
+	struct kfusd_file *file = answer->file;
+
+	list_add_tail(&answer->entry, &file->kept);
+	file->kept_count++;
+	wake_up_all(&file->poll_wait);
 }
 
-/* Under device->lock: an answered read is for whoever reads the file next. */
-static void kfusd_put_to_kept(struct kfusd_request *answer)
+/* Under device->lock. The reference is the caller's from now on. */
+static void kfusd_remove_kept(struct kfusd_request *answer)
 {
-	kfusd_set_unclaimed(answer, true);
-	list_add_tail(&answer->entry, &answer->file->kept);
-	wake_up_all(&answer->file->poll_wait);
+	list_del_init(&answer->entry);
+	answer->file->kept_count--;
 }
 
 /*
@@ -154,10 +152,6 @@ static void kfusd_give_up(struct kfusd_request *left,
 			  struct list_head *forgotten)
 {
 	kfusd_unlink_left(left);
-	if (left->state == KFUSD_REQUEST_DONE && left->is_unclaimed) {
-		kfusd_put_to_kept(left);
-		return;
-	}
 	kfusd_request_abandon(left);
 	list_add_tail(&left->entry, forgotten);
 }
@@ -184,6 +178,30 @@ static bool kfusd_may_come_back(void)
 	       !fatal_signal_pending(current);
 }
 
+/* Whether this thread is about to handle a signal without SA_RESTART. */
+static bool kfusd_will_see_eintr(void)
+{
+	struct sighand_struct *handlers = current->sighand;
+	const struct sigaction *action;
+	bool will_see = false;
+	sigset_t pending;
+	int i;
+
+	spin_lock_irq(&handlers->siglock);
+	sigorsets(&pending, &current->pending.signal,
+		  &current->signal->shared_pending.signal);
+	sigandnsets(&pending, &pending, &current->blocked);
+	for (i = 1; i <= _NSIG && !will_see; i++) {
+		action = &handlers->action[i - 1].sa;
+		will_see = sigismember(&pending, i) &&
+			   action->sa_handler != SIG_DFL &&
+			   action->sa_handler != SIG_IGN &&
+			   !(action->sa_flags & SA_RESTART);
+	}
+	spin_unlock_irq(&handlers->siglock);
+	return will_see;
+}
+
 /*
  * The client stops waiting. Returns false if the answer was faster; otherwise
  * the caller's reference is gone.
@@ -191,6 +209,7 @@ static bool kfusd_may_come_back(void)
 static bool kfusd_leave(struct kfusd_request *request, bool is_pause)
 {
 	struct kfusd_device *device = request->file->device;
+	const bool sees_eintr = !is_pause && kfusd_will_see_eintr();
 	bool was_received, stays = false;
 
 	spin_lock(&device->lock);
@@ -202,6 +221,7 @@ static bool kfusd_leave(struct kfusd_request *request, bool is_pause)
 	if ((was_received || is_pause) && kfusd_may_come_back() &&
 	    device->state == KFUSD_LIVE) {
 		stays = true;
+		request->sees_eintr = sees_eintr;
 		kfusd_link_left(request);
 	} else {
 		kfusd_request_abandon(request);
@@ -264,7 +284,6 @@ static struct kfusd_request *kfusd_come_back(const struct kfusd_request *call)
 	left = kfusd_of_thread(root, task_pid(current));
 	if (left && kfusd_is_same_call(left, call)) {
 		kfusd_unlink_left(left);
-		kfusd_set_unclaimed(left, false);
 	} else if (left) {
 		kfusd_give_up(left, &forgotten);
 		left = NULL;
@@ -287,8 +306,7 @@ static struct kfusd_request *kfusd_take_kept(const struct kfusd_request *call)
 	list_for_each_entry(kept, &file->kept, entry) {
 		if (!kfusd_is_same_place(kept, call))
 			continue;
-		list_del_init(&kept->entry);
-		kfusd_set_unclaimed(kept, false);
+		kfusd_remove_kept(kept);
 		found = kept;
 		break;
 	}
@@ -307,12 +325,11 @@ void kfusd_keep(struct kfusd_request *answer, size_t consumed)
 	if (answer->reply_offset >= answer->offset + (loff_t)consumed)
 		answer->offset += consumed;
 	spin_lock(&file->device->lock);
-	is_full = file->unclaimed >= MOST_UNCLAIMED;
+	is_full = file->kept_count >= MOST_KEPT;
 	if (!is_full) {
-		kfusd_set_unclaimed(answer, true);
+		kfusd_add_kept(answer);
 		/* The first, so that the order of the data stays. */
-		list_add(&answer->entry, &file->kept);
-		wake_up_all(&file->poll_wait);
+		list_move(&answer->entry, &file->kept);
 	}
 	spin_unlock(&file->device->lock);
 	if (is_full)
@@ -410,7 +427,7 @@ static bool kfusd_is_running(const struct kfusd_request *left)
 
 bool kfusd_refuse_left(struct kfusd_request *request, size_t datalen)
 {
-	const bool is_read = request->call.subcmd == FUSD_READ;
+	const bool is_data = request->call.subcmd == FUSD_READ && datalen;
 
 	lockdep_assert_held(&request->file->device->lock);
 	if (likely(!request->is_left))
@@ -424,8 +441,8 @@ bool kfusd_refuse_left(struct kfusd_request *request, size_t datalen)
 		}
 		return false;
 	}
-	if (!kfusd_has_ended(request) &&
-	    !(is_read && datalen && request->file->unclaimed >= MOST_UNCLAIMED))
+	if (!kfusd_has_ended(request) && !(is_data && request->sees_eintr) &&
+	    !(is_data && request->file->kept_count >= MOST_KEPT))
 		return false;
 	kfusd_unlink_left(request);
 	kfusd_request_abandon(request);
@@ -440,7 +457,9 @@ void kfusd_left_answered(struct kfusd_request *request)
 		kfusd_unlink_left(request);
 		kfusd_request_put_locked(request);
 	} else if (request->call.subcmd == FUSD_READ && request->retval > 0) {
-		kfusd_set_unclaimed(request, true);
+		/* Its own thread finds it there, if it reads first. */
+		kfusd_unlink_left(request);
+		kfusd_add_kept(request);
 	}
 }
 
@@ -455,8 +474,8 @@ void kfusd_drop_left(struct kfusd_file *file)
 		kfusd_give_up(rb_entry(node, struct kfusd_request, left_node),
 			      &forgotten);
 	list_for_each_entry_safe(kept, next, &file->kept, entry) {
-		kfusd_set_unclaimed(kept, false);
-		list_move(&kept->entry, &forgotten);
+		kfusd_remove_kept(kept);
+		list_add_tail(&kept->entry, &forgotten);
 	}
 	spin_unlock(&file->device->lock);
 	kfusd_forget(&forgotten);

@@ -161,9 +161,9 @@ struct kfusd_file {
 	void *private_info;	/* device->lock; the driver's */
 
 	/* interrupt.c. device->lock. */
-	struct rb_root left;	/* requests whose threads a signal took away */
-	struct list_head kept;	/* answered reads for whoever reads next */
-	unsigned int unclaimed; /* answers with data among both */
+	struct rb_root left;   /* requests whose threads a signal took away */
+	struct list_head kept; /* answered reads for whoever reads next */
+	unsigned int kept_count;
 
 	/* The poll_diff exchange: poll.c. device->lock. */
 	unsigned int cached_state;
@@ -202,8 +202,8 @@ struct kfusd_request {
 
 	/* interrupt.c. device->lock. */
 	bool is_left;		  /* on device->left and in a tree */
-	bool is_unclaimed;	  /* counted in file->unclaimed */
 	bool was_interrupted;	  /* left by a signal once, not by a pause */
+	bool sees_eintr;	  /* its client does, if it left */
 	bool is_overdue;	  /* an open nobody came back for in time */
 	struct rb_node left_node; /* in file->left or device->left_opens */
 	struct list_head entry;	  /* device->left, file->kept, a local list */

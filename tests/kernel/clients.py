@@ -129,13 +129,16 @@ class Client:
     def interrupt(self, tid=None):
         """A signal that has been handled when this returns."""
         self.wait_for("S", tid)
-        libc.syscall(SYS_TGKILL, self.pid, tid or self.pid, signal.SIGUSR1)
+        self.send(tid)
         wait_until(lambda: not is_signalled(self.pid, tid), "the signal's delivery")
 
     def interrupt_and_wait(self, tid=None):
         """As interrupt, and the restarted call waits again."""
         self.interrupt(tid)
         self.wait_for("S", tid)
+
+    def send(self, tid=None):
+        libc.syscall(SYS_TGKILL, self.pid, tid or self.pid, signal.SIGUSR1)
 
     def stop(self):
         os.kill(self.pid, signal.SIGSTOP)
@@ -238,24 +241,35 @@ def may_block(wanted):
     return step
 
 
+def run_in_threads(client, count, step, say):
+    """The results of threads that are gone when this returns; says their ids first."""
+    results = []
+    started = threading.Event()
+
+    def body():
+        started.wait()
+        results.append(outcome(step, client))
+
+    threads = [threading.Thread(target=body) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    ids = [thread.native_id for thread in threads]
+    say(ids)
+    started.set()
+    for thread in threads:
+        thread.join()
+    # join() returns a little before the kernel has forgotten a thread.
+    wait_until(lambda: not any(state_of(os.getpid(), id) for id in ids), "their end")
+    return results
+
+
 def in_a_thread(step):
     """The step in a thread that is gone when it is done; says its id first."""
+    return lambda client: run_in_threads(
+        client, 1, step, lambda ids: client.say(ids[0])
+    )[0]
 
-    def run(client):
-        results = []
-        started = threading.Event()
 
-        def body():
-            started.wait()
-            results.append(outcome(step, client))
-
-        thread = threading.Thread(target=body)
-        thread.start()
-        client.say(thread.native_id)
-        started.set()
-        thread.join()
-        # join() returns a little before the kernel has forgotten the thread.
-        wait_until(lambda: state_of(os.getpid(), thread.native_id) is None, "its end")
-        return results[0]
-
-    return run
+def in_threads(count, step):
+    """The step in several threads at once; says their ids first."""
+    return lambda client: run_in_threads(client, count, step, client.say)

@@ -19,12 +19,12 @@ from clients import (
     check,
     controls,
     in_a_thread,
+    in_threads,
     maps,
     may_block,
     opens,
     reads,
     state_of,
-    stops,
     writes,
 )
 from raw import (
@@ -323,21 +323,43 @@ def test_an_open_whose_thread_is_gone_has_one_close_if_it_succeeds(
 # Answers that nobody fetches
 
 
-def test_a_read_s_answer_is_refused_or_goes_to_the_next_read(driver, reader):
-    one = reader(in_a_thread(reads(10)), stops, in_a_thread(reads(10)), restart=False)
-    thread = one.result()
+def read_with_eintr(driver, reader, *then):
+    """A client that sees EINTR after its read was answered, while it was stopped."""
+    one = reader(reads(10), *then, restart=False)
     message = driver.expect(READ)
-    one.interrupt(thread)
-    assert one.result() == "EINTR"
-    one.wait_for("T")
-    was_taken = took(driver, message, 5, b"first")
+    one.wait_for("S")
+    one.stop()
+    driver.reply(message, 4, b"kept")
+    one.send()
     one.go_on()
-    one.result()
-    one.result()
-    if not was_taken:
-        driver.reply(driver.expect(READ), 5, b"first")
-    assert one.result() == b"first"
+    assert one.result() == "EINTR"
+    return one
+
+
+def test_an_answer_that_was_taken_goes_to_the_next_read(driver, reader):
+    one = read_with_eintr(driver, reader, reads(10))
+    assert one.result() == b"kept"
     assert driver.is_idle()
+
+
+def test_an_answer_that_was_taken_goes_to_another_thread(driver, reader):
+    one = read_with_eintr(driver, reader, in_a_thread(reads(20)))
+    one.result()
+    assert one.result() == b"kept"
+    assert driver.is_idle()
+
+
+def test_an_answer_that_was_taken_survives_another_call(driver, reader):
+    one = read_with_eintr(driver, reader, writes(b"abc"), reads(20))
+    driver.reply(driver.expect(WRITE), 3)
+    assert one.result() == 3
+    assert one.result() == b"kept"
+
+
+def test_an_answer_that_was_taken_goes_to_shorter_reads_whole(driver, reader):
+    one = read_with_eintr(driver, reader, reads(3), reads(3))
+    assert one.result() == b"kep"
+    assert one.result() == b"t"
 
 
 @pytest.mark.parametrize("call", ["write", "ioctl"])
@@ -351,62 +373,50 @@ def test_an_answer_to_a_thread_that_is_gone_is_epipe(driver, reader, call):
     fails(errno.EPIPE, lambda: driver.reply(message, *answer))
 
 
+def test_data_for_a_client_that_saw_eintr_is_refused(driver, reader):
+    """Taken, it would be lost with the open file: this client reads no more."""
+    one = reader(reads(10), restart=False)
+    message = driver.expect(READ)
+    one.interrupt()
+    assert one.result() == "EINTR"
+    one.wait_for("S")
+    fails(errno.EPIPE, lambda: driver.reply(message, 5, b"first"))
+    assert driver.is_idle()
+
+
+def test_a_client_that_saw_eintr_and_reads_again_has_its_answer(driver, reader):
+    one = reader(reads(10), reads(10), restart=False)
+    message = driver.expect(READ)
+    one.interrupt()
+    assert one.result() == "EINTR"
+    one.wait_for("S")
+    assert driver.is_idle()
+    driver.reply(message, 4, b"data")
+    assert one.result() == b"data"
+
+
 def test_taken_answers_come_in_their_order_and_are_bounded(driver, reader):
     count = 20
-    one = reader(
-        *[in_a_thread(reads(10))] * count, stops, *[reads(10)] * count, restart=False
-    )
-    messages = []
-    for _ in range(count):
-        thread = one.result()
-        messages.append(driver.expect(READ))
-        one.interrupt(thread)
-        assert one.result() == "EINTR"
-    one.wait_for("T")
+    one = reader(in_threads(count, reads(10)), *[reads(10)] * count, restart=False)
+    threads = one.result()
+    messages = [driver.expect(READ) for _ in threads]
+    for thread in threads:
+        one.wait_for("S", thread)
+    one.stop()
     taken = [
         b"%d" % number
         for number, message in enumerate(messages)
         if took(driver, message, len(b"%d" % number), b"%d" % number)
     ]
-    assert len(taken) < count
+    assert 0 < len(taken) < count
+    for thread in threads:
+        one.send(thread)
     one.go_on()
-    one.result()
+    assert one.result() == ["EINTR"] * count
     assert [one.result() for _ in taken] == taken
     # And now the driver is asked.
     driver.reply(driver.expect(READ), 3, b"new")
     assert one.result() == b"new"
-
-
-def read_and_stopped(driver, reader, *then):
-    """A client whose read was interrupted and answered before it goes on."""
-    one = reader(reads(10), stops, *then, restart=False)
-    message = driver.expect(READ)
-    one.interrupt()
-    assert one.result() == "EINTR"
-    one.wait_for("T")
-    was_taken = took(driver, message, 4, b"kept")
-    one.go_on()
-    one.result()
-    return one, was_taken
-
-
-def test_an_answer_that_was_taken_survives_another_call(driver, reader):
-    one, was_taken = read_and_stopped(driver, reader, writes(b"abc"), reads(20))
-    driver.reply(driver.expect(WRITE), 3)
-    assert one.result() == 3
-    if not was_taken:
-        driver.reply(driver.expect(READ), 4, b"kept")
-    assert one.result() == b"kept"
-
-
-def test_an_answer_that_was_taken_goes_to_shorter_reads_whole(driver, reader):
-    one, was_taken = read_and_stopped(driver, reader, reads(3), reads(3))
-    if not was_taken:
-        pytest.skip("it is refused here")
-    data = one.result()
-    assert data == b"kept"[: len(data)]
-    assert data
-    assert one.result() == b"kept"[len(data) :]
 
 
 def test_threads_that_left_do_not_take_each_other_s_calls(driver, reader):

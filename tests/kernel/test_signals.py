@@ -129,13 +129,6 @@ def stopped_after_an_interruption(driver, client):
     return process, message
 
 
-def test_an_answer_that_came_between_is_not_lost(driver, client):
-    process, message = stopped_after_an_interruption(driver, client)
-    driver.reply(message, 4, b"kept")
-    process.send_signal(signal.SIGCONT)
-    assert line(process) == ["4", "0", "keptment"]
-
-
 def test_another_call_gives_up_the_interrupted_one(driver, client):
     process = client(driver, "interrupt", "read10", "read11")
     message = driver.expect(READ)
