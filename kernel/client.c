@@ -198,7 +198,7 @@ static ssize_t kfusd_client_write(struct kiocb *iocb, struct iov_iter *from)
 static int kfusd_take_argument(struct kfusd_request *request,
 			       void __user *argument)
 {
-	unsigned int direction = _IOC_DIR(request->number);
+	unsigned int direction = _IOC_DIR(request->ioctl_number);
 	size_t size = request->length;
 	size_t in = direction & _IOC_WRITE ? size : 0;
 	size_t out = direction & _IOC_READ ? size : 0;
@@ -237,7 +237,7 @@ static long kfusd_call_ioctl(struct file *filp, unsigned int number,
 				    filp->f_flags);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	request->number = number;
+	request->ioctl_number = number;
 	request->argument = argument;
 	request->offset = filp->f_pos;
 	request->is_at_position = true;

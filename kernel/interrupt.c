@@ -262,7 +262,7 @@ static bool kfusd_is_same_call(const struct kfusd_request *left,
 	return ((left->flags ^ call->flags) & O_NONBLOCK) == 0 &&
 	       left->length == call->length &&
 	       kfusd_is_same_place(left, call) &&
-	       left->number == call->number &&
+	       left->ioctl_number == call->ioctl_number &&
 	       left->argument == call->argument &&
 	       left->mmprot == call->mmprot && left->mmflags == call->mmflags &&
 	       left->mmoffset == call->mmoffset &&

@@ -167,8 +167,8 @@ struct kfusd_file {
 
 	/* The poll_diff exchange: poll.c. device->lock. */
 	unsigned int cached_state;
-	bool never_ask;
-	struct kfusd_request *poll_request; /* a reference */
+	bool never_ask; /* the driver has answered with an error */
+	struct kfusd_request *poll_request; /* outstanding; a reference */
 	wait_queue_head_t poll_wait;
 };
 
@@ -219,7 +219,10 @@ struct kfusd_request {
 	size_t length;
 	loff_t offset;
 	bool is_at_position; /* offset is the file position, not pread's */
-	unsigned int number; /* ioctl request, or cached poll state */
+	union {		     /* fops_msg_t.cmd */
+		unsigned int ioctl_number;
+		unsigned int asked_state; /* of a poll_diff: poll.c */
+	};
 	unsigned long argument;
 	unsigned long mmprot;
 	unsigned long mmflags;
@@ -418,14 +421,20 @@ ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
 
 /* poll.c */
 __poll_t kfusd_client_poll(struct file *filp, poll_table *table);
-/* The driver's answer to a poll_diff. Under device->lock. */
+/* The driver answers a poll_diff with retval. Under device->lock. */
 void kfusd_poll_answered(struct kfusd_request *request, ssize_t retval);
-/* A transfer is being answered; under device->lock. Whether to ask anew. */
+/*
+ * A read or write is being answered; under device->lock. Whether the caller has
+ * to call kfusd_poll_ask() when it has let go of the lock.
+ */
 bool kfusd_poll_transferred(struct kfusd_file *file, short subcmd);
-/* Tells the driver what is believed, if it does not know, on behalf of ids. */
+/*
+ * Asks the driver on behalf of ids, unless a poll_diff with the cached state is
+ * outstanding.
+ */
 void kfusd_poll_ask(struct kfusd_file *file, unsigned int flags,
 		    loff_t position, const struct kfusd_ids *ids);
-/* Gives up the file's poll_diff. */
+/* Abandons the file's poll_diff; it is being closed. */
 void kfusd_poll_cancel(struct kfusd_file *file);
 
 /* mmap.c */

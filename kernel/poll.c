@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
 /*
- * The poll_diff exchange. A client's poll is answered at once from what is
- * known of the open file; the driver is told what that is, and answers when
- * the truth is another. A client's poll never waits for a driver.
+ * poll(2): the poll_diff exchange of each open file.
  *
- * The rule, which libfusd keeps on the other transports: while anybody may be
- * waiting, either a poll_diff is outstanding with the driver or the waiters
- * have just been woken without a key; and after a transfer that changed the
- * cached state the driver is asked anew.
+ * A client's poll is answered at once with the open file's cached state, and
+ * never waits for a driver. To ask the driver is to send it a poll_diff with
+ * the cached state; it answers when the state is another. A poll_diff is
+ * outstanding from when it is sent until it is answered, abandoned for a newer
+ * one, or its open file is closed.
  *
- * Waiters that are woken poll again, and with that ask. They are woken without
- * a key, whatever changed, as the one whose event did not come has to ask, too.
- * After a read or write it is the answer that asks, as a waiter for edges polls
- * only when it is woken. A client that does not poll costs no round trip.
+ * The rule, on every transport: while anybody may be waiting, either a
+ * poll_diff with the cached state is outstanding with the driver, or the
+ * waiters have just been woken without a key; and after a read or write that
+ * changed the cached state the driver is asked anew.
+ *
+ * Waiters that are woken poll again, and that poll asks. They are woken without
+ * a key, whatever changed, because the waiter whose event did not come has to
+ * ask, too. After a read or write its reply asks, because a waiter for edges
+ * polls only when it is woken. An open file that nobody polls costs no round
+ * trip.
  */
 #include "kfusd.h"
 
-static __poll_t kfusd_events(unsigned int state)
+static __poll_t kfusd_poll_events(unsigned int state)
 {
 	__poll_t events = 0;
 
@@ -33,7 +38,10 @@ static __poll_t kfusd_events(unsigned int state)
 	return events;
 }
 
-/* Under device->lock: whether the driver does not know what is believed. */
+/*
+ * Under device->lock: whether the driver is to be asked, because no poll_diff
+ * with the cached state is outstanding.
+ */
 static bool kfusd_has_to_ask(const struct kfusd_file *file)
 {
 	const struct kfusd_request *asked = file->poll_request;
@@ -41,25 +49,25 @@ static bool kfusd_has_to_ask(const struct kfusd_file *file)
 	return file->device->state == KFUSD_LIVE && !file->never_ask &&
 	       !list_empty(&file->entry) &&
 	       !(file->device->options & FUSD_OPTION_ALWAYS_READY) &&
-	       (!asked || asked->number != file->cached_state);
+	       (!asked || asked->asked_state != file->cached_state);
 }
 
 /*
- * Makes request the file's poll_diff, in place of an older one that asked for
- * another state. Returns what is to be put without the lock.
+ * Makes request the file's poll_diff, in place of an older one that asked about
+ * another state. Returns the older one, whose reference the file had, to be put
+ * without the lock; or request itself, if another thread has asked already.
  */
-static struct kfusd_request *kfusd_replace(struct kfusd_file *file,
-					   struct kfusd_request *request)
+static struct kfusd_request *
+kfusd_replace_poll_diff(struct kfusd_file *file, struct kfusd_request *request)
 {
 	struct kfusd_request *older;
 
 	spin_lock(&file->device->lock);
 	if (!kfusd_has_to_ask(file)) {
-		/* Another thread was faster. */
 		spin_unlock(&file->device->lock);
 		return request;
 	}
-	request->number = file->cached_state;
+	request->asked_state = file->cached_state;
 	older = file->poll_request;
 	if (older)
 		kfusd_request_abandon(older);
@@ -68,9 +76,9 @@ static struct kfusd_request *kfusd_replace(struct kfusd_file *file,
 	return older;
 }
 
-/* It could not be sent. A newer one that has taken its place stays. */
-static void kfusd_retract(struct kfusd_file *file,
-			  struct kfusd_request *request)
+/* A poll_diff could not be sent. A newer one that replaced it stays. */
+static void kfusd_retract_poll_diff(struct kfusd_file *file,
+				    struct kfusd_request *request)
 {
 	bool was_last;
 
@@ -82,18 +90,19 @@ static void kfusd_retract(struct kfusd_file *file,
 	if (!was_last)
 		return;
 	kfusd_request_put(request);
-	/* Who waits will ask, when it polls again. */
+	/* The waiters poll again, and that asks. */
 	wake_up_all(&file->poll_wait);
 }
 
-static void kfusd_ask(struct kfusd_file *file, struct kfusd_request *request)
+static void kfusd_send_poll_diff(struct kfusd_file *file,
+				 struct kfusd_request *request)
 {
 	struct kfusd_request *unused;
 
 	kref_get(&request->ref);
-	unused = kfusd_replace(file, request);
+	unused = kfusd_replace_poll_diff(file, request);
 	if (unused != request && kfusd_request_send(request))
-		kfusd_retract(file, request);
+		kfusd_retract_poll_diff(file, request);
 	if (unused)
 		kfusd_request_put(unused);
 }
@@ -104,18 +113,18 @@ void kfusd_poll_ask(struct kfusd_file *file, unsigned int flags,
 	struct kfusd_request *request = kfusd_request_new_poll(file, flags);
 
 	if (!request) {
-		/* Who waits will ask, when it polls again. */
+		/* The waiters poll again, and that asks. */
 		wake_up_all(&file->poll_wait);
 		return;
 	}
 	request->offset = position;
 	request->ids = *ids;
-	kfusd_ask(file, request);
+	kfusd_send_poll_diff(file, request);
 	kfusd_request_put(request);
 }
 
-static void kfusd_ask_for_current(struct kfusd_file *file,
-				  const struct file *filp)
+static void kfusd_ask_as_current(struct kfusd_file *file,
+				 const struct file *filp)
 {
 	const struct kfusd_ids ids = kfusd_ids_of_current(file->device);
 
@@ -127,7 +136,7 @@ __poll_t kfusd_client_poll(struct file *filp, poll_table *table)
 	struct kfusd_file *file = filp->private_data;
 	struct kfusd_device *device = file->device;
 	unsigned int state;
-	bool is_gone, is_unknown;
+	bool is_gone, has_to_ask;
 
 	poll_wait(filp, &file->poll_wait, table);
 	spin_lock(&device->lock);
@@ -135,15 +144,16 @@ __poll_t kfusd_client_poll(struct file *filp, poll_table *table)
 	state = file->cached_state;
 	if (kfusd_has_kept(file))
 		state |= FUSD_NOTIFY_INPUT;
-	is_unknown = kfusd_has_to_ask(file);
+	has_to_ask = kfusd_has_to_ask(file);
 	spin_unlock(&device->lock);
 	if (is_gone)
 		return EPOLLPRI | EPOLLERR | EPOLLHUP;
 	if (device->options & FUSD_OPTION_ALWAYS_READY)
-		return kfusd_events(FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT);
-	if (is_unknown)
-		kfusd_ask_for_current(file, filp);
-	return kfusd_events(state);
+		return kfusd_poll_events(FUSD_NOTIFY_INPUT |
+					 FUSD_NOTIFY_OUTPUT);
+	if (has_to_ask)
+		kfusd_ask_as_current(file, filp);
+	return kfusd_poll_events(state);
 }
 
 void kfusd_poll_answered(struct kfusd_request *request, ssize_t retval)
@@ -158,7 +168,7 @@ void kfusd_poll_answered(struct kfusd_request *request, ssize_t retval)
 	else
 		file->cached_state = retval;
 	file->poll_request = NULL;
-	/* The driver's reference is the replier's. */
+	/* The file's reference; the replier has the driver's. */
 	kfusd_request_put_locked(request);
 	wake_up_all(&file->poll_wait);
 }
@@ -168,7 +178,10 @@ bool kfusd_poll_transferred(struct kfusd_file *file, short subcmd)
 	lockdep_assert_held(&file->device->lock);
 	file->cached_state &=
 		~(subcmd == FUSD_READ ? FUSD_NOTIFY_INPUT : FUSD_NOTIFY_OUTPUT);
-	/* Who is not on the queue yet takes the lock after that, and asks. */
+	/*
+	 * A poll that is not on the wait queue yet takes the lock after it is,
+	 * sees the new cached state, and asks.
+	 */
 	return waitqueue_active(&file->poll_wait) && kfusd_has_to_ask(file);
 }
 

@@ -35,7 +35,7 @@ static void kfusd_fill_header(fusd_msg_t *header,
 	fops->private_info = request->sent_private_info;
 	fops->length = request->length;
 	fops->offset = request->offset;
-	fops->cmd = request->number;
+	fops->cmd = request->ioctl_number; /* or asked_state */
 	fops->mmprot = request->mmprot;
 	fops->mmflags = request->mmflags;
 	fops->mmoffset = request->mmoffset;
