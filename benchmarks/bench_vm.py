@@ -22,8 +22,8 @@ from roundtrip import PROGRAMS, PYTHON_DRIVER, TOP, measure, start_driver
 
 import pyfusd
 
-sys.path.insert(0, str(TOP / "tests" / "vm"))
-import kernels
+sys.path.insert(0, str(TOP / "tests"))
+from support.vm import kernels
 
 SIZES = ((1, 2000), (4096, 2000), (128 << 10, 500))
 # Driver and transport; the last two are what the others are measured against.

@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 import pyfusd
-
-import capabilities
-from installing import install
-from scale import SCALE
+from support import capabilities
+from support.installing import install
+from support.scale import SCALE
 
 PR_SET_THP_DISABLE = 41
 

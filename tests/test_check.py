@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-TOOL = str(Path(__file__).parent.parent / "tools" / "check")
+from support import TOP
+
+TOOL = str(TOP / "tools" / "check")
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-TOP = Path(__file__).parent.parent
+from support import TOP
+
 MISSING = "strace"
 LOCKS = (
     "E: Could not get lock /var/lib/dpkg/lock-frontend. "

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 import pyfusd
-
-from capabilities import TRANSPORTS
+from support.capabilities import TRANSPORTS
 
 NOBODY = 65534
 

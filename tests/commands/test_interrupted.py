@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from waiting import DEADLINE
+from support.waiting import DEADLINE
 
 # Sends the signal when the module of that name is about to be imported.
 STARTED = """

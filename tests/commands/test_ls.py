@@ -10,8 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 import pyfusd
-
-from waiting import wait_until
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("drivers")
 

@@ -5,13 +5,12 @@ import argparse
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from pyfusd.cli import parser
+from support import TOP
 
-TOP = Path(__file__).parent.parent.parent
 MANUAL = TOP / "docs" / "man" / "fusd.1"
 COMPLETION = TOP / "docs" / "completion" / "fusd"
 

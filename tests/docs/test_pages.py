@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import pyfusd
-
-from pages import DOCS, PAGES, TOP, blocks_of
-from session import Session, steps, with_devices_in
+from support import TOP
+from support.pages import DOCS, PAGES, blocks_of
+from support.session import Session, steps, with_devices_in
 
 # Directives that hold no code.
 PROSE = {

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from running import Example
-from waiting import wait_until
-
-TOP = Path(__file__).parent.parent.parent
+from support import TOP
+from support.example import Example
+from support.waiting import wait_until
 
 
 def is_removed(directory):

@@ -4,15 +4,15 @@
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from running import Example
-from shell import output
-from waiting import DEADLINE
+from support import TOP
+from support.example import Example
+from support.shell import output
+from support.waiting import DEADLINE
 
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+EXAMPLES = TOP / "examples"
 NAMES = sorted(file.stem for file in (EXAMPLES / "python").glob("*.py"))
 # Those that are not named for their classes.
 OWN_NAMES = {

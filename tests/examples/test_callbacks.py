@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from running import Example
-from shell import Reader, failure, output
-from waiting import DEADLINE, wait_until
+from support.example import Example
+from support.shell import Reader, failure, output
+from support.waiting import DEADLINE, wait_until
 
 
 def test_uid_filter_lets_in_whoever_runs_it(device):

@@ -17,9 +17,8 @@ import serial
 from smbus2 import SMBus, i2c_msg
 
 import pyfusd
-
-from shell import output
-from waiting import DEADLINE
+from support.shell import output
+from support.waiting import DEADLINE
 
 RTC_RD_TIME = pyfusd.IOR("p", 9, "9i")
 RTC_SET_TIME = pyfusd.IOW("p", 10, "9i")

@@ -15,9 +15,8 @@ from contextlib import suppress
 import pytest
 
 import pyfusd
-
-from shell import Reader, failure, output
-from waiting import DEADLINE
+from support.shell import Reader, failure, output
+from support.waiting import DEADLINE
 
 DIAL_RESET = pyfusd.IO("D", 1)
 DIAL_GET = pyfusd.IOR("D", 2, "2i")

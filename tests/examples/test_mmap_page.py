@@ -7,7 +7,7 @@ import mmap
 
 import pytest
 
-from shell import failure, output
+from support.shell import failure, output
 
 SIZE = 4096
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from running import Example
-from shell import output
+from support.example import Example
+from support.shell import output
 
 STATUS = Path("/dev/fusd/status")
 

@@ -6,8 +6,8 @@ import subprocess
 
 import pytest
 
-from shell import output
-from waiting import DEADLINE, wait_until
+from support.shell import output
+from support.waiting import DEADLINE, wait_until
 
 
 @pytest.fixture

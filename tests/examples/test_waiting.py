@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from shell import Reader, is_asleep, output
-from waiting import DEADLINE, wait_until
+from support.shell import Reader, is_asleep, output
+from support.waiting import DEADLINE, wait_until
 
 RING_SIZE = 64 * 1024
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from scale import scaled
-from sequences import numbers_tried, statistics
-from waiting import wait_until
-from world import World
+from support.fuzz.sequences import numbers_tried, statistics
+from support.fuzz.system_under_test import SystemUnderTest
+from support.scale import scaled
+from support.waiting import wait_until
 
 COMMON = {
     "deadline": None,
@@ -42,10 +42,10 @@ def environment(transport):
 
 
 @pytest.fixture(scope="module")
-def world(transport, environment):
-    world = World(transport, f"fuzz-{os.getpid()}", environment)
-    yield world
-    world.stop()
+def system(transport, environment):
+    system = SystemUnderTest(transport, f"fuzz-{os.getpid()}", environment)
+    yield system
+    system.stop()
 
 
 def mounts():

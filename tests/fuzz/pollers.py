@@ -20,12 +20,10 @@ import traceback
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 
-import poll_client
-import poll_driver
-from poll_client import Poller
-from poll_model import Change, History, Transfer, Wait, complaint, is_due
-
-from waiting import DEADLINE
+from support.fuzz import poll_client, poll_driver
+from support.fuzz.poll_client import Poller
+from support.fuzz.poll_model import Change, History, Transfer, Wait, complaint, is_due
+from support.waiting import DEADLINE
 
 PROCESSES = 2
 STEPS = 40

@@ -3,11 +3,10 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
-from waiting import DEADLINE
+from support import TESTS
+from support.waiting import DEADLINE
 
-TESTS = Path(__file__).parent.parent
 SHORT = 1.5  # seconds
 
 

@@ -7,8 +7,8 @@ import uuid
 
 import pytest
 
-from clients import Client, opens
-from raw import CONTROL, OPEN, Driver
+from support.forked_clients import Client, opens
+from support.raw_driver import CONTROL, OPEN, Driver
 
 PARAMETERS = "/sys/module/kfusd/parameters"
 
@@ -44,7 +44,7 @@ def opened(driver):
 
 @pytest.fixture
 def client(driver):
-    """client(STEP..., restart=, uid=) starts a process: see clients.py."""
+    """client(STEP..., restart=, uid=) starts a process: see forked_clients.py."""
     started = []
 
     def start(*steps, of=driver, **options):

@@ -8,7 +8,7 @@ import platform
 
 import pytest
 
-from raw import IOCTL, Background
+from support.raw_driver import IOCTL, Background
 
 IOCTL_32 = 54
 MAP_32BIT = 0x40

@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from raw import (
+from support.raw_driver import (
     CALL,
     CLOSE,
     CONTROL,

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from raw import (
+from support.raw_driver import (
     CLOSE,
     HEADER_SIZE,
     IOCTL,
@@ -30,7 +30,7 @@ from raw import (
     fails,
     start,
 )
-from waiting import wait_until
+from support.waiting import wait_until
 
 FAULTS = [Path("/sys/kernel/debug") / name for name in ("failslab", "fail_usercopy")]
 FAIL_NTH = "/proc/thread-self/fail-nth"

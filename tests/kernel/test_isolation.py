@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from clients import (
+from support.forked_clients import (
     check,
     closes,
     controls,
@@ -27,7 +27,7 @@ from clients import (
     reads,
     state_of,
 )
-from raw import (
+from support.raw_driver import (
     CALL,
     CLOSE,
     HEADER_SIZE,
@@ -47,7 +47,7 @@ from raw import (
     libc,
     start,
 )
-from waiting import DEADLINE, wait_until
+from support.waiting import DEADLINE, wait_until
 
 
 def has_ended(pid):

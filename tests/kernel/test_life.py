@@ -9,8 +9,8 @@ import signal
 import subprocess
 import time
 
-from clients import process
-from raw import (
+from support.forked_clients import process
+from support.raw_driver import (
     CLOSE,
     OPEN,
     OPTION_ALWAYS_READY,
@@ -22,8 +22,8 @@ from raw import (
     fails,
     start,
 )
-from scale import scaled
-from waiting import DEADLINE, wait_until
+from support.scale import scaled
+from support.waiting import DEADLINE, wait_until
 
 
 def test_one_device_too_many_is_enospc(name, parameter):

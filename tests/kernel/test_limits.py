@@ -8,9 +8,17 @@ import threading
 
 import pytest
 
-from clients import controls, in_a_thread, opens, outcome, reads, stops, writes
-from raw import IOCTL, OPEN, READ, WRITE, fails
-from waiting import DEADLINE, wait_until
+from support.forked_clients import (
+    controls,
+    in_a_thread,
+    opens,
+    outcome,
+    reads,
+    stops,
+    writes,
+)
+from support.raw_driver import IOCTL, OPEN, READ, WRITE, fails
+from support.waiting import DEADLINE, wait_until
 
 ONE, OTHER = 1001, 1002
 SEND = 1 << 30 | 8 << 16 | ord("T") << 8 | 1

@@ -12,16 +12,12 @@ import sys
 
 import pytest
 
-from clients import looks, maps, protects, reads, scribbles, stops
-from raw import MMAP, READ, Background, fails, libc
-from waiting import wait_until
+from support.forked_clients import looks, maps, protects, reads, scribbles, stops
+from support.raw_driver import MMAP, READ, Background, address_of, fails, libc
+from support.waiting import wait_until
 
 PAGE = mmap.PAGESIZE
 READ_WRITE = mmap.PROT_READ | mmap.PROT_WRITE
-
-
-def address_of(mapping):
-    return ctypes.addressof(ctypes.c_char.from_buffer(mapping))
 
 
 class Client:

@@ -11,8 +11,8 @@ import select
 
 import pytest
 
-from clients import check
-from raw import (
+from support.forked_clients import check
+from support.raw_driver import (
     CLOSE,
     IOCTL,
     NONBLOCK,
@@ -25,7 +25,7 @@ from raw import (
     libc,
     start,
 )
-from waiting import DEADLINE
+from support.waiting import DEADLINE
 
 IN, OUT, EXCEPT, ERROR, HANGUP = 1, 2, 4, 8, 16
 

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from raw import (
+from support.raw_driver import (
     CLOSE,
     IOCTL,
     MAGIC,

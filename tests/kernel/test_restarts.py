@@ -13,9 +13,8 @@ import signal
 import subprocess
 
 import pytest
-from test_mmap import address_of
 
-from clients import (
+from support.forked_clients import (
     check,
     controls,
     in_a_thread,
@@ -27,7 +26,7 @@ from clients import (
     state_of,
     writes,
 )
-from raw import (
+from support.raw_driver import (
     CLOSE,
     IOCTL,
     MMAP,
@@ -37,10 +36,11 @@ from raw import (
     UNBLOCK,
     WRITE,
     Driver,
+    address_of,
     fails,
     libc,
 )
-from waiting import wait_until
+from support.waiting import wait_until
 
 EXCHANGE = 3 << 30 | 8 << 16 | ord("T") << 8 | 1
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from raw import (
+from support.raw_driver import (
     CLOSE,
     IOCTL,
     NONBLOCK,
@@ -22,7 +22,7 @@ from raw import (
     Driver,
     fails,
 )
-from waiting import wait_until
+from support.waiting import wait_until
 
 CLIENT = """
 import ctypes, os, signal, sys

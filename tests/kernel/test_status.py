@@ -11,7 +11,7 @@ import threading
 
 import pytest
 
-from raw import STATUS, Driver, Record, fails, libc, start
+from support.raw_driver import STATUS, Driver, Record, fails, libc, start
 
 USE_BINARY = ord("F") << 8 | 100
 

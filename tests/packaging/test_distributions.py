@@ -7,11 +7,11 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from pathlib import Path
 
 import pytest
 
-TOP = Path(__file__).parent.parent.parent
+from support import TOP
+
 PROJECT = (TOP / "pyproject.toml").read_text(encoding="utf-8")
 VERSION = re.search(r'^version = "(.*)"$', PROJECT, re.M).group(1)
 

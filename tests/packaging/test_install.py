@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 import pyfusd
+from support import TOP
+from support.waiting import DEADLINE, wait_until
 
-from waiting import DEADLINE, wait_until
-
-TOP = Path(__file__).parent.parent.parent
 PAGES = sorted((TOP / "docs" / "man").glob("*.[1-9]"))
 UNIT = TOP / "packaging" / "fusd@.service"
 

@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 
 import pyfusd
+from support import TOP
+from support.waiting import DEADLINE, wait_until
 
-from waiting import DEADLINE, wait_until
-
-TOP = Path(__file__).parent.parent.parent
 ETC = Path("/etc/fusd")
 CGROUPS = Path("/sys/fs/cgroup")
 SYSTEMD = Path("/lib/systemd/systemd")

@@ -3,11 +3,11 @@
 
 import re
 import shutil
-from pathlib import Path
 
 import pytest
 
-TOP = Path(__file__).parent.parent.parent
+from support import TOP
+
 TEXT = (TOP / "docs" / "testing-with-mocks.md").read_text(encoding="utf-8")
 
 

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from waiting import wait_until
+from support.waiting import wait_until
 
 both = pytest.mark.parametrize("process", ["False", "True"])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from serving import background, serving, serving_async
+from support.serving import background, serving, serving_async
 
 
 @pytest.fixture(autouse=True)

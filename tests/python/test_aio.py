@@ -16,8 +16,7 @@ import weakref
 import pytest
 
 import pyfusd
-
-from waiting import wait_until
+from support.waiting import wait_until
 
 EXCHANGE = pyfusd.IOWR("T", 1, 8)
 PAIR = pyfusd.IOWR("T", 2, "<II")

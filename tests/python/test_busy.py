@@ -11,8 +11,7 @@ import threading
 import pytest
 
 import pyfusd
-
-from waiting import DEADLINE, wait_until
+from support.waiting import DEADLINE, wait_until
 
 
 class Busy(pyfusd.Device):

@@ -13,8 +13,7 @@ from contextlib import suppress
 import pytest
 
 import pyfusd
-
-from waiting import wait_until
+from support.waiting import wait_until
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 import pyfusd
-
-from waiting import wait_until
+from support.waiting import wait_until
 
 
 class Recording(pyfusd.Device):

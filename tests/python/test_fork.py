@@ -14,11 +14,10 @@ from itertools import count
 import pytest
 
 import pyfusd
-
-from named import Named, content
-from scale import scaled
-from serving import serving
-from waiting import DEADLINE, wait_until
+from support.named_device import NamedDevice, content
+from support.scale import scaled
+from support.serving import serving
+from support.waiting import DEADLINE, wait_until
 
 
 class Holding(pyfusd.Device):
@@ -57,7 +56,7 @@ def assert_in_child(check):
 
 
 def test_a_child_has_no_devices(serve):
-    device = serve(Named("parent"))
+    device = serve(NamedDevice("parent"))
     descriptor = device.fileno()
 
     def check():
@@ -101,7 +100,7 @@ def test_a_child_may_have_devices_of_its_own(serve, in_thread):
     wait_until(lambda: parent.requests, "a held request")
 
     def check():
-        with serving(*(Named(f"child{number}") for number in range(3))) as device:
+        with serving(*(NamedDevice(f"child{number}") for number in range(3))) as device:
             assert content(device.path) == b"child0"
         # And timeouts of its own.
         held = Holding("timing")
@@ -110,7 +109,7 @@ def test_a_child_may_have_devices_of_its_own(serve, in_thread):
             content(held.path)
         # Its parent's device is there, but it is no device of this process.
         with pytest.raises(FileExistsError) as caught:
-            Named("parent").register()
+            NamedDevice("parent").register()
         assert "of this process" not in str(caught.value)
 
     assert_in_child(check)
@@ -119,7 +118,7 @@ def test_a_child_may_have_devices_of_its_own(serve, in_thread):
 
 
 def test_many_threads_and_then_a_fork(serve, in_thread):
-    device = serve(Named("parent"))
+    device = serve(NamedDevice("parent"))
     done = threading.Event()
 
     def call():
@@ -129,7 +128,7 @@ def test_many_threads_and_then_a_fork(serve, in_thread):
     calls = [in_thread(call) for _ in range(4)]
 
     def check():
-        with serving(Named("child")) as own:
+        with serving(NamedDevice("child")) as own:
             assert content(own.path) == b"child"
 
     for _ in range(scaled(10)):
@@ -161,7 +160,7 @@ def test_a_child_forked_by_a_callback_runs_devices_of_its_own(serve, in_thread, 
             device.unregister()
         running.get()
 
-    forking = serve(Forking("forking"), *(Named(f"{n}") for n in range(count)))
+    forking = serve(Forking("forking"), *(NamedDevice(f"{n}") for n in range(count)))
     assert content(forking.path) == b""
 
 
@@ -169,7 +168,7 @@ TRANSPORTS = ("/dev/fuse", "/dev/cuse", "/dev/fusd/control")
 
 
 def test_a_fork_waits_for_what_another_thread_registers(serve, in_thread):
-    serve(Named("steady"))
+    serve(NamedDevice("steady"))
     done = threading.Event()
 
     def register_often():
@@ -177,7 +176,7 @@ def test_a_fork_waits_for_what_another_thread_registers(serve, in_thread):
         for number in count():
             if done.is_set():
                 return
-            with Named(f"changing{number}"):
+            with NamedDevice(f"changing{number}"):
                 pass
 
     def check():
@@ -232,10 +231,10 @@ def test_a_registration_that_blocks_keeps_nobody_from_forking(
     logging.getLogger("pyfusd").addHandler(blocking)
     try:
         # What libfusd says of the name is logged while it registers.
-        registering = in_thread(Named("..").register)
+        registering = in_thread(NamedDevice("..").register)
         assert blocking.is_blocked.wait(DEADLINE)
         assert_in_child(lambda: None)
-        with Named("other"):
+        with NamedDevice("other"):
             assert_in_child(lambda: None)
     finally:
         logging.getLogger("pyfusd").removeHandler(blocking)

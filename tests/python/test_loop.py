@@ -12,10 +12,9 @@ import threading
 import pytest
 
 import pyfusd
-
-from named import Named, content
-from serving import serving
-from waiting import DEADLINE, wait_until
+from support.named_device import NamedDevice, content
+from support.serving import serving
+from support.waiting import DEADLINE, wait_until
 
 
 def cat(device):
@@ -26,7 +25,7 @@ def cat(device):
 
 @pytest.mark.parametrize("count", [1, 2, 8, 9, 30])
 def test_run_serves_any_number_of_devices(count):
-    devices = [Named(f"dir/number{n}") for n in range(count)]
+    devices = [NamedDevice(f"dir/number{n}") for n in range(count)]
     with serving(*devices):
         for device in devices:
             assert content(device.path) == device.name.encode()
@@ -47,14 +46,14 @@ def test_two_threads_run_their_own_devices(serve):
 
 
 def test_a_callback_may_register_and_unregister_devices(serve):
-    class Parent(Named):
+    class Parent(NamedDevice):
         children = ()
 
         def write(self, file, buf, offset):
             names = bytes(buf).decode().split()
             for child in self.children:
                 child.unregister()
-            self.children = [Named(name).register() for name in names]
+            self.children = [NamedDevice(name).register() for name in names]
             return len(buf)
 
     parent = serve(Parent("parent"))
@@ -71,7 +70,7 @@ def test_a_callback_may_register_and_unregister_devices(serve):
 
 
 def test_a_callback_may_unregister_its_own_device(serve):
-    class Leaving(Named):
+    class Leaving(NamedDevice):
         def read(self, file, buf, offset):
             self.unregister()
             return b"never seen"
@@ -83,12 +82,12 @@ def test_a_callback_may_unregister_its_own_device(serve):
 
 
 def test_a_thread_may_unregister_a_device_that_is_about_to_be_served(serve, in_thread):
-    class Leaving(Named):
+    class Leaving(NamedDevice):
         def dispatch(self):
             in_thread(self.unregister).get()
             return super().dispatch()
 
-    stays, leaving = Named("stays"), Leaving("leaving")
+    stays, leaving = NamedDevice("stays"), Leaving("leaving")
     serve(stays, leaving)
     with pytest.raises(OSError):
         os.open(leaving.path, os.O_RDONLY)
@@ -101,7 +100,7 @@ def test_a_thread_may_unregister_a_device_that_is_about_to_be_served(serve, in_t
 def test_a_callback_registers_what_a_thread_unregistered(
     serve, in_thread, count, number
 ):
-    class Parent(Named):
+    class Parent(NamedDevice):
         def write(self, file, buf, offset):
             in_thread(device.unregister).get()
             # For the node's descriptor, so that the device gets the old number.
@@ -111,8 +110,10 @@ def test_a_callback_registers_what_a_thread_unregistered(
             return len(buf)
 
     spare = os.open(os.devnull, os.O_RDONLY)
-    device = Named("device")
-    parent = serve(Parent("parent"), device, *(Named(f"{n}") for n in range(count)))
+    device = NamedDevice("device")
+    parent = serve(
+        Parent("parent"), device, *(NamedDevice(f"{n}") for n in range(count))
+    )
     with open(parent.path, "wb", buffering=0) as file:
         file.write(b"x")
     if number == "other":
@@ -122,7 +123,7 @@ def test_a_callback_registers_what_a_thread_unregistered(
 
 
 def test_any_loop_can_drive_a_device(in_thread):
-    with Named("polled") as device:
+    with NamedDevice("polled") as device:
         reading = in_thread(content, device.path)
         while reading.thread.is_alive():
             select.select([device.fileno()], [], [], 0.05)
@@ -133,7 +134,7 @@ def test_any_loop_can_drive_a_device(in_thread):
 def test_asyncio_can_drive_a_device(in_thread):
     async def main():
         loop = asyncio.get_running_loop()
-        with Named("async") as device:
+        with NamedDevice("async") as device:
             loop.add_reader(device.fileno(), device.dispatch)
             result = await loop.run_in_executor(None, content, device.path)
             loop.remove_reader(device.fileno())
@@ -143,7 +144,7 @@ def test_asyncio_can_drive_a_device(in_thread):
 
 
 def test_two_threads_may_dispatch_one_device(in_thread):
-    with Named("shared") as device:
+    with NamedDevice("shared") as device:
         done = threading.Event()
 
         def dispatch():
@@ -254,7 +255,7 @@ def test_a_driver_that_ends_otherwise_leaves_nothing(kind, status, start_driver)
 def test_a_device_taken_away_from_outside_ends_run(caplog, in_thread):
     if os.getuid() != 0:
         pytest.skip("umount(8) needs root")
-    device = Named("taken").register()
+    device = NamedDevice("taken").register()
     if device.transport != "fuse":
         device.unregister()
         pytest.skip("only a mount can be taken away")

@@ -5,14 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from scale import SCALE
+from support import TESTS, TOP
+from support.scale import SCALE
 
-HERE = Path(__file__).parent
-TOP = HERE.parent.parent
 OUT = TOP / "build" / "sanitize" / "python"
 
 
@@ -56,7 +54,7 @@ def test_kept_views_never_show_freed_memory(sanitized):
         "logging.disable();"
         "import pyfusd._core as core;"
         f"assert core.__file__.startswith({str(OUT)!r}), core.__file__;"
-        f"runpy.run_path({str(HERE / 'sanitized.py')!r})"
+        f"runpy.run_path({str(TESTS / 'python' / 'sanitized.py')!r})"
     )
     result = subprocess.run(
         [sys.executable, "-c", script],

@@ -12,8 +12,7 @@ import pytest
 
 import pyfusd
 from pyfusd.mapping import is_shared_mapping
-
-from processes import HERE, Client
+from support.processes import PROGRAMS, Client
 
 SIZE = 4 * mmap.PAGESIZE
 PAGE = mmap.PAGESIZE
@@ -40,7 +39,7 @@ class MappingClient(Client):
     """A process of its own: none may map a device that it serves itself."""
 
     def __init__(self):
-        command = [sys.executable, str(HERE / "client.py")]
+        command = [sys.executable, str(PROGRAMS / "client.py")]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
         super().__init__(subprocess.Popen(command, text=True, **pipes))
         self.device = None

@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from waiting import DEADLINE, wait_until
+from support.waiting import DEADLINE, wait_until
 
 DRIVER = """
 import os, sys, threading, pyfusd

@@ -17,10 +17,9 @@ from pathlib import Path
 import pytest
 
 import pyfusd
-
-from named import Named, content
-from serving import serving
-from waiting import wait_until
+from support.named_device import NamedDevice, content
+from support.serving import serving
+from support.waiting import wait_until
 
 NOBODY = 65534
 
@@ -38,7 +37,7 @@ def root_only():
 
 
 def test_what_is_below_a_device_cannot_be_opened(serve, root_only):
-    device = serve(Named("below"))
+    device = serve(NamedDevice("below"))
     with open(device.path, "rb"):
         subprocess.run(["umount", "-l", device.path], check=True)
         assert stat.S_ISSOCK(os.lstat(device.path).st_mode)
@@ -55,7 +54,7 @@ def test_what_a_killed_driver_left_below_is_taken_over(device_root, root_only):
     device_root.mkdir()
     os.mknod(device_root / "left", stat.S_IFSOCK | 0o1000)
     os.chmod(device_root / "left", 0o1000)  # whatever the umask is
-    with serving(Named("left")) as device:
+    with serving(NamedDevice("left")) as device:
         assert content(device.path) == b"left"
     assert not os.path.lexists(device.path)
 
@@ -64,7 +63,7 @@ def test_what_an_older_version_left_below_is_taken_over(device_root):
     device_root.mkdir()
     (device_root / "left").touch()
     (device_root / "left").chmod(0o200)
-    with serving(Named("left")) as device:
+    with serving(NamedDevice("left")) as device:
         assert content(device.path) == b"left"
     assert not os.path.lexists(device.path)
 
@@ -81,7 +80,7 @@ def test_a_special_file_is_looked_at_and_not_opened(device_root, kind):
     if kind == stat.S_IFIFO:
         reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     with pytest.raises(FileExistsError, match=r"choose another name$"):
-        Named("special").register()
+        NamedDevice("special").register()
     after = os.lstat(path)
     assert (after.st_ino, after.st_mode) == (before.st_ino, before.st_mode)
     if reader >= 0:
@@ -95,7 +94,7 @@ def test_a_special_file_is_looked_at_and_not_opened(device_root, kind):
 def test_directories_are_open_to_all_whatever_the_umask(umask):
     before = os.umask(umask)
     try:
-        device = Named("a/b/device", mode=0o666).register()
+        device = NamedDevice("a/b/device", mode=0o666).register()
     finally:
         os.umask(before)
     parents = list(Path(device.path).parents)[:3]
@@ -120,7 +119,7 @@ def test_directories_of_others_stay(device_root, is_killed):
         command = [sys.executable, "-c", KILLED, "theirs/ours/device"]
         assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
     else:
-        with Named("theirs/ours/device"):
+        with NamedDevice("theirs/ours/device"):
             pass
     theirs = device_root / "theirs"
     wait_until(lambda: os.listdir(theirs) == [], "the end of the device")
@@ -130,10 +129,10 @@ def test_a_directory_of_another_user_is_not_entered(device_root, root_only):
     (device_root / "theirs").mkdir(parents=True)
     os.chown(device_root / "theirs", NOBODY, NOBODY)
     with pytest.raises(PermissionError, match="belongs to another user, 65534"):
-        Named("theirs/device").register()
+        NamedDevice("theirs/device").register()
     # Unless all of it is that user's.
     os.chown(device_root, NOBODY, NOBODY)
-    with serving(Named("theirs/device")) as device:
+    with serving(NamedDevice("theirs/device")) as device:
         assert content(device.path) == b"theirs/device"
     assert os.listdir(device_root) == ["theirs"]
 
@@ -147,7 +146,7 @@ def test_drivers_that_want_one_place_get_it_one_at_a_time(device_root):
     def drive():
         begin.wait()
         try:
-            device = Named("wanted/place").register()
+            device = NamedDevice("wanted/place").register()
         except OSError as error:
             results.put(error.errno)
             return

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 import pyfusd
-
-from waiting import DEADLINE, wait_until
+from support.waiting import DEADLINE, wait_until
 
 
 class Pollable(pyfusd.Device):

@@ -12,8 +12,7 @@ import threading
 import pytest
 
 import pyfusd
-
-from waiting import wait_until
+from support.waiting import wait_until
 
 ECHO_IOCTL = pyfusd.IOWR("T", 1, 8)
 

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from named import Named, content
-from serving import serving
-from waiting import wait_until
+from support.named_device import NamedDevice, content
+from support.serving import serving
+from support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -34,7 +34,7 @@ def test_the_root_directory_may_have_devices(monkeypatch):
         pytest.skip("this user may not write to /")
     monkeypatch.setenv("FUSD_DEV_ROOT", "/")
     name = f"fusd-test-{os.getpid()}/device"
-    with serving(Named(name)) as device:
+    with serving(NamedDevice(name)) as device:
         assert device.path == "/" + name
         assert content(device.path) == name.encode()
         other = subprocess.run(
@@ -59,7 +59,7 @@ def test_a_symbolic_link_is_no_directory_for_devices(device_root):
     device_root.mkdir()
     (device_root / "link").symlink_to(elsewhere)
     with pytest.raises(OSError, match="is a symbolic link to") as caught:
-        Named("link/device").register()
+        NamedDevice("link/device").register()
     assert caught.value.errno == errno.ELOOP
     assert not list(elsewhere.iterdir())
 
@@ -69,7 +69,7 @@ def test_the_root_itself_may_be_a_symbolic_link(device_root, monkeypatch):
     link = device_root.parent / "link"
     link.symlink_to(device_root)
     monkeypatch.setenv("FUSD_DEV_ROOT", str(link))
-    with serving(Named("device")) as device:
+    with serving(NamedDevice("device")) as device:
         assert device.path == f"{device_root}/device"
         assert content(f"{link}/device") == b"device"
 
@@ -82,14 +82,14 @@ def test_roots_of_the_past_cost_nothing(device_root, monkeypatch):
     for number in range(4):
         monkeypatch.setenv("FUSD_DEV_ROOT", f"{device_root}{number}")
         for _ in range(3):
-            with Named("device"):
+            with NamedDevice("device"):
                 pass
         before.append(descriptors())
     assert before == [before[0]] * 4
     # And one that is used stays watched.
-    with Named("first"):
+    with NamedDevice("first"):
         monkeypatch.setenv("FUSD_DEV_ROOT", f"{device_root}last")
-        with Named("second"):
+        with NamedDevice("second"):
             assert descriptors() == before[0] + 3
 
 
@@ -104,16 +104,16 @@ def take_away():
 OTHER = """
 import sys
 import pyfusd
-from named import Named
+from support.named_device import NamedDevice
 
-with Named(sys.argv[1]) as device:
+with NamedDevice(sys.argv[1]) as device:
     print(device.path, flush=True)
     pyfusd.run(device)
 """
 
 
 def test_a_driver_leaves_alone_who_took_the_place_of_its_device(serve, take_away):
-    device = serve(Named("sub/device"))
+    device = serve(NamedDevice("sub/device"))
     with open(device.path, "rb"):
         take_away(device.path)
         other = subprocess.Popen(
@@ -131,7 +131,7 @@ def test_a_driver_leaves_alone_who_took_the_place_of_its_device(serve, take_away
 
 
 def test_a_driver_leaves_alone_a_file_in_the_place_of_its_device(serve, take_away):
-    device = serve(Named("sub/device"))
+    device = serve(NamedDevice("sub/device"))
     with open(device.path, "rb"):
         take_away(device.path)
         os.rename(device.path, device.path + "-before")
@@ -144,7 +144,7 @@ def test_a_driver_leaves_alone_a_file_in_the_place_of_its_device(serve, take_awa
 EXECUTING = """
 import os, signal, sys
 import pyfusd
-from named import Named
+from support.named_device import NamedDevice
 
 def watchers():
     for process in filter(str.isdigit, os.listdir("/proc")):
@@ -157,14 +157,14 @@ def watchers():
             yield int(process)
 
 if len(sys.argv) < 2:
-    Named("device").register()
+    NamedDevice("device").register()
     # It shall be late.
     (watcher,) = watchers()
     os.kill(watcher, signal.SIGSTOP)
     script = os.environ["SCRIPT"]
     os.execv(sys.executable, [sys.executable, "-c", script, str(watcher)])
 try:
-    device = Named("device").register()
+    device = NamedDevice("device").register()
 finally:
     os.kill(int(sys.argv[1]), signal.SIGCONT)
 print(device.path, sys.argv[1], flush=True)

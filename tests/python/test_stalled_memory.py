@@ -9,8 +9,7 @@ import sys
 import pytest
 
 import pyfusd
-
-from waiting import DEADLINE, wait_until
+from support.waiting import DEADLINE, wait_until
 
 READ = 0x5401
 HOLD = 0x5402

@@ -11,10 +11,9 @@ from contextlib import suppress
 import pytest
 
 import pyfusd
-
-from named import Named
-from scale import scaled
-from waiting import DEADLINE
+from support.named_device import NamedDevice
+from support.scale import scaled
+from support.waiting import DEADLINE
 
 ROUNDS = scaled(150)
 
@@ -284,7 +283,7 @@ def test_close_comes_after_callbacks_in_other_threads(
 
 
 def test_one_thread_registers_what_another_unregisters(in_thread):
-    device = Named("contested")
+    device = NamedDevice("contested")
     done = threading.Event()
 
     def unregister():

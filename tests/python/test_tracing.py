@@ -11,8 +11,7 @@ import pytest
 
 import pyfusd
 from pyfusd import tracing
-
-from waiting import DEADLINE, wait_until
+from support.waiting import DEADLINE, wait_until
 
 
 class Traced(pyfusd.Device):

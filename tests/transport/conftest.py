@@ -6,15 +6,16 @@ import subprocess
 
 import pytest
 
-from nursery import Nursery
-from processes import HERE, TOP, Client, Driver, start_c_driver
+from support import TOP
+from support.fork_server import ForkServer
+from support.processes import PROGRAMS, Client, Driver, start_c_driver
 
 
 @pytest.fixture(scope="session")
 def c_programs():
     """The suite's C programs, built with ASan and UBSan together with libfusd."""
     subprocess.run(
-        ["make", "--no-print-directory", "-s", "-C", str(HERE), "all"],
+        ["make", "--no-print-directory", "-s", "-C", str(PROGRAMS), "all"],
         check=True,
     )
     return TOP / "build" / "tests"
@@ -37,15 +38,15 @@ def environment(tmp_path, transport):
 
 
 @pytest.fixture(scope="session")
-def nursery():
+def fork_server():
     """What the Python processes of the suite are forked from."""
-    one = Nursery()
+    one = ForkServer()
     yield one
     one.stop()
 
 
 @pytest.fixture
-def driver(request, language, environment, nursery):
+def driver(request, language, environment, fork_server):
     """driver("KIND:NAME", ...) runs a driver until the test ends."""
     drivers = []
 
@@ -54,8 +55,8 @@ def driver(request, language, environment, nursery):
             program = request.getfixturevalue("c_driver")
             process = start_c_driver(program, kinds, environment)
         else:
-            process = nursery.start(
-                HERE / "driver.py", *kinds, environment=environment, stderr=True
+            process = fork_server.start(
+                PROGRAMS / "driver.py", *kinds, environment=environment, stderr=True
             )
         drivers.append(Driver(process, kinds))
         return drivers[-1]
@@ -83,12 +84,12 @@ def original(c_programs, environment):
 
 
 @pytest.fixture
-def client(nursery):
+def client(fork_server):
     """client() starts a client process."""
     clients = []
 
     def start():
-        clients.append(Client(nursery.start(HERE / "client.py")))
+        clients.append(Client(fork_server.start(PROGRAMS / "client.py")))
         return clients[-1]
 
     yield start

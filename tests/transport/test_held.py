@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from waiting import DEADLINE, wait_until
+from support.waiting import DEADLINE, wait_until
 
 
 @pytest.fixture

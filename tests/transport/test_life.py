@@ -9,8 +9,8 @@ import subprocess
 
 import pytest
 
-from scale import scaled
-from waiting import DEADLINE, wait_until
+from support.scale import scaled
+from support.waiting import DEADLINE, wait_until
 
 
 def mounts():

@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from scale import scaled
-from waiting import wait_until
+from support.scale import scaled
+from support.waiting import wait_until
 
 
 def closes(driver):

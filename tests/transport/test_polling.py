@@ -6,7 +6,7 @@ import select
 
 import pytest
 
-from waiting import wait_until
+from support.waiting import wait_until
 
 INPUT, OUTPUT, EXCEPT = 1, 2, 4
 IN, OUT, PRI = select.POLLIN, select.POLLOUT, select.POLLPRI

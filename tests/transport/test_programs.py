@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from waiting import DEADLINE
+from support.waiting import DEADLINE
 
 LANGUAGES = ("c",)
 

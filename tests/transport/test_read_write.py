@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from waiting import DEADLINE
+from support.waiting import DEADLINE
 
 MAX_RW_SIZE = 128 << 10
 PAGE_SIZE = 4096

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import kernels
+from support.vm import kernels
 
 RUN = str(Path(__file__).with_name("run"))
 
@@ -36,7 +36,7 @@ def test_a_module_that_does_not_build_is_a_failure(run, capfd):
 
 
 def test_what_is_missing_leaves_the_guest_out(run, monkeypatch, capfd):
-    monkeypatch.setattr("kernels.build_module", lambda kernel: None)
-    monkeypatch.setattr("machine.shutil.which", lambda name: None)
+    monkeypatch.setattr("support.vm.kernels.build_module", lambda kernel: None)
+    monkeypatch.setattr("support.vm.machine.shutil.which", lambda name: None)
     assert run() == kernels.CANNOT_BOOT
     assert "qemu-system-x86_64 is missing" in capfd.readouterr().err

@@ -6,8 +6,7 @@ from argparse import Namespace
 
 import pytest
 
-import kernel_log
-import machine
+from support.vm import kernel_log, machine
 
 RIGHT = """\
 [    0.036000] tsc: Fast TSC calibration using PIT

@@ -9,9 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import busybox
-import initramfs
-import kernels
+from support.vm import busybox, initramfs, kernels
 
 
 def elf(*types):

@@ -3,7 +3,7 @@
 
 import pytest
 
-import kernel_log
+from support.vm import kernel_log
 
 BEGIN = "[    3.906300] vm: the command starts"
 

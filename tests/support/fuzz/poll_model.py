@@ -6,7 +6,7 @@ Times are CLOCK_MONOTONIC's, which all processes share.
 
 from dataclasses import dataclass, field
 
-from poll_client import ERROR, EXCEPT, HANGUP, IN, OUT
+from support.fuzz.poll_client import ERROR, EXCEPT, HANGUP, IN, OUT
 
 #: What select(2) shows of a state in each of its sets.
 SELECT = {IN: IN | HANGUP | ERROR, OUT: OUT | ERROR, EXCEPT: EXCEPT}

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from waiting import DEADLINE
+from support import TESTS
+from support.waiting import DEADLINE
 
-HERE = Path(__file__).parent
-TOP = HERE.parent.parent
+PROGRAMS = TESTS / "transport"
 
 
 def start_c_driver(program, kinds, environment):

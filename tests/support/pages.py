@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
-TOP = Path(__file__).parent.parent.parent
+from support import TOP
+
 DOCS = TOP / "docs"
 PAGES = sorted(
     str(page.relative_to(DOCS))

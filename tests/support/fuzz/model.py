@@ -10,7 +10,7 @@ import errno
 import os
 from dataclasses import dataclass, field
 
-import capabilities
+from support import capabilities
 
 MAX_TRANSFER = 128 << 10
 PAGE_SIZE = 4096

@@ -8,9 +8,17 @@ from collections import Counter
 import hypothesis.strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from model import KERNEL_IOCTLS, NONE, Expected, Model, OpenFile, direction, size
-from waiting import wait_until
-from world import FORKS, Process, receive
+from support.fuzz.model import (
+    KERNEL_IOCTLS,
+    NONE,
+    Expected,
+    Model,
+    OpenFile,
+    direction,
+    size,
+)
+from support.fuzz.system_under_test import FORKS, Process, receive
+from support.waiting import wait_until
 
 GUARD = b"#" * 64
 #: What all sequences of this session did together.
@@ -56,16 +64,16 @@ kernel_numbers = frozenset(KERNEL_IOCTLS.values())
 
 
 class Sequences(RuleBasedStateMachine):
-    """One sequence; the world is set by who runs it."""
+    """One sequence; the system under test is set by who runs it."""
 
-    world = None
+    system = None
 
     def __init__(self):
         super().__init__()
-        self.world.clean()
-        self.model = Model(self.world.transport)
-        self.processes = list(self.world.roots)
-        self.spares = [list(range(1, 1 + FORKS)) for _ in self.world.roots]
+        self.system.clean()
+        self.model = Model(self.system.transport)
+        self.processes = list(self.system.roots)
+        self.spares = [list(range(1, 1 + FORKS)) for _ in self.system.roots]
         self.state = 0
         self.agrees = True
         self.next_byte = 0
@@ -105,9 +113,9 @@ class Sequences(RuleBasedStateMachine):
 
     def planned(self, plan, process, *call):
         """Makes a call that the driver answers by plan."""
-        assert self.world.command("plan", plan) == []
+        assert self.system.command("plan", plan) == []
         outcome = process(*call)
-        return outcome, self.world.command("log")
+        return outcome, self.system.command("log")
 
     # System calls.
 
@@ -118,8 +126,8 @@ class Sequences(RuleBasedStateMachine):
     )
     def open(self, index, flags, more):
         process = self.processes[index % len(self.processes)]
-        descriptor, error, _ = process("open", self.world.path, flags | more)
-        ((name, number, seen_flags),) = self.world.command("log")
+        descriptor, error, _ = process("open", self.system.path, flags | more)
+        ((name, number, seen_flags),) = self.system.command("log")
         assert (name, error) == ("open", 0)
         mask = os.O_ACCMODE | os.O_NONBLOCK | os.O_APPEND
         assert seen_flags & mask == (flags | more) & mask
@@ -153,19 +161,19 @@ class Sequences(RuleBasedStateMachine):
         root = process
         while root.parent:
             root = root.parent
-        which = self.world.roots.index(root)
+        which = self.system.roots.index(root)
         if not self.spares[which]:
             return
         spare = self.spares[which].pop()
         process("fork", spare)
-        channel = self.world.channels[which][spare]
+        channel = self.system.channels[which][spare]
         files = dict(process.files)
         child = Process(channel, receive(channel), process, files, (which, spare))
         for file in child.files.values():
             file.references += 1
         self.processes.append(child)
 
-    @precondition(lambda self: len(self.processes) > len(self.world.roots))
+    @precondition(lambda self: len(self.processes) > len(self.system.roots))
     @rule(index=some_index)
     def exit(self, index):
         # The youngest, and so nobody's parent, as the others may be.
@@ -275,7 +283,7 @@ class Sequences(RuleBasedStateMachine):
             return
         outcome = process("lseek", descriptor, offset, whence)
         expected = self.model.lseek(file, offset, whence)
-        self.compare(expected, outcome, self.world.command("log"), file)
+        self.compare(expected, outcome, self.system.command("log"), file)
 
     @precondition(has_files)
     @rule(
@@ -324,7 +332,7 @@ class Sequences(RuleBasedStateMachine):
 
     @rule(state=st.integers(0, 7))
     def change_state(self, state):
-        assert self.world.command("state", state) == []
+        assert self.system.command("state", state) == []
         self.state = state
 
     @precondition(has_files)
@@ -340,15 +348,15 @@ class Sequences(RuleBasedStateMachine):
                 lambda: process("poll", descriptor, events)[0] == ready, "the state"
             )
         outcome = process("poll", descriptor, events)
-        self.compare(Expected(ready), outcome, self.world.command("log"), file)
+        self.compare(Expected(ready), outcome, self.system.command("log"), file)
 
     def teardown(self):
-        while len(self.processes) > len(self.world.roots):
+        while len(self.processes) > len(self.system.roots):
             self.end(self.processes[-1])
         for process in self.processes:
             for descriptor in list(process.files):
                 assert process("close", descriptor) == (0, 0, None)
                 del process.files[descriptor]
-        self.world.wait_for_closes()
-        # A sequence is only tried again, and made shorter, in a new world.
-        self.world.is_clean = self.agrees
+        self.system.wait_for_closes()
+        # A sequence is only tried again, and made shorter, with a new system.
+        self.system.is_clean = self.agrees

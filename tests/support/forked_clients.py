@@ -15,8 +15,8 @@ import signal
 import threading
 import traceback
 
-from raw import libc
-from waiting import DEADLINE, wait_until
+from support.raw_driver import libc
+from support.waiting import DEADLINE, wait_until
 
 SYS_TGKILL = 234
 READ_WRITE = 3

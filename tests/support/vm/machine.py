@@ -10,9 +10,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import initramfs
-import kernel_log
-from kernels import CANNOT_BOOT, TOP, say
+from support import TOP
+from support.vm import initramfs, kernel_log
+from support.vm.kernels import CANNOT_BOOT, say
 
 APPEND = [
     "console=ttyS0",

@@ -6,7 +6,7 @@ import queue
 import subprocess
 import threading
 
-from waiting import DEADLINE
+from support.waiting import DEADLINE
 
 
 class Example:

@@ -2,7 +2,7 @@
 """Which lines of the contract each transport keeps, and what happens instead.
 
 The contract suite asserts both; docs/capabilities.md is made from this list:
-    python tests/transport/capabilities.py > docs/capabilities.md
+    python tests/support/capabilities.py > docs/capabilities.md
 """
 
 TRANSPORTS = ("kfusd", "cuse", "fuse")
@@ -292,7 +292,7 @@ def document():
     lines = [
         "# What each transport can do",
         "",
-        "Made from `tests/transport/capabilities.py`, which the contract suite runs",
+        "Made from `tests/support/capabilities.py`, which the contract suite runs",
         "against: a line that is untrue fails a test.",
         "",
         "| | " + " | ".join(TRANSPORTS) + " |",

@@ -9,9 +9,9 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
-TOP = Path(__file__).resolve().parents[2]
+from support import TOP
+
 BUILD = TOP / "build" / "vm"
 CANNOT_BOOT = 98
 

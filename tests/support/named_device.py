@@ -4,7 +4,7 @@
 import pyfusd
 
 
-class Named(pyfusd.Device):
+class NamedDevice(pyfusd.Device):
     """A read gives its name."""
 
     def read(self, file, buf, offset):

@@ -12,7 +12,7 @@ import os
 import select
 import threading
 
-from waiting import DEADLINE
+from support.waiting import DEADLINE
 
 CONTROL = "/dev/fusd/control"
 STATUS = "/dev/fusd/status"
@@ -118,6 +118,11 @@ def registration(name, mode=0o666, clazz=b"", devname=b""):
     message.parm.register.mode = mode
     message.parm.register.device_info = 0x1122334455667788
     return message
+
+
+def address_of(memory):
+    """Where a mapping of this process is, as a driver tells it in an answer."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
 class Driver:

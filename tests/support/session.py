@@ -14,8 +14,8 @@ import threading
 import time
 from pathlib import Path
 
-from shell import has_open
-from waiting import DEADLINE, wait_until
+from support.shell import has_open
+from support.waiting import DEADLINE, wait_until
 
 # What is in /dev on its own.
 _DEVICES = re.compile(

@@ -5,7 +5,7 @@ import shutil
 import struct
 from pathlib import Path
 
-import kernels
+from support.vm import kernels
 
 PACKAGE = "busybox-static"
 DIRECTORY = kernels.BUILD / "busybox"

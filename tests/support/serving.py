@@ -5,8 +5,7 @@ import threading
 from contextlib import contextmanager
 
 from pyfusd import aio, loop
-
-from waiting import DEADLINE
+from support.waiting import DEADLINE
 
 
 @contextmanager

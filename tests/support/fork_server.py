@@ -2,11 +2,11 @@
 """Python processes forked from one that has imported everything.
 
 The suite needs a new client or driver every moment, and in an emulated machine
-Python takes a second to start. A nursery is a process started once; each child
+Python takes a second to start. A fork server is a process started once; each child
 is a fork of it that runs a script as if python had been started for it: it has
 a pid, descriptors, signals, an environment and an end of its own.
 
-This file is both sides: the class Nursery asks, `python nursery.py FD` serves.
+This file is both sides: the class ForkServer asks, `python fork_server.py FD` serves.
 """
 
 import json
@@ -18,19 +18,21 @@ import subprocess
 import sys
 import threading
 import types
+from pathlib import Path
 
 PRELOADED = (
     *("collections", "ctypes", "errno", "fcntl", "json", "mmap", "os", "select"),
     *("signal", "sys", "threading", "pyfusd"),
 )
 MESSAGE_SIZE = 1 << 18
+PROGRAMS = Path(__file__).resolve().parent.parent / "transport"
 
 
 class Child:
-    """As much of subprocess.Popen as the suite uses, for a child of a nursery."""
+    """As much of subprocess.Popen as the suite uses, for a child of a fork server."""
 
-    def __init__(self, nursery, args, pid, pipes):
-        self.nursery = nursery
+    def __init__(self, server, args, pid, pipes):
+        self.server = server
         self.args = args
         self.pid = pid
         self.stdin, self.stdout, self.stderr = pipes
@@ -42,7 +44,7 @@ class Child:
 
     def _reap(self):
         os.close(self.handle)
-        status = self.nursery.ask({"reap": self.pid})
+        status = self.server.ask({"reap": self.pid})
         self.returncode = os.waitstatus_to_exitcode(status)
         return self.returncode
 
@@ -70,7 +72,7 @@ class Child:
         self.send_signal(signal.SIGKILL)
 
 
-class Nursery:
+class ForkServer:
     """Starts Python scripts by fork; one for a whole run of tests is enough."""
 
     def __init__(self):
@@ -88,7 +90,7 @@ class Nursery:
             message = [json.dumps(request).encode()]
             socket.send_fds(self.socket, message, descriptors)
             answer = self.socket.recv(MESSAGE_SIZE)
-        assert answer, "the nursery has ended"
+        assert answer, "the fork server has ended"
         return json.loads(answer)
 
     def start(self, script, *arguments, environment=None, stderr=False):
@@ -154,7 +156,7 @@ def main():
         __import__(module)
     sources = {}
     for name in ("client.py", "driver.py"):
-        path = os.path.join(os.path.dirname(__file__), name)
+        path = str(PROGRAMS / name)
         with open(path, encoding="utf-8") as file:
             sources[path] = compile(file.read(), path, "exec")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with its tests

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from kernels import BUILD, Error, Kernel, download, output, say
+from support.vm.kernels import BUILD, Error, Kernel, download, output, say
 
 PACKAGE = "linux-source-6.1"
 PROGRAMS = ("flex", "bison", "bc")

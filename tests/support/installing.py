@@ -7,9 +7,8 @@ An emulated machine finds them made already: FUSD_TEST_INSTALLED names where.
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
-TOP = Path(__file__).parent.parent
+from support import TOP
 
 
 def install(base):

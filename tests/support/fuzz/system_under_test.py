@@ -7,11 +7,11 @@ import subprocess
 import sys
 import tempfile
 from multiprocessing.connection import Connection
-from pathlib import Path
 
-from waiting import DEADLINE, wait_until
+from support import TESTS
+from support.waiting import DEADLINE, wait_until
 
-HERE = Path(__file__).parent
+PROGRAMS = TESTS / "fuzz"
 #: Client processes that the others come from, and how many each may fork.
 ROOTS, FORKS = 2, 3
 
@@ -42,7 +42,7 @@ def channel_pair():
     return Connection(ours.detach()), theirs.detach()
 
 
-class World:
+class SystemUnderTest:
     """Made once, and made anew when a sequence left something behind."""
 
     def __init__(self, transport, name, environment):
@@ -81,7 +81,7 @@ class World:
     def _run(self, program, *arguments):
         channels = [argument for argument in arguments if isinstance(argument, int)]
         process = subprocess.Popen(
-            [sys.executable, HERE / program, *map(str, arguments)],
+            [sys.executable, PROGRAMS / program, *map(str, arguments)],
             pass_fds=channels,
             env=self.environment,
             stdin=subprocess.DEVNULL,

@@ -5,7 +5,7 @@ import os
 import subprocess
 from contextlib import suppress
 
-from waiting import DEADLINE, wait_until
+from support.waiting import DEADLINE, wait_until
 
 
 def output(command, **options):

@@ -6,8 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import busybox
-import kernels
+from support.vm import busybox, kernels
 
 INIT = Path(__file__).with_name("init")
 # What is between the kernel and the shared file system; some are built in.
