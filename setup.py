@@ -44,7 +44,7 @@ sanitize = (
 
 core = Extension(
     "pyfusd._core",
-    ["pyfusd/_core.pyx", *sorted(glob("libfusd/*.c"))],
+    ["pyfusd/_core.pyx", *sorted(glob("libfusd/**/*.c", recursive=True))],
     include_dirs=["include", "libfusd"],
     define_macros=[
         ("_GNU_SOURCE", None),
@@ -60,7 +60,7 @@ core = Extension(
     ],
     extra_link_args=["-pthread", *pkg_config("--libs"), *sanitize],
     depends=[
-        *glob("libfusd/*.h"),
+        *glob("libfusd/**/*.h", recursive=True),
         *glob("include/*.h"),
         *glob("pyfusd/*.px[di]"),
     ],

@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cuse_number.h"
-#include "fuse_node.h"
+#include "fuse/cuse_number.h"
+#include "fuse/node.h"
 
 /* A client that calls on and on must not keep unregister from ending. */
 #define MESSAGES_AT_UNREGISTER 10000

@@ -146,7 +146,7 @@ struct fusd_request {
 	bool poll_is_same; /* the callback answered what it was asked */
 	bool held;	   /* device->lock */
 	atomic_bool interrupted;
-	atomic_bool is_queued;		 /* of fuse_attendant.c */
+	atomic_bool is_queued;		 /* of fuse/attendant.c */
 	struct fusd_request *queue_next; /* that one's */
 	struct fusd_request *interrupts; /* of an unblock: a reference */
 };
@@ -158,7 +158,7 @@ struct fusd_request {
  */
 #define FUSD_PAGE_SIZE 4096
 #define FUSD_FRAME_HEADER 80
-/* One page more than MAX_RW_SIZE: see fuse_session.c. */
+/* One page more than MAX_RW_SIZE: see fuse/session.c. */
 #define FUSD_FRAME_DATA (MAX_RW_SIZE + FUSD_PAGE_SIZE)
 #define FUSD_FRAME_SIZE (FUSD_FRAME_HEADER + FUSD_FRAME_DATA)
 

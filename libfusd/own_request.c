@@ -14,7 +14,7 @@
 #include <syslog.h>
 #include <time.h>
 
-#include "fuse_attendant.h"
+#include "fuse/attendant.h"
 #include "own_client.h"
 
 #define INTERVAL_SECONDS 1

@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fuse_node.h"
-#include "fuse_session.h"
+#include "node.h"
+#include "session.h"
 #include "program.h"
 
 /* Attributes change only through this session, which tells the kernel. */

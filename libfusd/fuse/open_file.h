@@ -6,7 +6,7 @@
 #ifndef FUSD_OPEN_FILE_H
 #define FUSD_OPEN_FILE_H
 
-#include "fuse_session.h"
+#include "session.h"
 
 /* A file position as the kernel holds it, and as the driver left it. */
 struct fusd_position {
@@ -42,7 +42,7 @@ struct fusd_open_file {
 
 	struct fusd_retry *retries; /* the latest first */
 
-	/* The poll_diff exchange; see fuse_poll.c. */
+	/* The poll_diff exchange; see poll.c. */
 	unsigned int cached_state;
 	bool never_ask;
 	struct fusd_request *poll_request;   /* the outstanding poll_diff */

@@ -5,7 +5,7 @@
 
 #include <stddef.h>
 
-#include "fuse_mount.h"
+#include "mount.h"
 #include "internal.h"
 
 /* What tells a device's node from what others put into its place. */

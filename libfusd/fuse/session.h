@@ -7,7 +7,7 @@
 #include <fuse_lowlevel.h>
 
 #include "client_descriptor.h"
-#include "fuse_attendant.h"
+#include "attendant.h"
 #include "internal.h"
 #include "own_client.h"
 
@@ -101,12 +101,12 @@ void fusd_session_unlock(struct fusd_request *request);
 bool fusd_session_expect_interrupt(struct fusd_request *request);
 void fusd_session_dequeue(struct fusd_request *request);
 
-/* fuse_ioctl.c: the ioctl's part of reply, and of an open file's end. */
+/* ioctl.c: the ioctl's part of reply, and of an open file's end. */
 int fusd_ioctl_reply(struct fusd_request *request, ssize_t retval);
 void fusd_ioctl_forget(struct fusd_open_file *file);
 
 /*
- * fuse_poll.c: detach takes the outstanding poll_diff off its open file, so
+ * poll.c: detach takes the outstanding poll_diff off its open file, so
  * that its answer changes nothing; the caller gets a reference, or NULL, and
  * gives it to end without the lock. detach, hold, commit and transferred, which
  * is for a read or write that was answered, are called under the device's lock.

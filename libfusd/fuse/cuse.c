@@ -17,7 +17,7 @@
 
 #include "cuse_number.h"
 #include "directory.h"
-#include "fuse_session.h"
+#include "session.h"
 
 #include <cuse_lowlevel.h>
 
@@ -316,7 +316,7 @@ static int cuse_open_device(struct fusd_device *device,
 	return error;
 }
 
-/* The kernel is asked for it: see fuse_ioctl.c. */
+/* The kernel is asked for it: see ioctl.c. */
 static int cuse_fetch(struct fusd_request *request, struct fusd_region *region)
 {
 	(void)region;

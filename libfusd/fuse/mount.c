@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 #include "directory.h"
-#include "fuse_mount.h"
+#include "mount.h"
 #include "internal.h"
 #include "program.h"
 

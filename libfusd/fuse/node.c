@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "directory.h"
-#include "fuse_mount.h"
-#include "fuse_node.h"
+#include "mount.h"
+#include "node.h"
 
 /* Nobody else's socket has just this mode: the sticky bit means nothing there.
  */

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "fuse_node.h"
+#include "node.h"
 #include "shell.h"
 
 /*

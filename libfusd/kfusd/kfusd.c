@@ -17,7 +17,7 @@
 
 #include <fusd_control.h>
 
-#include "fuse_attendant.h"
+#include "fuse/attendant.h"
 #include "internal.h"
 #include "own_client.h"
 
