@@ -3,12 +3,18 @@
 #include <linux/cdev.h>
 #include <linux/device.h>
 #include <linux/kdev_t.h>
+#include <linux/moduleparam.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/user_namespace.h>
 
 #include "kfusd.h"
+
+static unsigned int kfusd_max_devices = 4096;
+module_param_named(max_devices, kfusd_max_devices, uint, 0644);
+MODULE_PARM_DESC(max_devices,
+		 "devices at one time; one more gets ENOSPC (default 4096)");
 
 /* Names, classes, minors, and what is marked with it. */
 DEFINE_MUTEX(kfusd_devices_lock);

@@ -11,11 +11,22 @@
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
+#include <linux/moduleparam.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "kfusd.h"
+
+static unsigned int kfusd_max_open_files = 16384;
+module_param_named(max_open_files, kfusd_max_open_files, uint, 0644);
+MODULE_PARM_DESC(max_open_files,
+		 "open files of a device; beyond ENFILE (default 16384)");
+
+static unsigned long kfusd_max_queued_bytes = 256UL << 20;
+module_param_named(max_queued_bytes, kfusd_max_queued_bytes, ulong, 0644);
+MODULE_PARM_DESC(max_queued_bytes,
+		 "bytes of a device's requests; beyond ENOBUFS (256 MiB)");
 
 struct kfusd_ids kfusd_ids_of_current(const struct kfusd_device *device)
 {

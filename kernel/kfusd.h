@@ -249,11 +249,6 @@ struct kfusd_request {
 	u8 inline_data[KFUSD_INLINE_SIZE]; /* last: not cleared */
 };
 
-/* main.c: module parameters */
-extern unsigned int kfusd_max_devices;
-extern unsigned int kfusd_max_open_files;
-extern unsigned long kfusd_max_queued_bytes;
-
 /* register.c: names and classes, under kfusd_devices_lock */
 int kfusd_classes_init(void);
 void kfusd_classes_exit(void);

@@ -1,25 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
 /* kfusd: device drivers as ordinary programs. */
 #include <linux/module.h>
-#include <linux/moduleparam.h>
 
 #include "kfusd.h"
-
-unsigned int kfusd_max_devices = 4096;
-module_param_named(max_devices, kfusd_max_devices, uint, 0644);
-MODULE_PARM_DESC(max_devices,
-		 "devices at one time; one more gets ENOSPC (default 4096)");
-
-/* Of this and the next a user has at most what is left for others: file.c. */
-unsigned int kfusd_max_open_files = 16384;
-module_param_named(max_open_files, kfusd_max_open_files, uint, 0644);
-MODULE_PARM_DESC(max_open_files,
-		 "open files of a device; beyond ENFILE (default 16384)");
-
-unsigned long kfusd_max_queued_bytes = 256UL << 20;
-module_param_named(max_queued_bytes, kfusd_max_queued_bytes, ulong, 0644);
-MODULE_PARM_DESC(max_queued_bytes,
-		 "bytes of a device's requests; beyond ENOBUFS (256 MiB)");
 
 static int __init kfusd_init(void)
 {
