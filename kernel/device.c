@@ -20,6 +20,9 @@ MODULE_PARM_DESC(max_devices,
 DEFINE_MUTEX(kfusd_devices_lock);
 LIST_HEAD(kfusd_devices);
 
+atomic_t kfusd_devices_generation = ATOMIC_INIT(1);
+DECLARE_WAIT_QUEUE_HEAD(kfusd_devices_wait);
+
 static unsigned int kfusd_live_count; /* kfusd_devices_lock */
 static u32 kfusd_last_minor;	      /* kfusd_devices_lock */
 /* From a minor to the live device; its own lock. */
@@ -27,6 +30,12 @@ static DEFINE_XARRAY_ALLOC(kfusd_minors);
 
 static dev_t kfusd_first_number;
 static struct cdev kfusd_client_cdev;
+
+void kfusd_devices_changed(void)
+{
+	atomic_inc(&kfusd_devices_generation);
+	wake_up_interruptible_poll(&kfusd_devices_wait, EPOLLIN);
+}
 
 struct kfusd_device *kfusd_device_new(void)
 {
@@ -62,7 +71,7 @@ static void kfusd_free_device(struct kref *ref)
 	list_del(&device->entry);
 	mutex_unlock(&kfusd_devices_lock);
 	if (device->state == KFUSD_GONE)
-		kfusd_status_changed();
+		kfusd_devices_changed();
 	xa_destroy(&device->requests);
 	kfusd_buffers_free(device);
 	put_pid(device->server);
@@ -264,7 +273,7 @@ int kfusd_device_register(struct kfusd_device *device,
 	if (error && READ_ONCE(device->state) == KFUSD_GONE)
 		kfusd_drop_left_opens(device);
 	if (!error)
-		kfusd_status_changed();
+		kfusd_devices_changed();
 	return error;
 }
 
@@ -292,7 +301,7 @@ int kfusd_device_end(struct kfusd_device *device)
 	if (error)
 		return error;
 	kfusd_drop_left_opens(device);
-	kfusd_status_changed();
+	kfusd_devices_changed();
 	return 0;
 }
 

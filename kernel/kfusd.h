@@ -49,6 +49,7 @@
 #ifndef KFUSD_H
 #define KFUSD_H
 
+#include <linux/atomic.h>
 #include <linux/fs.h>
 #include <linux/kref.h>
 #include <linux/list.h>
@@ -264,6 +265,10 @@ struct class *kfusd_class_of(const struct kfusd_class *class);
 /* device.c */
 extern struct mutex kfusd_devices_lock;
 extern struct list_head kfusd_devices; /* kfusd_devices_lock */
+/* Counts the changes of what the list of devices says; status.c waits. */
+extern atomic_t kfusd_devices_generation;
+extern wait_queue_head_t kfusd_devices_wait;
+void kfusd_devices_changed(void);
 int kfusd_devices_init(const struct file_operations *client_operations);
 void kfusd_devices_exit(void);
 struct kfusd_device *kfusd_device_new(void);
@@ -443,7 +448,5 @@ int kfusd_find_mapping(struct kfusd_request *request, unsigned long address,
 /* status.c */
 int kfusd_status_init(void);
 void kfusd_status_exit(void);
-/* The list of devices changed. */
-void kfusd_status_changed(void);
 
 #endif /* KFUSD_H */

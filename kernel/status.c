@@ -5,7 +5,6 @@
  * A read from the start takes a snapshot, the reads that follow give the rest
  * of it, and after the end of file the next one starts anew.
  */
-#include <linux/atomic.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -23,17 +22,8 @@ struct status_reader {
 	bool is_binary;	   /* lock */
 	char *snapshot;	   /* lock; kvmalloc'ed, or NULL */
 	size_t size, used; /* lock; of the snapshot, and read of it */
-	int seen;	   /* the generation of the last snapshot */
+	int seen;	   /* kfusd_devices_generation of the last snapshot */
 };
-
-static atomic_t kfusd_generation = ATOMIC_INIT(1);
-static DECLARE_WAIT_QUEUE_HEAD(kfusd_status_wait);
-
-void kfusd_status_changed(void)
-{
-	atomic_inc(&kfusd_generation);
-	wake_up_interruptible_poll(&kfusd_status_wait, EPOLLIN);
-}
 
 /* As the reader's namespace sees it. */
 static fusd_status_t kfusd_describe(struct kfusd_device *device)
@@ -104,7 +94,7 @@ static int kfusd_take_snapshot(struct status_reader *reader)
 {
 	int error;
 
-	WRITE_ONCE(reader->seen, atomic_read(&kfusd_generation));
+	WRITE_ONCE(reader->seen, atomic_read(&kfusd_devices_generation));
 	if (mutex_lock_interruptible(&kfusd_devices_lock))
 		return -ERESTARTSYS;
 	error = kfusd_fill(reader);
@@ -151,8 +141,9 @@ static __poll_t kfusd_status_poll(struct file *filp, poll_table *table)
 {
 	struct status_reader *reader = filp->private_data;
 
-	poll_wait(filp, &kfusd_status_wait, table);
-	return READ_ONCE(reader->seen) != atomic_read(&kfusd_generation) ?
+	poll_wait(filp, &kfusd_devices_wait, table);
+	return READ_ONCE(reader->seen) !=
+			       atomic_read(&kfusd_devices_generation) ?
 		       EPOLLIN | EPOLLRDNORM :
 		       0;
 }
