@@ -356,7 +356,10 @@ struct kfusd_request *kfusd_call(struct kfusd_request *request);
  * whose answer would reach nobody. If it did, a reference is the caller's.
  */
 bool kfusd_refuse_left(struct kfusd_request *request, size_t datalen);
-/* An answer came while nobody waits. Under device->lock, from complete(). */
+/*
+ * Under device->lock, when the driver has answered a request that was left.
+ * One that ends with EPIPE needs no such call: it stays for its thread.
+ */
 void kfusd_left_answered(struct kfusd_request *request);
 /*
  * A reader could not take all of an answer: what begins at consumed is for the

@@ -178,6 +178,8 @@ static int kfusd_finish(struct kfusd_device *device,
 	if (!is_late || is_open)
 		has_to_ask = kfusd_commit(request, fops, retval);
 	kfusd_request_complete(request, retval);
+	if (unlikely(request->is_left))
+		kfusd_left_answered(request);
 	spin_unlock(&device->lock);
 	if (is_late && is_open && retval >= 0)
 		kfusd_send_close(request->file, request->flags, &request->ids,

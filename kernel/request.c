@@ -217,8 +217,6 @@ void kfusd_request_complete(struct kfusd_request *request, ssize_t retval)
 	kfusd_unqueue(&request->unblock);
 	request->retval = retval;
 	kfusd_end(request);
-	if (unlikely(request->is_left))
-		kfusd_left_answered(request);
 	wake_up(&request->wait);
 }
 
