@@ -12,6 +12,7 @@ static int kfusd_control_open(struct inode *inode, struct file *filp)
 
 	if (!device)
 		return -ENOMEM;
+	kfusd_interrupt_prepare(device);
 	filp->private_data = device;
 	device->control = filp;
 	/* No positions: a message is read and written whole. */
@@ -22,7 +23,7 @@ static int kfusd_control_release(struct inode *inode, struct file *filp)
 {
 	struct kfusd_device *device = filp->private_data;
 
-	kfusd_device_end(device);
+	kfusd_device_unregister(device);
 	kfusd_drop_partial(device);
 	kfusd_device_put(device);
 	return 0;
@@ -71,7 +72,7 @@ static ssize_t kfusd_control_write(struct kiocb *iocb, struct iov_iter *from)
 	case FUSD_UNREGISTER_DEVICE:
 		if (message.datalen)
 			return -EINVAL;
-		error = kfusd_device_end(device);
+		error = kfusd_device_unregister(device);
 		return error ? error : (ssize_t)sizeof(message);
 	case FUSD_FOPS_REPLY:
 	case FUSD_FOPS_NONBLOCK_REPLY:

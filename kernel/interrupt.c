@@ -533,7 +533,7 @@ static bool kfusd_sweep_some(struct kfusd_device *device,
 	return is_end;
 }
 
-void kfusd_sweep(struct work_struct *work)
+static void kfusd_sweep(struct work_struct *work)
 {
 	struct kfusd_device *device =
 		container_of(to_delayed_work(work), struct kfusd_device, sweep);
@@ -544,4 +544,11 @@ void kfusd_sweep(struct work_struct *work)
 	spin_unlock(&device->lock);
 	while (!kfusd_sweep_some(device, &todo))
 		cond_resched();
+}
+
+void kfusd_interrupt_prepare(struct kfusd_device *device)
+{
+	INIT_LIST_HEAD(&device->left);
+	device->left_opens = RB_ROOT;
+	INIT_DELAYED_WORK(&device->sweep, kfusd_sweep);
 }

@@ -250,18 +250,6 @@ struct kfusd_request {
 	u8 inline_data[KFUSD_INLINE_SIZE]; /* last: not cleared */
 };
 
-/* register.c: names and classes, under kfusd_devices_lock */
-int kfusd_classes_init(void);
-void kfusd_classes_exit(void);
-/* Whether names and mode of a register message can be had: 0 or -EINVAL. */
-int kfusd_check_names(const register_msg_t *message);
-/* -EEXIST, -ENOTDIR: a live device has a name that wanted would need. */
-int kfusd_check_vacant(const struct kfusd_device *wanted);
-/* The class of that name; FUSD's own where the name is the kernel's. */
-struct kfusd_class *kfusd_class_get(const char *name);
-void kfusd_class_put(struct kfusd_class *class);
-struct class *kfusd_class_of(const struct kfusd_class *class);
-
 /* device.c */
 extern struct mutex kfusd_devices_lock;
 extern struct list_head kfusd_devices; /* kfusd_devices_lock */
@@ -269,20 +257,9 @@ extern struct list_head kfusd_devices; /* kfusd_devices_lock */
 extern atomic_t kfusd_devices_generation;
 extern wait_queue_head_t kfusd_devices_wait;
 void kfusd_devices_changed(void);
-int kfusd_devices_init(const struct file_operations *client_operations);
-void kfusd_devices_exit(void);
+/* A device that is not registered, of the caller's namespaces; NULL: ENOMEM. */
 struct kfusd_device *kfusd_device_new(void);
 void kfusd_device_put(struct kfusd_device *device);
-/*
- * Makes the node. 0, -EINVAL, -EEXIST, -ENOSPC, -ENOMEM ... If it fails after
- * clients could have seen the node, the device is gone, not new again.
- */
-int kfusd_device_register(struct kfusd_device *device,
-			  const register_msg_t *message);
-/* Takes the node away and ends every request with EPIPE. -ENODEV: no device. */
-int kfusd_device_end(struct kfusd_device *device);
-/* The live device of a minor, with a reference; NULL if there is none. */
-struct kfusd_device *kfusd_device_find(unsigned int minor);
 
 /* file.c: open files, and what their users may have */
 /*
@@ -333,6 +310,8 @@ static inline bool kfusd_is_done(const struct kfusd_request *request)
  * afterwards, to be put without the lock.
  */
 void kfusd_request_complete(struct kfusd_request *request, ssize_t retval);
+/* Ends every request of a device that is gone with EPIPE. */
+void kfusd_end_requests(struct kfusd_device *device);
 /* Nobody waits any more. Under device->lock, by a holder of a reference. */
 void kfusd_request_abandon(struct kfusd_request *request);
 /* Tells the driver, if it asked for that, that a call was interrupted. */
@@ -344,6 +323,8 @@ void kfusd_send_close(struct kfusd_file *file, unsigned int flags,
 /* interrupt.c */
 int kfusd_interrupt_init(void);
 void kfusd_interrupt_exit(void);
+/* Prepares the lists of requests that are left, for a new device. */
+void kfusd_interrupt_prepare(struct kfusd_device *device);
 /*
  * Sends a request and waits for its answer. Takes over the caller's reference
  * and returns one to the answered request: the same; or the one that this
@@ -376,7 +357,6 @@ static inline bool kfusd_has_kept(const struct kfusd_file *file)
 void kfusd_drop_left(struct kfusd_file *file);
 /* Forgets the opens that signals left behind; the device is gone. */
 void kfusd_drop_left_opens(struct kfusd_device *device);
-void kfusd_sweep(struct work_struct *work);
 
 /* buffer.c: memory for data, and a few spare buffers for each device */
 int kfusd_buffer_take(struct kfusd_device *device, struct kfusd_buffer *buffer,
@@ -403,6 +383,20 @@ void kfusd_drop_partial(struct kfusd_device *device);
 /* A reply whose header is message; its data comes next. Bytes or -errno. */
 ssize_t kfusd_reply(struct kfusd_device *device, const fusd_msg_t *message,
 		    struct iov_iter *data);
+
+/* register.c: what makes a device visible, its class, number, node and name */
+int kfusd_register_init(const struct file_operations *client_operations);
+void kfusd_register_exit(void);
+/*
+ * Makes the node. 0, -EINVAL, -EEXIST, -ENOSPC, -ENOMEM ... If it fails after
+ * clients could have seen the node, the device is gone, not new again.
+ */
+int kfusd_device_register(struct kfusd_device *device,
+			  const register_msg_t *message);
+/* Takes the node away and ends every request with EPIPE. -ENODEV: no device. */
+int kfusd_device_unregister(struct kfusd_device *device);
+/* The live device of a minor, with a reference; NULL if there is none. */
+struct kfusd_device *kfusd_device_find(unsigned int minor);
 
 /* client.c */
 extern const struct file_operations kfusd_client_operations;

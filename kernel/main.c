@@ -17,12 +17,12 @@ static int __init kfusd_init(void)
 	error = kfusd_mmap_init();
 	if (error)
 		goto exit_interrupt;
-	error = kfusd_devices_init(&kfusd_client_operations);
+	error = kfusd_register_init(&kfusd_client_operations);
 	if (error)
 		goto exit_mmap;
 	error = kfusd_status_init();
 	if (error)
-		goto exit_devices;
+		goto exit_register;
 	/* Last: drivers may come as soon as it is there. */
 	error = kfusd_control_init();
 	if (error)
@@ -31,8 +31,8 @@ static int __init kfusd_init(void)
 
 exit_status:
 	kfusd_status_exit();
-exit_devices:
-	kfusd_devices_exit();
+exit_register:
+	kfusd_register_exit();
 exit_mmap:
 	kfusd_mmap_exit();
 exit_interrupt:
@@ -47,7 +47,7 @@ static void __exit kfusd_exit(void)
 {
 	kfusd_control_exit();
 	kfusd_status_exit();
-	kfusd_devices_exit();
+	kfusd_register_exit();
 	kfusd_mmap_exit();
 	kfusd_interrupt_exit();
 	kfusd_requests_exit();

@@ -1,25 +1,35 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
 /*
- * What a device may be called, in /dev and in sysfs.
+ * How a device becomes visible, and is taken away again: its name, class,
+ * number and node.
  *
  * The driver core takes a name that is there already for a fault of the
- * kernel's, and dumps the stack. So no name gets as far as that: those of live
- * devices are compared here as they will be in sysfs, with '!' for '/', and
- * classes are looked for in sysfs itself. Looked for there, not below /sys: a
- * path is what the driver's mount namespace makes of it, and may never be found
- * to its end. For the same reason nobody looks here whether /dev has a file of
- * that name; libfusd does, before it registers.
+ * kernel's, and dumps the stack. So no such name gets as far as the driver
+ * core: the names of live devices are compared here as they will be in sysfs,
+ * with '!' for '/', and classes are looked for in sysfs itself. In sysfs, not
+ * below /sys: a path is what the driver's mount namespace makes of it, and may
+ * never be found to its end. For the same reason nobody looks here whether /dev
+ * has a file of that name; libfusd does, before it registers.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+#include <linux/cdev.h>
 #include <linux/ctype.h>
 #include <linux/device.h>
+#include <linux/kdev_t.h>
 #include <linux/kernfs.h>
 #include <linux/kobject.h>
+#include <linux/moduleparam.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include "kfusd.h"
 
 #define DEFAULT_CLASS "fusd"
+
+static unsigned int kfusd_max_devices = 4096;
+module_param_named(max_devices, kfusd_max_devices, uint, 0644);
+MODULE_PARM_DESC(max_devices,
+		 "devices at one time; one more gets ENOSPC (default 4096)");
 
 /* A class in sysfs; it lives while one of our devices is in it. */
 struct kfusd_class {
@@ -28,6 +38,14 @@ struct kfusd_class {
 	struct class *class;
 	char name[FUSD_MAX_NAME_LENGTH + 1];
 };
+
+static unsigned int kfusd_live_count; /* kfusd_devices_lock */
+static u32 kfusd_last_minor;	      /* kfusd_devices_lock */
+/* From a minor to the live device; guarded by the xarray's own lock. */
+static DEFINE_XARRAY_ALLOC(kfusd_minors);
+
+static dev_t kfusd_first_number;
+static struct cdev kfusd_client_cdev;
 
 static LIST_HEAD(kfusd_classes); /* kfusd_devices_lock */
 
@@ -61,7 +79,7 @@ static bool kfusd_is_path(const char *path)
 	}
 }
 
-int kfusd_check_names(const register_msg_t *message)
+static int kfusd_check_names(const register_msg_t *message)
 {
 	if (!kfusd_is_text(message->name) || !kfusd_is_path(message->name))
 		return -EINVAL;
@@ -94,7 +112,7 @@ static bool kfusd_is_same_entry(const char *one, const char *other)
 	return true;
 }
 
-int kfusd_check_vacant(const struct kfusd_device *wanted)
+static int kfusd_check_vacant(const struct kfusd_device *wanted)
 {
 	const struct kfusd_device *device;
 
@@ -134,7 +152,7 @@ static bool kfusd_has_entry(struct kernfs_node *directory, const char *name)
 	return node;
 }
 
-/* Of a class that is not in our list. */
+/* Whether the kernel has a class of that name, which is not in our list. */
 static bool kfusd_is_class_of_kernel(const char *name)
 {
 	return kfusd_has_entry(kfusd_sysfs_classes, name) ||
@@ -161,7 +179,7 @@ static struct kfusd_class *kfusd_make_class(const char *name)
 	return class;
 }
 
-struct kfusd_class *kfusd_class_get(const char *name)
+static struct kfusd_class *kfusd_class_get(const char *name)
 {
 	struct kfusd_class *class;
 
@@ -178,13 +196,13 @@ struct kfusd_class *kfusd_class_get(const char *name)
 		return kfusd_make_class(name);
 	if (!strcmp(name, DEFAULT_CLASS))
 		return ERR_PTR(-EEXIST);
-	/* Its devices' nodes are named by whoever made it, not by us. */
+	/* The nodes of a class are named by who made it, here the kernel. */
 	pr_info_ratelimited("class %s is the kernel's: using class %s\n", name,
 			    DEFAULT_CLASS);
 	return kfusd_class_get(DEFAULT_CLASS);
 }
 
-void kfusd_class_put(struct kfusd_class *class)
+static void kfusd_class_put(struct kfusd_class *class)
 {
 	lockdep_assert_held(&kfusd_devices_lock);
 	if (--class->users)
@@ -194,9 +212,171 @@ void kfusd_class_put(struct kfusd_class *class)
 	kfree(class);
 }
 
-struct class *kfusd_class_of(const struct kfusd_class *class)
+struct kfusd_device *kfusd_device_find(unsigned int minor)
 {
-	return class->class;
+	struct kfusd_device *device;
+
+	xa_lock(&kfusd_minors);
+	device = xa_load(&kfusd_minors, minor);
+	if (device)
+		kref_get(&device->ref);
+	xa_unlock(&kfusd_minors);
+	return device;
+}
+
+static void kfusd_set_state(struct kfusd_device *device,
+			    enum kfusd_device_state state)
+{
+	spin_lock(&device->lock);
+	/* For readers without the lock: control.c's kfusd_is_registered(). */
+	smp_store_release(&device->state, state);
+	spin_unlock(&device->lock);
+}
+
+static void kfusd_wake_waiters(struct kfusd_device *device)
+{
+	struct kfusd_file *file;
+
+	wake_up_all(&device->receive_wait);
+	spin_lock(&device->lock);
+	list_for_each_entry(file, &device->files, entry)
+		wake_up_poll(&file->poll_wait, EPOLLHUP | EPOLLERR | EPOLLPRI);
+	spin_unlock(&device->lock);
+}
+
+/* From now on every call fails with EPIPE, and the calls that wait do. */
+static void kfusd_end_service(struct kfusd_device *device)
+{
+	kfusd_set_state(device, KFUSD_GONE);
+	xa_erase(&kfusd_minors, device->minor);
+	kfusd_end_requests(device);
+	kfusd_wake_waiters(device);
+}
+
+/* Makes the node; opens may come at once. */
+static int kfusd_create_node(struct kfusd_device *device)
+{
+	int error;
+
+	error = xa_alloc_cyclic(&kfusd_minors, &device->minor, device,
+				XA_LIMIT(0, MINORMASK), &kfusd_last_minor,
+				GFP_KERNEL);
+	if (error < 0)
+		return error;
+	kfusd_set_state(device, KFUSD_LIVE);
+	device->sysfs =
+		device_create(device->class->class, NULL,
+			      MKDEV(MAJOR(kfusd_first_number), device->minor),
+			      device, "%s", device->devname);
+	if (!IS_ERR(device->sysfs))
+		return 0;
+	error = PTR_ERR(device->sysfs);
+	kfusd_end_service(device);
+	return error;
+}
+
+static int kfusd_register_name(struct kfusd_device *device)
+{
+	int error;
+
+	if (kfusd_live_count >= kfusd_max_devices)
+		return -ENOSPC;
+	error = kfusd_check_vacant(device);
+	return error ? error : kfusd_create_node(device);
+}
+
+static void kfusd_take_fields(struct kfusd_device *device,
+			      const register_msg_t *message)
+{
+	strscpy(device->name, message->name, sizeof(device->name));
+	strscpy(device->devname,
+		message->devname[0] ? message->devname : message->name,
+		sizeof(device->devname));
+	device->mode = message->mode & 0777;
+	device->device_info = message->device_info;
+}
+
+/* Whose memory may be mapped, and which thread cannot open the device. */
+static void kfusd_take_process(struct kfusd_device *device)
+{
+	put_pid(device->driver);
+	device->driver = get_pid(task_tgid(current));
+	if (device->mm)
+		mmdrop(device->mm);
+	device->mm = current->mm;
+	if (device->mm)
+		mmgrab(device->mm);
+	put_pid(device->registrar);
+	device->registrar = get_pid(task_pid(current));
+}
+
+static int kfusd_register_locked(struct kfusd_device *device,
+				 const register_msg_t *message)
+{
+	int error;
+
+	if (device->state != KFUSD_NEW)
+		return -EBUSY;
+	kfusd_take_fields(device, message);
+	kfusd_take_process(device);
+	device->class = kfusd_class_get(message->clazz);
+	if (IS_ERR(device->class))
+		return PTR_ERR(device->class);
+	error = kfusd_register_name(device);
+	if (error) {
+		kfusd_class_put(device->class);
+		return error;
+	}
+	kfusd_live_count++;
+	list_add_tail(&device->entry, &kfusd_devices);
+	return 0;
+}
+
+int kfusd_device_register(struct kfusd_device *device,
+			  const register_msg_t *message)
+{
+	int error = kfusd_check_names(message);
+
+	if (error)
+		return error;
+	if (mutex_lock_interruptible(&kfusd_devices_lock))
+		return -ERESTARTSYS;
+	error = kfusd_register_locked(device, message);
+	mutex_unlock(&kfusd_devices_lock);
+	/* Opens that came and were left while the node could not be made. */
+	if (error && READ_ONCE(device->state) == KFUSD_GONE)
+		kfusd_drop_left_opens(device);
+	if (!error)
+		kfusd_devices_changed();
+	return error;
+}
+
+static int kfusd_unregister_locked(struct kfusd_device *device)
+{
+	if (device->state != KFUSD_LIVE)
+		return -ENODEV;
+	kfusd_set_state(device, KFUSD_GONE);
+	/* The node first: a client that gets EPIPE finds the name free. */
+	device_unregister(device->sysfs);
+	kfusd_class_put(device->class);
+	device->class = NULL;
+	kfusd_live_count--;
+	kfusd_end_service(device);
+	return 0;
+}
+
+int kfusd_device_unregister(struct kfusd_device *device)
+{
+	int error;
+
+	mutex_lock(&kfusd_devices_lock);
+	error = kfusd_unregister_locked(device);
+	mutex_unlock(&kfusd_devices_lock);
+	if (error)
+		return error;
+	kfusd_drop_left_opens(device);
+	kfusd_devices_changed();
+	return 0;
 }
 
 /* kernel_kobj is /sys/kernel, whose parent is the root of sysfs. */
@@ -214,7 +394,7 @@ static void kfusd_find_sysfs(void)
 	kernfs_put(devices);
 }
 
-int kfusd_classes_init(void)
+static int kfusd_classes_init(void)
 {
 	struct kfusd_class *class;
 
@@ -230,15 +410,45 @@ int kfusd_classes_init(void)
 	return PTR_ERR(class);
 }
 
-void kfusd_classes_exit(void)
+static void kfusd_classes_exit(void)
 {
 	struct kfusd_class *class;
 
 	mutex_lock(&kfusd_devices_lock);
-	/* The last one, FUSD's own. */
+	/* No device is left, so the one class is FUSD's own. */
 	class = list_first_entry(&kfusd_classes, struct kfusd_class, entry);
 	kfusd_class_put(class);
 	mutex_unlock(&kfusd_devices_lock);
 	kernfs_put(kfusd_sysfs_virtual);
 	kernfs_put(kfusd_sysfs_classes);
+}
+
+int kfusd_register_init(const struct file_operations *client_operations)
+{
+	int error;
+
+	error = alloc_chrdev_region(&kfusd_first_number, 0, MINORMASK + 1,
+				    "fusd");
+	if (error)
+		return error;
+	cdev_init(&kfusd_client_cdev, client_operations);
+	kfusd_client_cdev.owner = client_operations->owner;
+	error = cdev_add(&kfusd_client_cdev, kfusd_first_number, MINORMASK + 1);
+	if (error)
+		goto unregister_region;
+	error = kfusd_classes_init();
+	if (!error)
+		return 0;
+	cdev_del(&kfusd_client_cdev);
+unregister_region:
+	unregister_chrdev_region(kfusd_first_number, MINORMASK + 1);
+	return error;
+}
+
+void kfusd_register_exit(void)
+{
+	kfusd_classes_exit();
+	xa_destroy(&kfusd_minors);
+	cdev_del(&kfusd_client_cdev);
+	unregister_chrdev_region(kfusd_first_number, MINORMASK + 1);
 }

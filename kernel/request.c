@@ -262,3 +262,57 @@ void kfusd_send_close(struct kfusd_file *file, unsigned int flags,
 		kfusd_wait_killable(request->wait, kfusd_is_done(request));
 	kfusd_request_put(request);
 }
+
+/*
+ * A request that is not in the queue yet fails when it is sent. One that is
+ * being replied to is ended by its replier, with that reply.
+ */
+static void kfusd_end_table(struct kfusd_device *device)
+{
+	struct kfusd_request *request;
+	unsigned long hint;
+	bool is_over;
+
+	for (hint = 0;; hint++) {
+		spin_lock(&device->lock);
+		request = xa_find(&device->requests, &hint, ULONG_MAX,
+				  XA_PRESENT);
+		is_over = request && (request->state == KFUSD_REQUEST_QUEUED ||
+				      request->state == KFUSD_REQUEST_SENT);
+		if (is_over)
+			kfusd_request_complete(request, -EPIPE);
+		spin_unlock(&device->lock);
+		if (!request)
+			return;
+		if (is_over)
+			kfusd_request_put(request);
+	}
+}
+
+static struct kfusd_message *kfusd_next_message(struct kfusd_device *device)
+{
+	struct kfusd_message *message;
+
+	spin_lock(&device->lock);
+	message = list_first_entry_or_null(&device->queue, struct kfusd_message,
+					   entry);
+	if (message)
+		list_del_init(&message->entry);
+	spin_unlock(&device->lock);
+	return message;
+}
+
+/* What the driver will not receive: only unblocks are left. */
+static void kfusd_drop_messages(struct kfusd_device *device)
+{
+	struct kfusd_message *message;
+
+	while ((message = kfusd_next_message(device)))
+		kfusd_request_put(message->request);
+}
+
+void kfusd_end_requests(struct kfusd_device *device)
+{
+	kfusd_end_table(device);
+	kfusd_drop_messages(device);
+}
