@@ -408,57 +408,8 @@ static inline unsigned int fusd_get_ioctl_number(struct fusd_file_info *file)
 	return file->fusd_msg->parm.fops_msg.cmd;
 }
 
-/**
- * What fusd_register_with() takes beyond fusd_register(). Fields that are zero
- * have their default; strings are read during the call only.
- */
-struct fusd_options {
-	/** sizeof(struct fusd_options): see fusd_register_sized(). */
-	size_t size;
-	/**
-	 * "kfusd", "cuse", "fuse", or NULL or "auto" for the first of these
-	 * that works. NULL asks the environment's FUSD_TRANSPORT first.
-	 */
-	const char *transport;
-	/**
-	 * Device class in /sys/class, at most FUSD_MAX_NAME_LENGTH bytes; NULL
-	 * for "fusd". Only kfusd has classes; cuse and fuse ignore this.
-	 */
-	const char *clazz;
-	/** The device's name in its class, as long; NULL for its own name. */
-	const char *devname;
-};
-
-/**
- * What fusd_register_with() calls, with the size that struct
- * fusd_file_operations has for the caller, in bytes.
- *
- * Both structures may grow in later versions, at their ends: fewer bytes than
- * this library's, from a program that was compiled with an older header, mean 0
- * for the rest; more bytes must be 0. fusd_register() has no size, and always
- * takes the callbacks from open to mmap.
- *
- * Errors: those of fusd_register(); EINVAL for an unknown transport, or a size
- * that no version had; E2BIG for a callback or an option that this library does
- * not know.
- */
-int fusd_register_sized(const char *name, mode_t mode, void *device_info,
-			const struct fusd_file_operations *fops,
-			size_t fops_size, const struct fusd_options *options);
-
-/**
- * Registers as fusd_register() does, with options (NULL: none).
- *
- * Errors: those of fusd_register_sized().
- */
-static inline int fusd_register_with(const char *name, mode_t mode,
-				     void *device_info,
-				     const struct fusd_file_operations *fops,
-				     const struct fusd_options *options)
-{
-	return fusd_register_sized(name, mode, device_info, fops, sizeof(*fops),
-				   options);
-}
+/* fusd_register_with() and its options. */
+#include "fusd_options.h"
 
 /**
  * The full path at which clients find the device.

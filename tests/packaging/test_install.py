@@ -47,7 +47,9 @@ def test_all_is_installed_and_uninstalled(tmp_path):
     installed = files_below(tmp_path)
     assert installed >= {
         "usr/include/fusd.h",
+        "usr/include/fusd_get.h",
         "usr/include/fusd_msg.h",
+        "usr/include/fusd_options.h",
         "usr/lib/libfusd.so",
         "usr/lib/libfusd.a",
         "usr/lib/pkgconfig/libfusd.pc",
