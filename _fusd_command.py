@@ -23,12 +23,12 @@ _is_ended = _end_at_ctrl_c()
 
 def main() -> int:
     """Runs the command; its exit status."""
-    from pyfusd import cli
+    from pyfusd._cli.main import main as run_command
 
     try:
         if _is_ended:
             _signal.signal(_signal.SIGINT, _signal.default_int_handler)
-        status = cli.main()
+        status = run_command()
     except KeyboardInterrupt:
         status = 130
     # What Python does at its end, a Ctrl-C need not interrupt with a traceback.

@@ -20,10 +20,9 @@ except ModuleNotFoundError as error:
         "there and use build/venv/bin/python, or work in another directory if pyfusd "
         "is installed"
     ) from None
-from pyfusd.device import Device
-from pyfusd.ioctl import IO, IOR, IOW, IOWR, IoctlNumber, ioctl
-from pyfusd.loop import run
-from pyfusd.notify import (
+from pyfusd._ioctl import IO, IOR, IOW, IOWR, IoctlNumber, ioctl
+from pyfusd._loops.plain import run
+from pyfusd._notify import (
     NOTIFY_ERROR,
     NOTIFY_EXCEPT,
     NOTIFY_HANGUP,
@@ -31,6 +30,7 @@ from pyfusd.notify import (
     NOTIFY_OUTPUT,
     Notify,
 )
+from pyfusd.device import Device
 
 if TYPE_CHECKING:
     from pyfusd import aio as aio

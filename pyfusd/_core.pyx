@@ -55,16 +55,16 @@ import contextvars
 import os
 import weakref
 
-from pyfusd.errors import (
+from pyfusd._errors import (
     errno_of,
     log_callback_failure,
     log_dropped_request,
     log_message,
     warn_of_plain_state,
 )
-from pyfusd.forking import no_fork
-from pyfusd.mapping import MappingError, is_shared_mapping
-from pyfusd.timeouts import REQUEST, fail_after, forget_in_child
+from pyfusd._forking import no_fork
+from pyfusd._mapping import MappingError, is_shared_mapping
+from pyfusd._timeouts import REQUEST, fail_after, forget_in_child
 
 cdef Py_ssize_t TIMEOUT_REQUEST = REQUEST
 del REQUEST
@@ -190,7 +190,7 @@ include "_open_file.pxi"
 include "_coroutines.pxi"
 include "_client_memory.pxi"
 include "_mapping.pxi"
-include "_callbacks.pxi"
+include "_trampolines.pxi"
 
 
 cdef const char *text_or_null(bytes text) except? NULL:

@@ -54,7 +54,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
-from pyfusd import trace_link, wakeup
+from pyfusd import _trace_link
 from pyfusd._core import (
     DeviceCore,
     File,
@@ -63,8 +63,9 @@ from pyfusd._core import (
     fail_for_coroutine,
     registered_devices,
 )
-from pyfusd.errors import logger
-from pyfusd.loop import check_may_serve, device_loops
+from pyfusd._errors import logger
+from pyfusd._loops import wakeup
+from pyfusd._loops.plain import check_may_serve, device_loops
 
 __all__ = ["serve"]
 
@@ -313,7 +314,7 @@ class _Server:
 
     def begin(self) -> None:
         self.context.enter_context(_sigterm_interrupts(self.loop))
-        self.context.enter_context(trace_link.answering())
+        self.context.enter_context(_trace_link.answering())
 
     async def end(self) -> None:
         for device in list(self.devices.values()):

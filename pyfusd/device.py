@@ -7,15 +7,16 @@ from operator import index
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pyfusd import loop, tracing
-from pyfusd._core import DeviceCore
-from pyfusd.callbacks import (
+from pyfusd import tracing
+from pyfusd._callbacks import (
     CALLBACKS,
     check_assigned,
     check_signatures,
     warn_of_misspelt,
 )
-from pyfusd.ioctl import handlers_of, numbers_of
+from pyfusd._core import DeviceCore
+from pyfusd._ioctl import handlers_of, numbers_of
+from pyfusd._loops import plain
 
 if TYPE_CHECKING:
     from pyfusd._core import File, Request
@@ -191,7 +192,7 @@ class Device(DeviceCore):
             )
         _check_mode(self.mode)
         check_signatures(self)
-        loop.check(self)
+        plain.check(self)
         self._ioctl_numbers = numbers_of(self)
         names = (name for name, _ in self._ioctl_numbers.values())
         self._register(
@@ -203,7 +204,7 @@ class Device(DeviceCore):
             self._devname,
         )
         tracing.added(self)
-        loop.added(self)
+        plain.added(self)
         return self
 
     def unregister(self) -> None:
@@ -213,7 +214,7 @@ class Device(DeviceCore):
         a call on the device get EPIPE. No callback is called any more, not even
         close() for files that are open. The device may be registered again.
         """
-        with loop.removing(self):
+        with plain.removing(self):
             super().unregister()
 
     # What the extension calls.

@@ -14,7 +14,7 @@ from typing import Literal, Protocol, Union
 from typing_extensions import Buffer
 
 from pyfusd._core import Request
-from pyfusd.notify import Notify
+from pyfusd._notify import Notify
 
 
 class HasFileno(Protocol):

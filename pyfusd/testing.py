@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import pytest
 
 from pyfusd._temporary import TemporaryDirectories
-from pyfusd._testing_drivers import ProcessDriver, RunningDriver, ThreadDriver
-from pyfusd._testing_limit import DEFAULT_SECONDS
+from pyfusd._testing.callback_limit import DEFAULT_SECONDS
+from pyfusd._testing.drivers import ProcessDriver, RunningDriver, ThreadDriver
 from pyfusd.device import Device
 
 __all__ = ["RunningDriver", "StartDriver", "fusd_device"]

@@ -36,8 +36,8 @@ from pyfusd._core import (
     is_data,
     registered_devices,
 )
-from pyfusd.errors import errno_of, logger
-from pyfusd.ioctl import IoctlNumber
+from pyfusd._errors import errno_of, logger
+from pyfusd._ioctl import IoctlNumber
 
 __all__ = ["Call", "trace"]
 

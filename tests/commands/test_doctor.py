@@ -57,7 +57,7 @@ def test_a_user_without_rights_is_told_the_command(device_root):
     top = Path(pyfusd.__file__).parent.parent
     script = (
         f"import os, sys; sys.path.insert(0, {str(top)!r});"
-        "from pyfusd.commands import doctor;"
+        "from pyfusd._cli import doctor;"
         f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY});"
         "found = doctor.diagnose('fuse');"
         "print(found.works, found.commands)"
@@ -80,7 +80,9 @@ def test_a_directory_named_as_the_package_is_no_matter(
     (tmp_path / "pyfusd" / "__init__.py").write_text("import nonsense\n")
     right = fusd("doctor").stdout
     monkeypatch.chdir(tmp_path)
-    script = "import sys; del sys.path[0]; from pyfusd import cli; sys.exit(cli.main())"
+    script = (
+        "import sys; del sys.path[0];from pyfusd._cli.main import main;sys.exit(main())"
+    )
     result = subprocess.run(
         [sys.executable, "-c", script, "doctor"],
         stdout=subprocess.PIPE,

@@ -60,7 +60,7 @@ def run(code, ignored=False):
 
 
 @pytest.mark.parametrize(
-    "module", ["pyfusd", "pyfusd._core", "argparse", "pyfusd.commands.trace"]
+    "module", ["pyfusd", "pyfusd._core", "argparse", "pyfusd._cli.trace"]
 )
 def test_an_import_is_ended_by_the_signal_alone(module):
     result = interrupted(module, "ls")
@@ -95,7 +95,7 @@ def test_an_ignored_signal_stays_ignored():
 def test_a_driver_that_nobody_listens_to_any_more_ends_quietly():
     """What fusd bench leaves when it was interrupted early."""
     driver = subprocess.Popen(
-        [sys.executable, "-m", "pyfusd.commands.bench_driver"],
+        [sys.executable, "-m", "pyfusd._cli.support.bench_driver"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

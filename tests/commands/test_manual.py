@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from pyfusd.cli import parser
+from pyfusd._cli.main import parser
 from support import TOP
 
 MANUAL = TOP / "docs" / "man" / "fusd.1"

@@ -92,7 +92,7 @@ def test_libfuse_is_the_extension_s_only_library_beside_libc(installed):
 def test_it_works_with_no_other_package(installed):
     output = run(
         installed / "bin" / "python", "-c",
-        "import pyfusd, pyfusd.cli, pyfusd.tracing; print(pyfusd.__version__)",
+        "import pyfusd, pyfusd._cli.main, pyfusd.tracing; print(pyfusd.__version__)",
         cwd="/",
     )  # fmt: skip
     assert output == VERSION + "\n"

@@ -225,7 +225,7 @@ class Blocking(logging.Handler):
 def test_a_registration_that_blocks_keeps_nobody_from_forking(
     in_thread, caplog, monkeypatch
 ):
-    monkeypatch.setattr("pyfusd.forking.SECONDS", 0.1)
+    monkeypatch.setattr("pyfusd._forking.SECONDS", 0.1)
     blocking = Blocking()
     caplog.set_level(logging.DEBUG, "pyfusd")
     logging.getLogger("pyfusd").addHandler(blocking)

@@ -36,8 +36,12 @@ def sanitized():
         check=True,
         stdout=subprocess.DEVNULL,
     )
-    for file in (TOP / "pyfusd").glob("*.py"):
-        shutil.copy(file, OUT / "pyfusd")
+    shutil.copytree(
+        TOP / "pyfusd",
+        OUT / "pyfusd",
+        ignore=shutil.ignore_patterns("*.so", "__pycache__"),
+        dirs_exist_ok=True,
+    )
     return {
         "LD_PRELOAD": library,
         "PYTHONPATH": str(OUT),

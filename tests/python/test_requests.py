@@ -413,19 +413,19 @@ def test_timeouts_end_in_their_order(serve, in_thread):
 
 
 def test_many_answered_requests_are_forgotten(serve, opened, monkeypatch):
-    from pyfusd import timeouts
+    from pyfusd import _timeouts
 
     class Quick(pyfusd.Device):
         def read(self, file, buf, offset):
             file.hold(3600).reply(b"quick")
             return pyfusd.NOREPLY
 
-    monkeypatch.setattr(timeouts, "_FEW", 10)
-    monkeypatch.setattr(timeouts, "_limit", 10)
+    monkeypatch.setattr(_timeouts, "_FEW", 10)
+    monkeypatch.setattr(_timeouts, "_limit", 10)
     descriptor = opened(serve(Quick("quick")))
     for _ in range(100):
         assert os.read(descriptor, 10) == b"quick"
-    assert len(timeouts._entries) < 20
+    assert len(_timeouts._entries) < 20
 
 
 @pytest.mark.parametrize("wrong", [0, -1, 4096])

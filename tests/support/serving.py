@@ -4,7 +4,8 @@
 import threading
 from contextlib import contextmanager
 
-from pyfusd import aio, loop
+from pyfusd import aio
+from pyfusd._loops import plain
 from support.waiting import DEADLINE
 
 
@@ -38,7 +39,7 @@ def _served(devices, serve):
 
 
 def serving(*devices):
-    return _served(devices, loop.serve)
+    return _served(devices, plain.serve)
 
 
 def serving_async(*devices):

@@ -9,8 +9,9 @@ import sys
 from collections.abc import Sequence
 
 from pyfusd import __version__
-from pyfusd.commands import Failure, bench, doctor, ls, run, trace
-from pyfusd.quoting import printable
+from pyfusd._cli import bench, doctor, ls, run, trace
+from pyfusd._cli.support.failure import Failure
+from pyfusd._cli.support.quoting import printable
 
 _COMMANDS = (run, ls, doctor, trace, bench)
 

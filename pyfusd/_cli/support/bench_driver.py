@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""python -m pyfusd.commands.bench_driver: what fusd bench measures by default.
+"""python -m pyfusd._cli.support.bench_driver: what fusd bench measures by default.
 
 Says "ready TRANSPORT PATH" or "failed SENTENCE", and ends with its input.
 """
@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 
-from pyfusd import Device, loop
+from pyfusd import Device, run
 
 
 class Memory(Device):
@@ -48,7 +48,7 @@ def main() -> int:
         return 1
     if _say("ready", device.transport, device.path):
         threading.Thread(target=_wait_for_end, daemon=True).start()
-        loop.run(device)
+        run(device)
     device.unregister()
     return 0
 

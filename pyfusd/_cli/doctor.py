@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyfusd
+from pyfusd._cli.support.options import TRANSPORTS, add_json, new_parser, transport
+from pyfusd._cli.support.quoting import printable
 from pyfusd._own_program import own_program
 from pyfusd._temporary import temporary_directory
-from pyfusd.commands.options import TRANSPORTS, add_json, new_parser, transport
-from pyfusd.quoting import printable
 
 _TIMEOUT = 20
 
@@ -60,7 +60,7 @@ def add_parser(commands: Any) -> None:
 
 def _try(transport: str) -> str | None:
     """Why a device on a transport does not work; None if it does."""
-    command = own_program("pyfusd.commands.probe", transport)
+    command = own_program("pyfusd._cli.support.probe", transport)
     try:
         with temporary_directory("fusd-doctor-") as directory:
             probe = subprocess.run(

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pyfusd.ioctl import IO
+from pyfusd._ioctl import IO
 
 _STATUS = "/dev/fusd/status"
 _STATUS_USE_BINARY = IO("F", 100)

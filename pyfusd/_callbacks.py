@@ -7,7 +7,7 @@ import warnings
 from inspect import iscoroutinefunction, isfunction, signature
 from typing import Any
 
-from pyfusd.ioctl import method_names
+from pyfusd._ioctl import method_names
 
 #: What each is called with.
 CALLBACKS = {

@@ -14,15 +14,17 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from pyfusd import listing, loop, trace_link, tracing
-from pyfusd.commands import Failure, loading
-from pyfusd.commands.options import (
+from pyfusd import _trace_link, tracing
+from pyfusd._cli.support import listing, loading
+from pyfusd._cli.support.failure import Failure
+from pyfusd._cli.support.options import (
     TARGET_HELP,
     add_driver_options,
     add_json,
     new_parser,
 )
-from pyfusd.quoting import printable, quoted
+from pyfusd._cli.support.quoting import printable, quoted
+from pyfusd._loops import plain
 
 _EPILOG = """\
 Each line shows the time, the client's program and thread, the request, its
@@ -76,7 +78,7 @@ def _run_traced(options: argparse.Namespace) -> int:
             name, path = quoted(device.name), quoted(device.path)
             print(f"{name}: {path}", file=sys.stderr, flush=True)
         with tracing.trace(lambda call: _show(call, options.json)):
-            loop.run(*devices)
+            plain.run(*devices)
     except KeyboardInterrupt:
         pass
     finally:
@@ -116,7 +118,7 @@ def _attach(pid: int) -> Iterator[socket.socket]:
     }
     with ExitStack() as stack:
         try:
-            connection = stack.enter_context(trace_link.attach(pid))
+            connection = stack.enter_context(_trace_link.attach(pid))
         except OSError as error:
             number = error.errno or errno.ETIMEDOUT
             reason = reasons.get(number, os.strerror(number))
@@ -125,7 +127,7 @@ def _attach(pid: int) -> Iterator[socket.socket]:
 
 
 def _follow(connection: socket.socket, path: str | None, as_json: bool) -> None:
-    for message in trace_link.messages(connection):
+    for message in _trace_link.messages(connection):
         lost = message.pop("lost", 0)
         if lost:
             print(f"fusd: {lost} requests are missing here", file=sys.stderr)

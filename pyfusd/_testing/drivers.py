@@ -19,12 +19,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pyfusd import loop
+from pyfusd._errors import logger
+from pyfusd._loops import plain
 from pyfusd._own_program import own_program
 from pyfusd._signatures import make, name_of
-from pyfusd._testing_limit import CallbackLimit
+from pyfusd._testing.callback_limit import CallbackLimit
 from pyfusd.device import Device
-from pyfusd.errors import logger
 
 #: How long a driver gets to start, and to end.
 SECONDS = 30.0
@@ -130,7 +130,7 @@ class ThreadDriver(RunningDriver):
     def _serve(self) -> None:
         self._limit.start(threading.get_ident())
         try:
-            loop.serve((self._device,), self._is_ready.set)
+            plain.serve((self._device,), self._is_ready.set)
         except BaseException as error:
             self._error = error
             if self._is_ready.is_set():
@@ -184,7 +184,7 @@ class ProcessDriver(RunningDriver):
         self._receiver, sender = os.pipe()
         try:
             self._process = subprocess.Popen(
-                own_program("pyfusd._testing_process", str(sender)),
+                own_program("pyfusd._testing.driver_process", str(sender)),
                 stdin=subprocess.PIPE,
                 pass_fds=[sender],
                 env={

@@ -9,10 +9,10 @@ import os
 import socket
 from typing import Any
 
-from pyfusd import loop
-from pyfusd.commands import loading
-from pyfusd.commands.options import TARGET_HELP, add_driver_options, new_parser
-from pyfusd.quoting import quoted
+from pyfusd._cli.support import loading
+from pyfusd._cli.support.options import TARGET_HELP, add_driver_options, new_parser
+from pyfusd._cli.support.quoting import quoted
+from pyfusd._loops import plain
 
 
 def add_parser(commands: Any) -> None:
@@ -47,7 +47,7 @@ def main(options: argparse.Namespace) -> int:
         for device in devices:
             print(f"{quoted(device.name)}: {quoted(device.path)}", flush=True)
         _tell_systemd("READY=1")
-        loop.run(*devices)
+        plain.run(*devices)
     except KeyboardInterrupt:
         pass  # Before run() took over Ctrl-C: the same end.
     finally:

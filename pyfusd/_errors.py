@@ -9,7 +9,7 @@ import os
 from typing import Any
 from weakref import WeakSet
 
-from pyfusd.notify import Notify
+from pyfusd._notify import Notify
 
 logger = logging.getLogger("pyfusd")
 

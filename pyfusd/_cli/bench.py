@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pyfusd._cli.support.failure import Failure
+from pyfusd._cli.support.options import add_json, add_transport, new_parser
 from pyfusd._own_program import own_program
 from pyfusd._temporary import temporary_directory
-from pyfusd.commands import Failure
-from pyfusd.commands.options import add_json, add_transport, new_parser
 
 _SIZES = (1, 4096, 131072)
 _ROUNDS = 5
@@ -103,7 +103,7 @@ def _time(call: Callable[[], int], size: int, count: int) -> float:
 @contextmanager
 def _own_driver(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Runs our driver in a process of its own; its path and transport."""
-    command = own_program("pyfusd.commands.bench_driver")
+    command = own_program("pyfusd._cli.support.bench_driver")
     with temporary_directory("fusd-bench-") as directory:
         environment = {**os.environ, "FUSD_DEV_ROOT": f"{directory}/dev"}
         if options.transport:

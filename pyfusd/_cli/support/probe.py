@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""python -m pyfusd.commands.probe TRANSPORT: one device, one read, and gone.
+"""python -m pyfusd._cli.support.probe TRANSPORT: one device, one read, and gone.
 
 A process of its own, so that a transport that hangs hangs nobody else. Prints
 nothing if it works, else one sentence; exit status 0 or 1.
@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 
-from pyfusd import Device, loop
+from pyfusd import Device, run
 
 _CONTENT = b"it works"
 
@@ -34,7 +34,7 @@ def main() -> int:
     try:
         with _Probe(name, transport=sys.argv[1]) as device:
             # Served by another thread: one must not open what it serves.
-            serving = threading.Thread(target=loop.run, args=(device,), daemon=True)
+            serving = threading.Thread(target=run, args=(device,), daemon=True)
             serving.start()
             content = _read(device.path)
         serving.join()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""python -m pyfusd._testing_process FD: the process of a ProcessDriver.
+"""python -m pyfusd._testing.driver_process FD: the process of a ProcessDriver.
 
 Reads from standard input what to run, reports to FD as JSON lines, and ends
 with its input.
@@ -17,11 +17,11 @@ import threading
 import traceback
 from typing import Any
 
-from pyfusd import loop
-from pyfusd._testing_drivers import FailureHandler, make_device
-from pyfusd._testing_limit import CallbackLimit
+from pyfusd._errors import logger
+from pyfusd._loops import plain
+from pyfusd._testing.callback_limit import CallbackLimit
+from pyfusd._testing.drivers import FailureHandler, make_device
 from pyfusd.device import Device
-from pyfusd.errors import logger
 
 
 def _find(order: dict[str, Any]) -> Any:
@@ -77,7 +77,7 @@ def _serve(device: Device, reporter: _Reporter, callback_timeout: float) -> None
     limit.start(threading.get_ident())
     ready = {"path": device.path, "transport": device.transport}
     try:
-        loop.serve((device,), lambda: reporter.say("ready", **ready))
+        plain.serve((device,), lambda: reporter.say("ready", **ready))
     finally:
         device.unregister()
 

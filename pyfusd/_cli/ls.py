@@ -8,9 +8,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from pyfusd import listing
-from pyfusd.commands.options import add_json, new_parser
-from pyfusd.quoting import quoted
+from pyfusd._cli.support import listing
+from pyfusd._cli.support.options import add_json, new_parser
+from pyfusd._cli.support.quoting import quoted
 
 _EPILOG = """\
 A device is dead if the process that registered it is gone. On fuse that is also

@@ -13,10 +13,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from pyfusd import trace_link, wakeup
+from pyfusd import _trace_link
+from pyfusd._callbacks import coroutine_callbacks
 from pyfusd._core import DeviceCore, registered_devices
-from pyfusd.callbacks import coroutine_callbacks
-from pyfusd.errors import logger
+from pyfusd._errors import logger
+from pyfusd._loops import wakeup
 
 if TYPE_CHECKING:
     from pyfusd.device import Device
@@ -252,7 +253,7 @@ def _serve(devices: tuple[Device, ...], ready: Callable[[], object] | None) -> N
     with ExitStack() as stack:
         stack.enter_context(_running(loop))
         stack.enter_context(_signals_end(loop))
-        stack.enter_context(trace_link.answering())
+        stack.enter_context(_trace_link.answering())
         for device in devices:
             if not device.registered:
                 device.register()  # Which adds it: see added().

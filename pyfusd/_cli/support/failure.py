@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The commands of `fusd`, one a module."""
+"""Failure, with which a subcommand of `fusd` ends."""
 
 
 class Failure(Exception):

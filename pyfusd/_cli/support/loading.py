@@ -14,10 +14,11 @@ from types import ModuleType
 from typing import Any
 
 import pyfusd
-from pyfusd import Device, loop
+from pyfusd import Device
+from pyfusd._cli.support.failure import Failure
 from pyfusd._core import registered_devices
+from pyfusd._loops import plain
 from pyfusd._signatures import make, name_of, takes
-from pyfusd.commands import Failure
 
 _OURS = os.path.dirname(pyfusd.__file__) + os.sep
 
@@ -58,7 +59,7 @@ def _load(place: str) -> ModuleType:
         or os.path.isfile(place)
     )
     try:
-        with loop.loading():
+        with plain.loading():
             if is_file:
                 return _load_file(place)
             sys.path.insert(0, os.getcwd())
@@ -71,7 +72,7 @@ def _load(place: str) -> ModuleType:
                 f"there is no module {place}: for a file, write {place}.py"
             ) from None
         raise Failure(f"{place} does not load: {_describe(error)}") from None
-    except loop.ServingTooEarly as error:
+    except plain.ServingTooEarly as error:
         raise Failure(f"{place} runs its driver when it is loaded: {error}") from None
     except KeyboardInterrupt:
         raise

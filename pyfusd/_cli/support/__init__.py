@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the subcommands of `fusd` share, and the processes that they run."""
