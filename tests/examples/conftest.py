@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -85,3 +86,20 @@ def start(program, environment):
 def device(start):
     """device(name, argument ...) runs an example; the path of its one device."""
     return lambda name, *arguments: start(name, *arguments).device()
+
+
+@pytest.fixture
+def client_environment():
+    """Administrators' programs, and their words in English."""
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    return {**os.environ, "PATH": path, "LC_ALL": "C", "TZ": "UTC"}
+
+
+@pytest.fixture
+def take_away(transport):
+    """take_away(path) does what only root can, and only to a mount."""
+    if transport != "fuse":
+        pytest.skip("only a mount can be taken away")
+    if os.getuid() != 0:
+        pytest.skip("umount(8) needs root")
+    return lambda path: subprocess.run(["umount", path], check=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The example that shares a page: as a file everywhere, mapped where that works."""
+"""mmap_page: a page as a file everywhere, mapped where that works."""
 
 import ctypes
 import errno

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The same example in C and in Python at once, and where a list of both is."""
+"""echo, in C and in Python, and where a list of both is."""
 
 from pathlib import Path
 
@@ -9,6 +9,12 @@ from support.example import Example
 from support.shell import output
 
 STATUS = Path("/dev/fusd/status")
+
+
+def test_echo_gives_back_what_was_written(device):
+    path = device("echo")
+    assert output(f"echo hi > {path}; cat {path}") == "hi\n"
+    assert output(f"printf longer > {path}; cat {path}; cat {path}") == "longerlonger"
 
 
 @pytest.fixture

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What all examples have in common, and the two simplest of them."""
+"""What all examples have in common."""
 
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from support import TOP
 from support.example import Example
-from support.shell import output
 from support.waiting import DEADLINE
 
 EXAMPLES = TOP / "examples"
@@ -23,20 +23,6 @@ OWN_NAMES = {
     "random_bytes": "random_bytes",
     "serial_port": "ttyMOCK0",
 }
-
-
-def test_helloworld_greets(device):
-    path = device("helloworld")
-    assert output(f"cat {path}") == "Hello, world!\n"
-    assert output(f"cat {path}; dd if={path} bs=3 count=2 status=none") == (
-        "Hello, world!\nHello,"
-    )
-
-
-def test_echo_gives_back_what_was_written(device):
-    path = device("echo")
-    assert output(f"echo hi > {path}; cat {path}") == "hi\n"
-    assert output(f"printf longer > {path}; cat {path}; cat {path}") == "longerlonger"
 
 
 @pytest.mark.parametrize(("name", "device"), OWN_NAMES.items())
@@ -69,6 +55,11 @@ def test_a_name_that_is_taken_is_one_sentence(device, start):
 
 def test_both_languages_have_the_same_examples():
     assert sorted(file.stem for file in (EXAMPLES / "c").glob("*.c")) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_has_tests_in_a_file_of_its_name(name):
+    assert Path(__file__).with_name(f"test_{name}.py").exists()
 
 
 @pytest.mark.parametrize("name", NAMES)
