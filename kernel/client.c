@@ -1,37 +1,10 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
-/* A device as its clients see it: their system calls become requests. */
-#include <linux/compat.h>
+/* The file operations of /dev/NAME; open(2) and close(2) are here. */
 #include <linux/module.h>
 #include <linux/sched.h>
-#include <linux/slab.h>
-#include <linux/uaccess.h>
-#include <linux/uio.h>
+#include <linux/splice.h>
 
 #include "kfusd.h"
-
-/* What an answer changes in the client's struct file. */
-static void kfusd_apply_flags(struct file *filp,
-			      const struct kfusd_request *request)
-{
-	unsigned int changed = request->changed_flags;
-
-	if (likely(!changed))
-		return;
-	spin_lock(&filp->f_lock);
-	filp->f_flags =
-		(filp->f_flags & ~changed) | (request->reply_flags & changed);
-	spin_unlock(&filp->f_lock);
-}
-
-/* Ends an answered request; returns its result. */
-static ssize_t kfusd_end_call(struct file *filp, struct kfusd_request *request)
-{
-	ssize_t result = request->retval;
-
-	kfusd_apply_flags(filp, request);
-	kfusd_request_put(request);
-	return result;
-}
 
 static int kfusd_client_open_file(struct file *filp, struct kfusd_file *file)
 {
@@ -44,7 +17,7 @@ static int kfusd_client_open_file(struct file *filp, struct kfusd_file *file)
 	request = kfusd_call(request);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	/* Of this call, or of the one that a signal made it leave. */
+	/* This call's, or that of the call which a signal made it leave. */
 	file = request->file;
 	if (request->retval == 0) {
 		kfusd_file_get(file);
@@ -68,7 +41,7 @@ static int kfusd_client_open(struct inode *inode, struct file *filp)
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	error = kfusd_client_open_file(filp, file);
-	/* Now it is the struct file's, or a request's that is still there. */
+	/* The struct file has a reference, or a request that is still there. */
 	kfusd_file_put(file);
 	return error;
 }
@@ -81,7 +54,7 @@ static int kfusd_client_release(struct inode *inode, struct file *filp)
 	struct kfusd_ids ids =
 		is_kernel ? file->opener : kfusd_ids_of_current(device);
 
-	/* First, so that no answer that is on its way asks anew. */
+	/* Unlisted first, so that no reply that is on its way asks anew. */
 	kfusd_file_unlist(file);
 	kfusd_poll_cancel(file);
 	kfusd_drop_left(file);
@@ -97,177 +70,6 @@ static int kfusd_client_release(struct inode *inode, struct file *filp)
 	kfusd_file_put(file);
 	return 0;
 }
-
-/* A read or write at a position, of at most length bytes. */
-static struct kfusd_request *kfusd_new_transfer(struct file *filp, short subcmd,
-						loff_t position, size_t length)
-{
-	struct kfusd_request *request;
-
-	length = min_t(size_t, length, MAX_RW_SIZE);
-	request = kfusd_request_new(filp->private_data, subcmd, length,
-				    filp->f_flags);
-	if (!IS_ERR(request)) {
-		request->offset = position;
-		request->is_at_position = position == filp->f_pos;
-	}
-	return request;
-}
-
-struct kfusd_request *kfusd_ask_for_data(struct file *filp, loff_t position,
-					 size_t length)
-{
-	struct kfusd_request *request =
-		kfusd_new_transfer(filp, FUSD_READ, position, length);
-
-	return IS_ERR(request) ? request : kfusd_call(request);
-}
-
-ssize_t kfusd_end_read(struct file *filp, struct kfusd_request *answer,
-		       size_t consumed, loff_t *position)
-{
-	if (answer->retval < 0)
-		return kfusd_end_call(filp, answer);
-	kfusd_apply_flags(filp, answer);
-	if (consumed == answer->retval) {
-		*position = answer->reply_offset;
-		kfusd_request_put(answer);
-		return consumed;
-	}
-	if (answer->reply_offset >= answer->offset + (loff_t)consumed)
-		*position = answer->offset + consumed;
-	kfusd_keep(answer, consumed);
-	return consumed ? consumed : -EFAULT;
-}
-
-static ssize_t kfusd_client_read(struct kiocb *iocb, struct iov_iter *to)
-{
-	struct file *filp = iocb->ki_filp;
-	struct kfusd_request *answer =
-		kfusd_ask_for_data(filp, iocb->ki_pos, iov_iter_count(to));
-	size_t copied = 0;
-
-	if (IS_ERR(answer))
-		return PTR_ERR(answer);
-	if (answer->retval > 0)
-		copied = copy_to_iter(answer->reply_data, answer->retval, to);
-	return kfusd_end_read(filp, answer, copied, &iocb->ki_pos);
-}
-
-/* Fetches what the client writes into the request. */
-static int kfusd_take_written(struct kfusd_request *request,
-			      struct iov_iter *from)
-{
-	int error;
-
-	if (!request->length)
-		return 0;
-	error = kfusd_request_make_data(request, request->length);
-	if (error)
-		return error;
-	if (!copy_from_iter_full(request->data, request->length, from))
-		return -EFAULT;
-	request->datalen = request->length;
-	return 0;
-}
-
-static ssize_t kfusd_client_write(struct kiocb *iocb, struct iov_iter *from)
-{
-	struct file *filp = iocb->ki_filp;
-	struct kfusd_request *request;
-	int error;
-
-	request = kfusd_new_transfer(filp, FUSD_WRITE, iocb->ki_pos,
-				     iov_iter_count(from));
-	if (IS_ERR(request))
-		return PTR_ERR(request);
-	error = kfusd_take_written(request, from);
-	if (error) {
-		kfusd_request_put(request);
-		return error;
-	}
-	request = kfusd_call(request);
-	if (IS_ERR(request))
-		return PTR_ERR(request);
-	if (request->retval >= 0)
-		iocb->ki_pos = request->reply_offset;
-	return kfusd_end_call(filp, request);
-}
-
-/* Memory for both directions, filled with what the client sends. */
-static int kfusd_take_argument(struct kfusd_request *request,
-			       void __user *argument)
-{
-	unsigned int direction = _IOC_DIR(request->ioctl_number);
-	size_t size = request->length;
-	size_t in = direction & _IOC_WRITE ? size : 0;
-	size_t out = direction & _IOC_READ ? size : 0;
-	int error;
-
-	error = kfusd_request_make_data(request, in + out);
-	if (error)
-		return error;
-	if (in && copy_from_user(request->data, argument, in))
-		return -EFAULT;
-	/* Apart, so that a restarted call still knows what it sent. */
-	request->reply_data = request->data + in;
-	request->reply_size = out;
-	request->datalen = in;
-	return 0;
-}
-
-static long kfusd_give_argument(const struct kfusd_request *request,
-				void __user *argument)
-{
-	if (request->retval >= 0 && request->has_reply_data &&
-	    copy_to_user(argument, request->reply_data, request->reply_size))
-		return -EFAULT;
-	return request->retval;
-}
-
-static long kfusd_call_ioctl(struct file *filp, unsigned int number,
-			     unsigned long argument, void __user *pointer)
-{
-	size_t size = _IOC_DIR(number) == _IOC_NONE ? 0 : _IOC_SIZE(number);
-	struct kfusd_request *request;
-	long result;
-	int error;
-
-	request = kfusd_request_new(filp->private_data, FUSD_IOCTL, size,
-				    filp->f_flags);
-	if (IS_ERR(request))
-		return PTR_ERR(request);
-	request->ioctl_number = number;
-	request->argument = argument;
-	request->offset = filp->f_pos;
-	request->is_at_position = true;
-	error = kfusd_take_argument(request, pointer);
-	if (error) {
-		kfusd_request_put(request);
-		return error;
-	}
-	request = kfusd_call(request);
-	if (IS_ERR(request))
-		return PTR_ERR(request);
-	result = kfusd_give_argument(request, pointer);
-	kfusd_end_call(filp, request);
-	return result;
-}
-
-static long kfusd_client_ioctl(struct file *filp, unsigned int number,
-			       unsigned long argument)
-{
-	return kfusd_call_ioctl(filp, number, argument,
-				(void __user *)argument);
-}
-
-#ifdef CONFIG_COMPAT
-static long kfusd_client_compat_ioctl(struct file *filp, unsigned int number,
-				      unsigned long argument)
-{
-	return kfusd_call_ioctl(filp, number, argument, compat_ptr(argument));
-}
-#endif
 
 const struct file_operations kfusd_client_operations = {
 	.owner = THIS_MODULE,

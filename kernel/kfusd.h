@@ -398,8 +398,15 @@ int kfusd_device_unregister(struct kfusd_device *device);
 /* The live device of a minor, with a reference; NULL if there is none. */
 struct kfusd_device *kfusd_device_find(unsigned int minor);
 
-/* client.c */
-extern const struct file_operations kfusd_client_operations;
+/* transfer.c */
+ssize_t kfusd_client_read(struct kiocb *iocb, struct iov_iter *to);
+ssize_t kfusd_client_write(struct kiocb *iocb, struct iov_iter *from);
+long kfusd_client_ioctl(struct file *filp, unsigned int number,
+			unsigned long argument);
+long kfusd_client_compat_ioctl(struct file *filp, unsigned int number,
+			       unsigned long argument);
+/* Ends an answered call, of any operation; takes over the reference; result. */
+ssize_t kfusd_end_call(struct file *filp, struct kfusd_request *request);
 /* A read of at most length bytes: its answer, or ERR_PTR as of kfusd_call(). */
 struct kfusd_request *kfusd_ask_for_data(struct file *filp, loff_t position,
 					 size_t length);
@@ -441,6 +448,9 @@ int kfusd_client_mmap(struct file *filp, struct vm_area_struct *vma);
 /* In the driver: finds the file behind what it answered with. */
 int kfusd_find_mapping(struct kfusd_request *request, unsigned long address,
 		       size_t length);
+
+/* client.c */
+extern const struct file_operations kfusd_client_operations;
 
 /* status.c */
 int kfusd_status_init(void);
