@@ -14,7 +14,7 @@ from support.waiting import wait_until
 pytestmark = pytest.mark.usefixtures("drivers")
 
 
-def test_its_own_driver_is_measured_and_gone(fusd, root, transport):
+def test_bench_measures_a_driver_of_its_own_which_goes(fusd, root, transport):
     result = fusd("bench", "--json", "--count", 20, "--size", 1, "--size", 200000)
     assert (result.returncode, result.stderr) == (0, "")
     measured = json.loads(result.stdout)
@@ -63,7 +63,7 @@ def test_a_number_out_of_range_is_told_with_its_option(fusd, option, value):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_signal_ends_it_and_its_driver(start, root, tmp_path, monkeypatch, number):
+def test_a_signal_ends_bench_and_its_driver(start, root, tmp_path, monkeypatch, number):
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))

@@ -46,12 +46,16 @@ def test_register_makes_a_character_device_with_its_mode(name):
         status = os.stat(f"/dev/{name}")
         assert stat.S_ISCHR(status.st_mode)
         assert stat.S_IMODE(status.st_mode) == 0o640
+    assert not os.path.exists(f"/dev/{name}")
+
+
+def test_register_tells_udev_the_name_and_the_mode(name):
+    with Driver(name, mode=0o640):
         assert os.path.exists(f"/sys/class/fusd/{name}/dev")
         with open(f"/sys/class/fusd/{name}/uevent", encoding="ascii") as file:
             uevent = file.read()
         assert f"DEVNAME={name}\n" in uevent
         assert "DEVMODE=0640\n" in uevent
-    assert not os.path.exists(f"/dev/{name}")
     assert not os.path.exists(f"/sys/class/fusd/{name}")
 
 
@@ -109,7 +113,7 @@ def test_a_live_device_s_name_is_taken_and_free_at_its_end(name):
     Driver(name).close()
 
 
-def test_one_device_a_descriptor(driver, name):
+def test_a_descriptor_registers_one_device_at_most(driver, name):
     fails(errno.EBUSY, driver.write, registration(f"{name}-2"))
 
 
@@ -166,24 +170,43 @@ def test_with_nothing_waiting_a_read_is_eagain(driver):
     fails(errno.EAGAIN, os.read, driver.fd, HEADER_SIZE)
 
 
-def test_a_header_carries_the_call(driver):
-    with Background(os.open, driver.path, os.O_RDWR | os.O_NONBLOCK) as opening:
+@pytest.fixture
+def opening(driver):
+    """The message of an open with O_NONBLOCK, and the thread that makes it."""
+    with Background(os.open, driver.path, os.O_RDWR | os.O_NONBLOCK) as call:
         message = driver.expect(OPEN)
-        assert message.magic == MAGIC
-        assert message.cmd == CALL
-        assert message.datalen == 0
-        fops = message.fops
-        assert fops.pid == opening.thread.native_id
-        assert (fops.uid, fops.gid) == (os.getuid(), os.getgid())
-        assert fops.flags & os.O_NONBLOCK
-        assert fops.flags & os.O_ACCMODE == os.O_RDWR
-        assert fops.device_info == 0x1122334455667788
-        assert fops.private_info == 0
-        # Ids, small ones: no address of the kernel's.
-        assert 0 < fops.fusd_file < 1 << 32
-        assert 0 < fops.transid < 1 << 32
-        driver.reply(message, private_info=0xABCDEF0123456789)
-        descriptor = opening.result()
+        yield message, call.thread
+        driver.reply(message, -errno.ENXIO)
+        fails(errno.ENXIO, call.result)
+
+
+def test_a_header_is_a_call_and_says_how_long_its_data_is(opening):
+    message, _ = opening
+    assert message.magic == MAGIC
+    assert message.cmd == CALL
+    assert message.datalen == 0
+
+
+def test_a_header_tells_the_caller_and_the_flags(opening):
+    message, thread = opening
+    assert message.fops.pid == thread.native_id
+    assert (message.fops.uid, message.fops.gid) == (os.getuid(), os.getgid())
+    assert message.fops.flags & os.O_NONBLOCK
+    assert message.fops.flags & os.O_ACCMODE == os.O_RDWR
+
+
+def test_a_header_s_ids_are_no_addresses_of_the_kernel_s(opening):
+    message, _ = opening
+    assert message.fops.device_info == 0x1122334455667788
+    assert message.fops.private_info == 0
+    assert 0 < message.fops.fusd_file < 1 << 32
+    assert 0 < message.fops.transid < 1 << 32
+
+
+def test_a_header_has_what_the_driver_keeps_with_the_open_file(driver):
+    with Background(os.open, driver.path, os.O_RDWR) as call:
+        driver.reply(driver.expect(OPEN), private_info=0xABCDEF0123456789)
+        descriptor = call.result()
     with Background(os.pread, descriptor, 5, 1 << 40):
         message = driver.expect(READ)
         assert message.fops.private_info == 0xABCDEF0123456789
@@ -301,18 +324,26 @@ def test_options_are_granted_only_if_known(name):
         fails(errno.ENOTTY, fcntl.ioctl, driver.fd, 0x1234, 0)
 
 
-def test_unregister_ends_the_device_and_keeps_the_descriptor(opened):
+def test_unregister_ends_the_device_and_its_clients_calls(opened):
     driver, descriptor = opened
     reading = start(os.read, descriptor, 10)
-    message = driver.expect(READ)
+    driver.expect(READ)
     assert driver.unregister() == HEADER_SIZE
     fails(errno.EPIPE, reading.result)
     assert not os.path.exists(driver.path)
+    fails(errno.EPIPE, os.write, descriptor, b"x")
+
+
+def test_a_descriptor_whose_device_was_unregistered_is_of_no_more_use(opened):
+    driver, descriptor = opened
+    reading = start(os.read, descriptor, 10)
+    message = driver.expect(READ)
+    driver.unregister()
+    fails(errno.EPIPE, reading.result)
     fails(errno.EPIPE, driver.reply, message, 0)
     fails(errno.ENODEV, os.read, driver.fd, HEADER_SIZE)
     fails(errno.ENODEV, driver.unregister)
     fails(errno.EBUSY, driver.write, registration("again"))
-    fails(errno.EPIPE, os.write, descriptor, b"x")
 
 
 def test_a_blocked_receiver_wakes_when_its_device_ends(driver):

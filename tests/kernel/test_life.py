@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Limits, deadlocks, poll, the module's use count, and a driver that dies often."""
+"""Limits, deadlocks, the module's use count, and a driver that dies often."""
 
 import contextlib
 import errno
@@ -13,8 +13,6 @@ from support.forked_clients import process
 from support.raw_driver import (
     CLOSE,
     OPEN,
-    OPTION_ALWAYS_READY,
-    POLL_DIFF,
     READ,
     WRITE,
     Background,
@@ -89,73 +87,6 @@ def test_an_exiting_process_does_not_wait_for_its_close(driver):
     driver.reply(driver.expect(OPEN))
     assert process.wait(20) == 0
     driver.reply(driver.expect(CLOSE))
-
-
-def poll_now(descriptor):
-    poller = select.poll()
-    poller.register(descriptor, select.POLLIN | select.POLLOUT | select.POLLPRI)
-    ready = poller.poll(0)
-    return ready[0][1] if ready else 0
-
-
-def test_poll_is_the_exchange_of_differences(opened):
-    driver, descriptor = opened
-    assert poll_now(descriptor) == 0
-    message = driver.expect(POLL_DIFF)
-    assert message.cmd == 4
-    assert message.fops.cmd == 0
-    # Asked once, and not again until there is something to ask.
-    assert poll_now(descriptor) == 0
-    assert driver.is_idle()
-    driver.reply(message, 1)
-    assert poll_now(descriptor) == select.POLLIN
-    second = driver.expect(POLL_DIFF)
-    assert second.fops.cmd == 1
-    # A read makes INPUT unknown, and replaces what was asked.
-    with Background(os.read, descriptor, 1):
-        driver.reply(driver.expect(READ), 1, b"x")
-    assert poll_now(descriptor) == 0
-    third = driver.expect(POLL_DIFF)
-    assert third.fops.cmd == 0
-    fails(errno.EPIPE, lambda: driver.reply(second, 3))
-    driver.reply(third, 6)
-    assert poll_now(descriptor) == select.POLLOUT | select.POLLPRI
-    with Background(os.write, descriptor, b"x"):
-        assert driver.expect(POLL_DIFF).fops.cmd == 6
-        driver.reply(driver.expect(WRITE), 1)
-    assert poll_now(descriptor) == select.POLLPRI
-    fourth = driver.expect(POLL_DIFF)
-    assert fourth.fops.cmd == 4
-    # A negative answer: do not ask again.
-    driver.reply(fourth, -1)
-    assert poll_now(descriptor) == select.POLLPRI
-    assert driver.is_idle()
-
-
-def test_an_answer_wakes_who_polls(opened):
-    driver, descriptor = opened
-    poller = select.epoll()
-    poller.register(descriptor, select.EPOLLIN)
-    with Background(poller.poll, 20) as polling:
-        driver.reply(driver.expect(POLL_DIFF), 1)
-        assert polling.result() == [(descriptor, select.EPOLLIN)]
-    poller.close()
-
-
-def test_a_dead_driver_wakes_who_polls_with_the_exception_set(opened):
-    driver, descriptor = opened
-    with Background(select.select, [], [], [descriptor], 20) as selecting:
-        driver.expect(POLL_DIFF)
-        driver.unregister()
-        assert selecting.result() == ([], [], [descriptor])
-
-
-def test_a_driver_without_poll_is_always_ready_and_never_asked(name):
-    with Driver(name, options=OPTION_ALWAYS_READY) as driver:
-        descriptor = driver.open()
-        assert poll_now(descriptor) == select.POLLIN | select.POLLOUT
-        assert driver.is_idle()
-    os.close(descriptor)
 
 
 def module_command(*command):

@@ -5,6 +5,7 @@ Or the waiters have just been woken, whatever they wait for. No change is lost,
 and a client that does not poll costs its driver no message.
 """
 
+import errno
 import fcntl
 import os
 import select
@@ -17,10 +18,12 @@ from support.raw_driver import (
     IOCTL,
     NONBLOCK,
     OPEN,
+    OPTION_ALWAYS_READY,
     POLL_DIFF,
     READ,
     WRITE,
     Background,
+    Driver,
     fails,
     libc,
     start,
@@ -80,6 +83,86 @@ def transfer(driver, descriptor, subcmd):
         driver.reply(message, *result)
         running.result()
     return besides
+
+
+def poll_now(descriptor):
+    """What a look at the device shows that waits for nothing."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN | select.POLLOUT | select.POLLPRI)
+    ready = poller.poll(0)
+    return ready[0][1] if ready else 0
+
+
+def test_a_state_is_asked_for_once_until_it_is_answered(opened):
+    driver, descriptor = opened
+    assert poll_now(descriptor) == 0
+    message = asked(driver, 0)
+    assert poll_now(descriptor) == 0
+    assert driver.is_idle()
+    driver.reply(message, IN)
+    assert poll_now(descriptor) == select.POLLIN
+    asked(driver, IN)
+
+
+def test_a_read_makes_in_unknown_and_replaces_what_was_asked(opened):
+    driver, descriptor = opened
+    assert poll_now(descriptor) == 0
+    driver.reply(asked(driver, 0), IN)
+    assert poll_now(descriptor) == select.POLLIN
+    replaced = asked(driver, IN)
+    assert transfer(driver, descriptor, READ) == []
+    assert poll_now(descriptor) == 0
+    message = asked(driver, 0)
+    fails(errno.EPIPE, lambda: driver.reply(replaced, IN | OUT))
+    driver.reply(message, OUT | EXCEPT)
+    assert poll_now(descriptor) == select.POLLOUT | select.POLLPRI
+
+
+def test_a_write_makes_out_unknown_and_leaves_the_rest(opened):
+    driver, descriptor = opened
+    assert poll_now(descriptor) == 0
+    driver.reply(asked(driver, 0), OUT | EXCEPT)
+    assert poll_now(descriptor) == select.POLLOUT | select.POLLPRI
+    before = transfer(driver, descriptor, WRITE)
+    assert [message.fops.cmd for message in before] == [OUT | EXCEPT]
+    assert poll_now(descriptor) == select.POLLPRI
+    asked(driver, EXCEPT)
+
+
+def test_who_looks_after_a_negative_answer_asks_no_more(opened):
+    driver, descriptor = opened
+    assert poll_now(descriptor) == 0
+    driver.reply(asked(driver, 0), EXCEPT)
+    assert poll_now(descriptor) == select.POLLPRI
+    driver.reply(asked(driver, EXCEPT), -1)
+    assert poll_now(descriptor) == select.POLLPRI
+    assert driver.is_idle()
+
+
+def test_an_answer_wakes_who_polls(opened):
+    driver, descriptor = opened
+    poller = select.epoll()
+    poller.register(descriptor, select.EPOLLIN)
+    with Background(poller.poll, DEADLINE) as polling:
+        driver.reply(asked(driver, 0), IN)
+        assert polling.result() == [(descriptor, select.EPOLLIN)]
+    poller.close()
+
+
+def test_a_dead_driver_wakes_who_polls_with_the_exception_set(opened):
+    driver, descriptor = opened
+    with Background(select.select, [], [], [descriptor], DEADLINE) as selecting:
+        asked(driver, 0)
+        driver.unregister()
+        assert selecting.result() == ([], [], [descriptor])
+
+
+def test_a_driver_without_poll_is_always_ready_and_never_asked(name):
+    with Driver(name, options=OPTION_ALWAYS_READY) as driver:
+        descriptor = driver.open()
+        assert poll_now(descriptor) == select.POLLIN | select.POLLOUT
+        assert driver.is_idle()
+    os.close(descriptor)
 
 
 @each_way
@@ -348,4 +431,4 @@ def test_a_late_answer_to_a_poll_diff_is_epipe(opened):
     poller.poll(0)
     message = asked(driver, 0)
     driver.reply(message, IN)
-    fails(32, lambda: driver.reply(message, IN))
+    fails(errno.EPIPE, lambda: driver.reply(message, IN))

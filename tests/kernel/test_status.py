@@ -36,7 +36,7 @@ def lines(descriptor):
     return [line.split() for line in read_all(descriptor).decode().splitlines()]
 
 
-def test_everybody_may_read_it():
+def test_everybody_may_read_the_status_file():
     assert stat.S_IMODE(os.stat(STATUS).st_mode) == 0o444
 
 
@@ -82,7 +82,7 @@ def test_small_reads_give_one_consistent_list(driver, status, name, size):
     assert first + rest == whole
 
 
-def test_it_polls_readable_when_the_list_changed(status, name):
+def test_the_status_file_polls_readable_when_the_list_changed(status, name):
     poller = select.poll()
     poller.register(status, select.POLLIN)
 

@@ -89,7 +89,7 @@ def test_libfuse_is_the_extension_s_only_library_beside_libc(installed):
     }
 
 
-def test_it_works_with_no_other_package(installed):
+def test_the_wheel_works_with_no_other_package(installed):
     output = run(
         installed / "bin" / "python", "-c",
         "import pyfusd, pyfusd._cli.main, pyfusd.tracing; print(pyfusd.__version__)",

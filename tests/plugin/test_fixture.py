@@ -113,7 +113,7 @@ def test_not_in_a_process(fusd_device):
     result.assert_outcomes(passed=3)
 
 
-def test_many_devices_in_one_test(run):
+def test_one_test_may_have_many_devices(run):
     result = run("""
 def test_many(fusd_device):
     sensors = [fusd_device(Sensor, process=n % 2 == 0) for n in range(6)]

@@ -90,49 +90,55 @@ async def pause():
     await asyncio.wait_for(asyncio.shield(asyncio.sleep(0)), 10)
 
 
-def test_coroutines_that_wait_answer_later(serve_async, opened):
-    class Later(pyfusd.Device):
-        data = b""
-        closed = 0
+class Later(pyfusd.Device):
+    """Waits in each callback before it does what it is for."""
 
-        async def open(self, file):
-            await pause()
-            file.opened = True
+    data = b""
+    closed = 0
 
-        async def close(self, file):
-            await pause()
-            self.closed += 1
+    async def open(self, file):
+        await pause()
+        file.opened = True
 
-        async def read(self, file, buf, offset):
-            assert file.opened
-            await pause()
-            chunk = self.data[offset : offset + len(buf)]
-            buf[: len(chunk)] = chunk
-            return len(chunk)
+    async def close(self, file):
+        await pause()
+        self.closed += 1
 
-        async def write(self, file, buf, offset):
-            await pause()
-            self.data = bytes(buf)
-            return len(buf)
+    async def read(self, file, buf, offset):
+        assert file.opened
+        await pause()
+        chunk = self.data[offset : offset + len(buf)]
+        buf[: len(chunk)] = chunk
+        return len(chunk)
 
-        async def ioctl(self, file, request, data):
-            await pause()
-            if isinstance(data, int):
-                return data + 1
-            data[:] = bytes(data).upper()
-            return 3
+    async def write(self, file, buf, offset):
+        await pause()
+        self.data = bytes(buf)
+        return len(buf)
 
-        @pyfusd.ioctl(PAIR)
-        async def swap(self, file, pair):
-            await pause()
-            return pair[1], pair[0]
+    async def ioctl(self, file, request, data):
+        await pause()
+        if isinstance(data, int):
+            return data + 1
+        data[:] = bytes(data).upper()
+        return 3
 
+    @pyfusd.ioctl(PAIR)
+    async def swap(self, file, pair):
+        await pause()
+        return pair[1], pair[0]
+
+
+def test_reads_and_writes_that_wait_answer_later(serve_async, opened):
     device = serve_async(Later("later", 0o666))
-    descriptor = opened(device)
-    assert os.write(descriptor, b"hello") == 5
+    assert os.write(opened(device), b"hello") == 5
     reader = opened(device)
     assert os.read(reader, 3) == b"hel"
     assert os.read(reader, 3) == b"lo"
+
+
+def test_ioctls_that_wait_answer_later(serve_async, opened):
+    descriptor = opened(serve_async(Later("later", 0o666)))
     assert fcntl.ioctl(descriptor, 0x1234, 41) == 42
     data = bytearray(b"abcdefgh")
     assert fcntl.ioctl(descriptor, EXCHANGE, data) == 3
@@ -140,6 +146,10 @@ def test_coroutines_that_wait_answer_later(serve_async, opened):
     pair = bytearray(b"\1\0\0\0\2\0\0\0")
     fcntl.ioctl(descriptor, PAIR, pair)
     assert pair == b"\2\0\0\0\1\0\0\0"
+
+
+def test_a_close_that_waits_comes_to_its_end(serve_async):
+    device = serve_async(Later("later", 0o666))
     os.close(os.open(device.path, os.O_RDONLY))
     wait_until(lambda: device.closed == 1, "the close")
 

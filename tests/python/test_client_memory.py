@@ -142,7 +142,7 @@ def test_nested_pointers_are_followed(client):
     assert [item.length for item in items] == [0, 0, 0, 0]
 
 
-def test_it_works_beside_a_sized_argument(client):
+def test_client_memory_works_beside_a_sized_argument(client):
     text = text_of(b"........")
     argument = struct.pack("QQ", ctypes.addressof(text), 5)
     fcntl.ioctl(client, SIZED, argument)
@@ -245,7 +245,7 @@ def test_a_length_that_is_none_is_a_bug_of_the_driver(serve, opened, caplog, len
     assert "OverflowError" in caplog.text
 
 
-def test_it_belongs_into_an_ioctl_callback(serve, opened):
+def test_client_memory_belongs_into_an_ioctl_callback(serve, opened):
     class Elsewhere(pyfusd.Device):
         def read(self, file, buf, offset):
             with pytest.raises(RuntimeError, match="inside an ioctl callback"):

@@ -215,8 +215,8 @@ def test_a_callback_that_cannot_take_its_arguments_is_a_type_error(name):
         kind("narrow").register()
 
 
-def test_a_device_s_life(device_root):
-    device = pyfusd.Device("/dev/sub/dir/life", 0o640)
+def test_a_device_that_is_not_registered_has_no_descriptor():
+    device = pyfusd.Device("life")
     assert not device.registered
     assert "not registered" in repr(device)
     with pytest.raises(ValueError, match="not registered"):
@@ -224,20 +224,27 @@ def test_a_device_s_life(device_root):
     with pytest.raises(OSError) as caught:
         device.dispatch()
     assert caught.value.errno == errno.EBADF
-    with device:
+
+
+def test_a_registered_device_says_where_it_is_and_has_a_descriptor(device_root):
+    with pyfusd.Device("/dev/sub/dir/life", 0o640) as device:
         assert device.registered
         assert device.path == f"{device_root}/sub/dir/life"
         assert device.path in repr(device)
         assert device.fileno() >= 0
         assert device.dispatch() is False
+    assert not os.path.exists(device.path)
+
+
+def test_a_device_is_registered_once_at_a_time_and_alone_has_its_name():
+    with pyfusd.Device("sub/dir/life") as device:
         with pytest.raises(RuntimeError, match="registered already"):
             device.register()
         with pytest.raises(FileExistsError):
             pyfusd.Device("sub/dir/life").register()
-    assert not os.path.exists(device.path)
     device.unregister()
     with device:
-        pass
+        assert device.registered
 
 
 def test_an_unknown_transport_is_einval():

@@ -117,7 +117,7 @@ def test_a_child_may_have_devices_of_its_own(serve, in_thread):
     assert reading.get() == b"parent"
 
 
-def test_many_threads_and_then_a_fork(serve, in_thread):
+def test_a_fork_beside_many_clients_harms_nobody(serve, in_thread):
     device = serve(NamedDevice("parent"))
     done = threading.Event()
 

@@ -204,7 +204,7 @@ def test_a_wrong_name_in_a_callback_is_its_answer(driver, client):
     assert caller.fails("write", registrar, "+a//b\0") == "EINVAL"
 
 
-def test_1000_devices_in_one_process(driver, client):
+def test_one_process_may_have_1000_devices(driver, client):
     # libfuse takes one of the process's 1,024 pthread keys for each session,
     # and a sanitizer or Python has a few of them. fusermount3 counts everybody's
     # mounts against mount_max, 1,000, and a desktop has some.

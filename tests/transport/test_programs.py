@@ -74,7 +74,7 @@ def is_regular(path):
     return stat.S_ISREG(os.stat(path).st_mode)
 
 
-def test_ioctl_numbers_that_reach_the_driver(path, client, holds):
+def test_ioctl_numbers_reach_the_driver_where_the_transport_says(path, client, holds):
     caller = client()
     descriptor = caller("open", path, os.O_RDWR)
     tried = {**FOR_EVERY_FILE, **FOR_REGULAR_FILES, **OTHERS}
@@ -89,7 +89,7 @@ def test_ioctl_numbers_that_reach_the_driver(path, client, holds):
         assert arrived == set(OTHERS)
 
 
-def test_an_open_with_o_direct(served, client, holds):
+def test_an_open_with_o_direct_does_what_the_transport_says(served, client, holds):
     caller = client()
     if holds("direct"):
         caller("close", caller("open", served.path, os.O_RDONLY | os.O_DIRECT))
@@ -100,12 +100,12 @@ def test_an_open_with_o_direct(served, client, holds):
     served.collect("close", 3)
 
 
-def test_busybox_cat(path, holds):
+def test_busybox_s_cat_shows_what_the_transport_says(path, holds):
     assert run("cat", path) == TEXT
     assert run("busybox", "cat", path) == (TEXT if holds("busybox") else "")
 
 
-def test_git_hash_object(path, holds):
+def test_git_hashes_what_it_takes_for_the_size(path, holds):
     text = TEXT if holds("git") else ""
     blob = f"blob {len(text)}\0{text}".encode()
     wanted = hashlib.sha1(blob, usedforsecurity=False).hexdigest()
@@ -150,14 +150,14 @@ asyncio.run(main())
 """
 
 
-def test_asyncio_s_connect_read_pipe(path, holds):
+def test_asyncio_reads_as_from_a_pipe_where_the_transport_says(path, holds):
     text = run(sys.executable, "-c", READ_PIPE, path)
     assert text == (
         TEXT if holds("read-pipe") else "Pipe transport is for pipes/sockets only.\n"
     )
 
 
-def test_a_client_that_is_stopped_while_it_waits(driver, client, holds):
+def test_a_stopped_client_goes_on_where_the_transport_says(driver, client, holds):
     """As all are when the machine suspends."""
     served, caller = driver("hold:device"), client()
     caller.start("raw_read", caller("open", served.path, os.O_RDONLY), 10)
