@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from support.forked_clients import Client, opens
-from support.raw_driver import CONTROL, OPEN, Driver
+from support.raw_driver import CONTROL, OPEN, OPTION_UNBLOCK, Driver
 
 PARAMETERS = "/sys/module/kfusd/parameters"
 
@@ -28,6 +28,13 @@ def name():
 @pytest.fixture
 def driver(name):
     with Driver(name) as one:
+        yield one
+
+
+@pytest.fixture
+def willing(name):
+    """A driver that wants to be told of signals."""
+    with Driver(f"{name}-told", options=OPTION_UNBLOCK) as one:
         yield one
 
 

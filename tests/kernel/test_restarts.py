@@ -31,11 +31,9 @@ from support.raw_driver import (
     IOCTL,
     MMAP,
     OPEN,
-    OPTION_UNBLOCK,
     READ,
     UNBLOCK,
     WRITE,
-    Driver,
     address_of,
     fails,
     libc,
@@ -51,13 +49,6 @@ CALLS = {
     "ioctl": (controls(EXCHANGE), IOCTL, (0, b"answered"), b"answered"),
 }
 each_call = pytest.mark.parametrize("call", CALLS)
-
-
-@pytest.fixture
-def willing(name):
-    """A driver that wants to be told of signals."""
-    with Driver(f"{name}-told", options=OPTION_UNBLOCK) as one:
-        yield one
 
 
 def took(driver, message, *answer):

@@ -5,17 +5,13 @@ import errno
 import os
 import signal
 import subprocess
-import sys
 import time
 
-import pytest
-
+from support.forked_clients import reads, stops, writes
 from support.raw_driver import (
     CLOSE,
-    IOCTL,
     NONBLOCK,
     OPEN,
-    OPTION_UNBLOCK,
     READ,
     UNBLOCK,
     WRITE,
@@ -24,204 +20,101 @@ from support.raw_driver import (
 )
 from support.waiting import wait_until
 
-CLIENT = """
-import ctypes, os, signal, sys
-libc = ctypes.CDLL(None, use_errno=True)
-fd = os.open(sys.argv[1], os.O_RDWR)
-def handled(*_):
-    pass
-signal.signal(signal.SIGUSR1, handled)
-signal.siginterrupt(signal.SIGUSR1, sys.argv[2] == "interrupt")
-for call in sys.argv[3:]:
-    if call == "stop":
-        os.kill(os.getpid(), signal.SIGSTOP)
-        continue
-    data = ctypes.create_string_buffer(b"argument", 100)
-    if call.startswith("read"):
-        result = libc.read(fd, data, int(call[4:]))
-    elif call.startswith("write"):
-        result = libc.write(fd, call[5:].encode(), len(call) - 5)
-    else:
-        result = libc.ioctl(fd, ctypes.c_ulong(int(call[5:])), data)
-    error = ctypes.get_errno() if result < 0 else 0
-    print(result, error, data.value.decode(), flush=True)
-"""
 
-
-@pytest.fixture
-def client(name):
-    """client(driver, "restart" or "interrupt", CALL...) starts one."""
-    processes = []
-
-    def run(driver, restart, *calls):
-        process = subprocess.Popen(
-            [sys.executable, "-S", "-E", "-c", CLIENT, driver.path, restart, *calls],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        driver.reply(driver.expect(OPEN))
-        return process
-
-    yield run
-    for process in processes:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def state_of(process):
-    with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
-        return file.read().rsplit(")", 1)[1].split()[0]
-
-
-def is_sleeping(process):
-    return state_of(process) == "S"
-
-
-def interrupt(process):
-    """A signal that the client has handled when this returns."""
-    wait_until(lambda: is_sleeping(process), "the client's sleep")
-    process.send_signal(signal.SIGUSR1)
-    wait_until(lambda: not is_signalled(process), "the signal's delivery")
-
-
-def is_signalled(process):
-    with open(f"/proc/{process.pid}/status", encoding="ascii") as file:
-        masks = [line for line in file if line.startswith(("SigPnd", "ShdPnd"))]
-    return any(int(line.split()[1], 16) for line in masks)
-
-
-def line(process):
-    return process.stdout.readline().split()
-
-
-def test_a_restarted_call_has_the_same_request(driver, client):
-    process = client(driver, "restart", "read10", "read10")
+def test_a_restarted_call_has_the_same_request(driver, reader):
+    one = reader(reads(10), reads(10))
     message = driver.expect(READ)
     for _ in range(5):
-        interrupt(process)
+        one.interrupt()
         assert driver.is_idle()
     driver.reply(message, 4, b"same")
-    assert line(process) == ["4", "0", "samement"]
+    assert one.result() == b"same"
     second = driver.expect(READ)
     assert second.fops.transid != message.fops.transid
 
 
-def test_an_interrupted_read_s_answer_waits_for_the_same_read(driver, client):
-    process = client(driver, "interrupt", "read10", "read10")
+def test_another_call_gives_up_the_interrupted_one(driver, reader):
+    one = reader(reads(10), reads(11), restart=False)
     message = driver.expect(READ)
-    interrupt(process)
-    assert line(process)[:2] == ["-1", str(errno.EINTR)]
-    wait_until(lambda: is_sleeping(process), "the second read")
-    assert driver.is_idle()
-    driver.reply(message, 4, b"kept")
-    assert line(process)[0] == "4"
-
-
-def stopped_after_an_interruption(driver, client):
-    """A client whose read was interrupted, and which is stopped then."""
-    process = client(driver, "interrupt", "read10", "stop", "read10")
-    message = driver.expect(READ)
-    interrupt(process)
-    assert line(process)[:2] == ["-1", str(errno.EINTR)]
-    wait_until(lambda: state_of(process) == "T", "the client's stop")
-    return process, message
-
-
-def test_another_call_gives_up_the_interrupted_one(driver, client):
-    process = client(driver, "interrupt", "read10", "read11")
-    message = driver.expect(READ)
-    interrupt(process)
+    one.interrupt()
     other = driver.expect(READ)
     assert other.fops.length == 11
     fails(errno.EPIPE, lambda: driver.reply(message, 1, b"x"))
     driver.reply(other, 1, b"y")
-    assert line(process)[:2] == ["-1", str(errno.EINTR)]
-    assert line(process)[0] == "1"
+    assert one.result() == "EINTR"
+    assert one.result() == b"y"
 
 
-def test_a_write_of_other_bytes_is_another_call(driver, client):
-    process = client(driver, "interrupt", "writeabc", "writexyz")
+def test_a_write_of_other_bytes_is_another_call(driver, reader):
+    one = reader(writes(b"abc"), writes(b"xyz"), restart=False)
     message = driver.expect(WRITE)
-    interrupt(process)
+    one.interrupt()
     other = driver.expect(WRITE)
     assert other.bytes == b"xyz"
     fails(errno.EPIPE, lambda: driver.reply(message, 3))
     driver.reply(other, 3)
-    assert line(process)[:2] == ["-1", str(errno.EINTR)]
-    assert line(process)[0] == "3"
+    assert one.result() == "EINTR"
+    assert one.result() == 3
 
 
-def test_a_write_of_the_same_bytes_is_taken_once(driver, client):
-    process = client(driver, "interrupt", "writeabc", "writeabc")
+def test_a_write_of_the_same_bytes_is_taken_once(driver, reader):
+    one = reader(writes(b"abc"), writes(b"abc"), restart=False)
     message = driver.expect(WRITE)
-    interrupt(process)
-    assert line(process)[:2] == ["-1", str(errno.EINTR)]
-    wait_until(lambda: is_sleeping(process), "the second write")
+    one.interrupt()
+    assert one.result() == "EINTR"
+    one.wait_for("S")
     assert driver.is_idle()
     driver.reply(message, 3)
-    assert line(process)[0] == "3"
+    assert one.result() == 3
 
 
-EXCHANGE = 3 << 30 | 8 << 16 | ord("T") << 8 | 1
-
-
-def test_a_restarted_ioctl_gets_its_data(driver, client):
-    process = client(driver, "restart", f"ioctl{EXCHANGE}")
-    message = driver.expect(IOCTL)
-    assert message.bytes == b"argument"
-    interrupt(process)
-    driver.reply(message, 0, b"answered")
-    assert line(process) == ["0", "0", "answered"]
-    driver.reply(driver.expect(CLOSE))
-
-
-def test_the_driver_s_own_eintr_starts_the_call_anew(driver, client):
-    process, message = stopped_after_an_interruption(driver, client)
+def test_the_driver_s_own_eintr_starts_the_call_anew(driver, reader):
+    one = reader(reads(10), stops, reads(10), restart=False)
+    message = driver.expect(READ)
+    one.interrupt()
+    assert one.result() == "EINTR"
+    one.wait_for("T")
     driver.reply(message, -errno.EINTR)
-    process.send_signal(signal.SIGCONT)
+    one.go_on()
     again = driver.expect(READ)
     assert again.fops.transid != message.fops.transid
     driver.reply(again, 2, b"ok")
-    assert line(process)[0] == "2"
+    assert [one.result(), one.result()] == [None, b"ok"]
 
 
-def test_unblock_is_sent_to_a_driver_that_asked_for_it(name, client):
-    with Driver(name, options=OPTION_UNBLOCK) as driver:
-        process = client(driver, "restart", "read10")
-        message = driver.expect(READ)
-        interrupt(process)
-        unblock = driver.expect(UNBLOCK)
-        assert unblock.cmd == NONBLOCK
-        assert unblock.fops.transid == message.fops.transid
-        driver.reply(message, 4, b"part")
-        assert line(process)[0] == "4"
+def test_unblock_is_sent_to_a_driver_that_asked_for_it(willing, reader):
+    one = reader(reads(10), of=willing)
+    message = willing.expect(READ)
+    one.interrupt()
+    unblock = willing.expect(UNBLOCK)
+    assert unblock.cmd == NONBLOCK
+    assert unblock.fops.transid == message.fops.transid
+    willing.reply(message, 4, b"part")
+    assert one.result() == b"part"
 
 
-def test_unblock_is_not_sent_to_others(driver, client):
-    process = client(driver, "restart", "read10")
+def test_unblock_is_not_sent_to_others(driver, reader):
+    one = reader(reads(10))
     message = driver.expect(READ)
-    interrupt(process)
+    one.interrupt()
     assert driver.is_idle()
     driver.reply(message)
-    assert line(process)[0] == "0"
+    assert one.result() == b""
 
 
-def test_a_call_that_was_not_received_leaves_no_trace(driver, client):
-    process = client(driver, "interrupt", "read10", "read20")
+def test_a_call_that_was_not_received_leaves_no_trace(driver, reader):
+    one = reader(reads(10), reads(20), restart=False)
     wait_until(lambda: not driver.is_idle(), "the first read")
-    interrupt(process)
-    assert line(process)[:2] == ["-1", str(errno.EINTR)]
+    one.interrupt()
+    assert one.result() == "EINTR"
     assert driver.expect(READ).fops.length == 20
     assert driver.is_idle()
 
 
-def test_a_killed_client_s_request_is_over(driver, client):
-    process = client(driver, "restart", "read10")
+def test_a_killed_client_s_request_is_over(driver, reader):
+    one = reader(reads(10))
     message = driver.expect(READ)
-    process.kill()
-    process.wait()
+    one.kill()
     close = driver.expect(CLOSE)
     fails(errno.EPIPE, lambda: driver.reply(message, 1, b"x"))
     driver.reply(close)
