@@ -53,6 +53,7 @@ static int check_name(const char **name)
 
 static void free_device(struct fusd_device *device)
 {
+	fusd_queue_destroy(&device->queue);
 	pthread_mutex_destroy(&device->lock);
 	free(device->path);
 	free(device);
@@ -168,6 +169,7 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 	atomic_init(&device->answering, 0);
 	atomic_init(&device->references, 1);
 	pthread_mutex_init(&device->lock, NULL);
+	fusd_queue_init(&device->queue);
 	error = transport->open_device(device, &options);
 	if (error) {
 		free_device(device);

@@ -28,12 +28,22 @@
 #define FUSD_PUBLIC __attribute__((visibility("default")))
 #endif
 
-struct fusd_attendance;
 struct fusd_device;
 struct fusd_open_file;
 struct fusd_transport;
 struct fuse_pollhandle;
 struct fuse_req;
+
+/*
+ * What was received for a device while none of the driver's threads could take
+ * it: queue.c.
+ */
+struct fusd_queue {
+	pthread_mutex_t lock;		    /* before the device's lock */
+	atomic_bool may_be_filled;	    /* set under lock */
+	struct fusd_request *first, **last; /* lock; in order */
+	int count;			    /* lock */
+};
 
 /*
  * A device's life: register makes it with one user and one reference, the
@@ -52,7 +62,6 @@ struct fusd_device {
 	void *transport_data;
 	char *path; /* malloc'ed */
 	int fd;
-	struct fusd_attendance *attendance; /* in transport_data */
 
 	/* The registration, running dispatches, answers being sent. */
 	atomic_int users;
@@ -66,6 +75,10 @@ struct fusd_device {
 	long next_transid; /* lock */
 	struct fusd_request *requests; /* lock; received, not answered */
 	struct fusd_request *running;  /* lock; received, not returned */
+
+	struct fusd_queue queue;
+	/* A thread of this process has opened it; constant once it is set. */
+	atomic_bool has_own_client;
 };
 
 enum fusd_request_state {
@@ -114,6 +127,9 @@ struct fusd_request {
 	struct fusd_request *close; /* device->lock, or who took it off */
 	struct fusd_request *running_next, **running_link; /* device->lock */
 
+	atomic_bool is_queued;		 /* on its device's queue */
+	struct fusd_request *queue_next; /* of the queue; queue.lock */
+
 	/*
 	 * So that no reply shows one open file's bytes to another: the payload
 	 * up to clean is zero or dirty_file's own, from there to dirty it may
@@ -146,8 +162,6 @@ struct fusd_request {
 	bool poll_is_same; /* the callback answered what it was asked */
 	bool held;	   /* device->lock */
 	atomic_bool interrupted;
-	atomic_bool is_queued;		 /* of fuse/attendant.c */
-	struct fusd_request *queue_next; /* that one's */
 	struct fusd_request *interrupts; /* of an unblock: a reference */
 };
 
@@ -203,6 +217,26 @@ struct fusd_transport {
 	 * lock. Returns true if its client has been interrupted by now.
 	 */
 	bool (*hold)(struct fusd_request *request);
+
+	/*
+	 * The request, which is pending, was put on its device's queue. Called
+	 * under the device's lock. Returns true if its client has been
+	 * interrupted by now. NULL: interrupts are messages of their own.
+	 */
+	bool (*queued)(struct fusd_request *request);
+
+	/*
+	 * The request, which is pending, was taken off the queue, and its
+	 * callback is to see the open file as it is now. Called under the
+	 * device's lock. NULL: it has nothing to see.
+	 */
+	void (*dequeued)(struct fusd_request *request);
+
+	/*
+	 * Makes the descriptor readable, as something is queued. NULL: the
+	 * queue is found by the next dispatch only.
+	 */
+	void (*wake_dispatchers)(struct fusd_device *device);
 
 	/*
 	 * Makes the unblock request for an interrupted one and takes over the
@@ -342,6 +376,17 @@ bool fusd_request_is_transfer(const struct fusd_request *request);
 void fusd_request_forget_all(struct fusd_device *device);
 /* In a forked child: whoever held the pool's lock. */
 void fusd_request_forget_pool(void);
+
+/* queue.c */
+void fusd_queue_init(struct fusd_queue *queue);
+void fusd_queue_destroy(struct fusd_queue *queue);
+/* Keeps a received request for a thread that dispatches. */
+void fusd_queue_put(struct fusd_request *request);
+/* As the transport's receive, for what is queued; the oldest comes first. */
+int fusd_queue_receive(struct fusd_device *device,
+		       struct fusd_request **request);
+/* Takes this one, with its references, if it is still queued. */
+bool fusd_queue_remove(struct fusd_request *request);
 
 /* client_memory.c */
 /* The answer to a callback that said -FUSD_RETRY. */

@@ -14,7 +14,6 @@
 #include <syslog.h>
 #include <time.h>
 
-#include "fuse/attendant.h"
 #include "own_client.h"
 
 #define INTERVAL_SECONDS 1
@@ -84,7 +83,7 @@ static bool is_lock_there(int seconds)
 static bool wants(struct fusd_device *device, void *data)
 {
 	(void)data;
-	return device->attendance->has_own_client;
+	return device->has_own_client;
 }
 
 /* Whether a client waits for it, who can be told. */
@@ -132,8 +131,9 @@ static int fail_requests(struct fusd_device *device)
 	}
 	while ((request = others)) {
 		others = request->queue_next;
-		fusd_attendance_queue(request);
-		fusd_attendance_wake(device);
+		fusd_queue_put(request);
+		if (device->transport->wake_dispatchers)
+			device->transport->wake_dispatchers(device);
 	}
 	return count;
 }
@@ -190,7 +190,7 @@ void fusd_own_request_seen(struct fusd_device *device)
 
 	if (!take_lock)
 		return;
-	device->attendance->has_own_client = true;
+	device->has_own_client = true;
 	pthread_once(&once, watch_forks);
 	pthread_mutex_lock(&probe.lock);
 	if (!probe.is_started) {

@@ -25,7 +25,7 @@
 #define QUIET_TICKS 3
 /* Each is some memory. Further ones stay with the kernel. */
 #define MAX_QUEUED 256
-/* How often a queue is looked after: poll(2) cannot, see post(). */
+/* How often a queue is looked after: then poll(2) always says readable. */
 #define QUEUE_MS 10
 /* Busy devices that one round attends to. */
 #define MAX_DEVICES 64
@@ -63,141 +63,6 @@ static struct fusd_session *device_session(struct fusd_device *device)
 	return device->transport_data;
 }
 
-void fusd_attendance_init(struct fusd_device *device,
-			  struct fusd_attendance *attendance)
-{
-	pthread_mutexattr_t attributes;
-
-	/* What is received under it may be the interrupt of what is queued. */
-	pthread_mutexattr_init(&attributes);
-	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
-	pthread_mutex_init(&attendance->lock, &attributes);
-	pthread_mutexattr_destroy(&attributes);
-	attendance->last = &attendance->first;
-	device->attendance = attendance;
-}
-
-void fusd_attendance_destroy(struct fusd_device *device)
-{
-	pthread_mutex_destroy(&device->attendance->lock);
-	device->attendance = NULL;
-}
-
-/* Under the attendance's lock. */
-static void append(struct fusd_attendance *attendance,
-		   struct fusd_request *request)
-{
-	request->is_queued = true;
-	request->queue_next = NULL;
-	*attendance->last = request;
-	attendance->last = &request->queue_next;
-	attendance->count++;
-	attendance->is_attended = true;
-}
-
-/* Under the attendance's lock. */
-static void take_off(struct fusd_attendance *attendance,
-		     struct fusd_request **link)
-{
-	struct fusd_request *request = *link;
-
-	*link = request->queue_next;
-	if (!*link)
-		attendance->last = link;
-	attendance->count--;
-	fusd_session_dequeue(request);
-}
-
-static struct fusd_request *take_first(struct fusd_attendance *attendance)
-{
-	struct fusd_request *request;
-
-	pthread_mutex_lock(&attendance->lock);
-	request = attendance->first;
-	if (request)
-		take_off(attendance, &attendance->first);
-	else
-		attendance->is_attended = false;
-	pthread_mutex_unlock(&attendance->lock);
-	return request;
-}
-
-int fusd_attendance_receive(struct fusd_device *device,
-			    struct fusd_request **request)
-{
-	bool answered;
-
-	if (!device->attendance->is_attended)
-		return -EAGAIN;
-	*request = take_first(device->attendance);
-	if (!*request)
-		return -EAGAIN;
-	pthread_mutex_lock(&device->lock);
-	answered = (*request)->state == FUSD_REQUEST_ANSWERED;
-	pthread_mutex_unlock(&device->lock);
-	if (!answered)
-		return 0;
-	/* By unregister, or a newer one took its place. */
-	*request = fusd_request_drop(*request, EPIPE);
-	return *request ? 0 : 1;
-}
-
-bool fusd_attendance_remove(struct fusd_request *request)
-{
-	struct fusd_attendance *attendance = request->device->attendance;
-	struct fusd_request **link = &attendance->first;
-	bool found;
-
-	pthread_mutex_lock(&attendance->lock);
-	while (*link && *link != request)
-		link = &(*link)->queue_next;
-	found = *link;
-	if (found)
-		take_off(attendance, link);
-	pthread_mutex_unlock(&attendance->lock);
-	return found;
-}
-
-/*
- * Makes the device's descriptor readable, as poll(2) sees it, until somebody
- * receives: the kernel sends what it has cached of the file, which is nothing.
- */
-static void post(struct fusd_device *device)
-{
-	fuse_lowlevel_notify_retrieve(device_session(device)->fuse,
-				      FUSE_ROOT_ID, 1, 0, NULL);
-}
-
-void fusd_attendance_wake(struct fusd_device *device)
-{
-	if (device->transport->callback_begins == fusd_attendance_begin)
-		post(device);
-}
-
-void fusd_attendance_queue(struct fusd_request *request)
-{
-	struct fusd_device *device = request->device;
-	struct fusd_attendance *attendance = device->attendance;
-	struct fusd_request *close;
-	bool gone, interrupted = false;
-
-	pthread_mutex_lock(&attendance->lock);
-	/* Else unregister, which sets it first, finds the request there. */
-	gone = device->gone;
-	if (!gone) {
-		append(attendance, request);
-		interrupted = fusd_session_expect_interrupt(request);
-	}
-	pthread_mutex_unlock(&attendance->lock);
-	if (gone) {
-		fusd_request_refuse(request);
-	} else if (interrupted && fusd_attendance_remove(request)) {
-		close = fusd_request_drop(request, EINTR);
-		if (close)
-			fusd_attendance_queue(close);
-	}
-}
-
 static bool is_busy(const struct fusd_attendance *attendance)
 {
 	return attendance->running > 0 &&
@@ -207,14 +72,16 @@ static bool is_busy(const struct fusd_attendance *attendance)
 /* Receives what waits for a busy device. Under the round lock. */
 static void receive(struct round *round, struct fusd_device *device)
 {
-	struct fusd_attendance *attendance = device->attendance;
+	struct fusd_attendance *attendance =
+		&device_session(device)->attendance;
+	struct fusd_queue *queue = &device->queue;
 	struct fusd_request *request;
 	int result = 0;
 
-	pthread_mutex_lock(&attendance->lock);
+	pthread_mutex_lock(&queue->lock);
 	/* Before is_busy(): a callback that ends now sees what is queued. */
-	attendance->is_attended = true;
-	while (result >= 0 && attendance->count < MAX_QUEUED &&
+	queue->may_be_filled = true;
+	while (result >= 0 && queue->count < MAX_QUEUED &&
 	       is_busy(attendance)) {
 		result = fusd_session_receive_message(device, &request);
 		if (result != 0)
@@ -223,12 +90,12 @@ static void receive(struct round *round, struct fusd_device *device)
 			request->queue_next = round->passive;
 			round->passive = request;
 		} else {
-			fusd_attendance_queue(request);
+			fusd_queue_put(request);
 		}
 	}
-	if (attendance->first)
-		post(device);
-	pthread_mutex_unlock(&attendance->lock);
+	if (queue->first)
+		fusd_session_wake_dispatchers(device);
+	pthread_mutex_unlock(&queue->lock);
 }
 
 /* Answers what needs no callback, and gives the rest to the dispatchers. */
@@ -239,8 +106,8 @@ static void answer_passive(struct fusd_request *request)
 
 	pthread_mutex_lock(&round_lock);
 	if (result == -FUSD_RETRY) {
-		fusd_attendance_queue(request);
-		post(device);
+		fusd_queue_put(request);
+		fusd_session_wake_dispatchers(device);
 	} else {
 		fusd_request_returned(request, result);
 		fusd_request_put(request);
@@ -257,7 +124,7 @@ static bool wants(struct fusd_device *device, void *data)
 
 	if (device->transport->callback_begins != fusd_attendance_begin)
 		return false;
-	attendance = device->attendance;
+	attendance = &device_session(device)->attendance;
 	busy = is_busy(attendance);
 	if (attendance->running > 0 || attendance->begun != attendance->watched)
 		round->is_quiet = false;
@@ -277,7 +144,7 @@ static void wait_for_messages(const struct round *round)
 		struct fusd_device *device = round->devices[i];
 
 		/* Its descriptor is readable all the time. */
-		if (device->attendance->count > 0)
+		if (device->queue.count > 0)
 			timeout = QUEUE_MS;
 		else
 			polled[count++] = (struct pollfd){ .fd = device->fd,
@@ -398,7 +265,8 @@ static void wake_attendant(void)
 
 void fusd_attendance_begin(struct fusd_device *device)
 {
-	struct fusd_attendance *attendance = device->attendance;
+	struct fusd_attendance *attendance =
+		&device_session(device)->attendance;
 
 	attendance->running++;
 	attendance->begun++;
@@ -408,5 +276,5 @@ void fusd_attendance_begin(struct fusd_device *device)
 
 void fusd_attendance_end(struct fusd_device *device)
 {
-	device->attendance->running--;
+	device_session(device)->attendance.running--;
 }

@@ -307,7 +307,6 @@ static int cuse_open_device(struct fusd_device *device,
 	pthread_mutex_init(&cuse->session.descriptor_file.lock, NULL);
 	cuse->session.has_no_offsets = true;
 	cuse->session.name_connection = name_connection;
-	fusd_attendance_init(device, &cuse->session.attendance);
 	cuse->session.is_unrestricted = device->ops.ioctl;
 	device->transport_data = cuse;
 	error = open_node(device);
@@ -358,6 +357,8 @@ const struct fusd_transport fusd_transport_cuse = {
 	.receive = fusd_session_receive,
 	.refresh = fusd_session_refresh,
 	.hold = fusd_session_hold,
+	.queued = fusd_session_queued,
+	.dequeued = fusd_session_dequeued,
 	.unblock = fusd_session_unblock,
 	.commit = fusd_session_commit,
 	.follow = fusd_session_follow,

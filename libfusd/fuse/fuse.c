@@ -285,7 +285,6 @@ static int fuse_open_device(struct fusd_device *device,
 	device->transport_data = fuse;
 	fuse->session.name_connection = name_connection;
 	pthread_mutex_init(&fuse->session.descriptor_file.lock, NULL);
-	fusd_attendance_init(device, &fuse->session.attendance);
 	clock_gettime(CLOCK_REALTIME, &now);
 	fuse->attributes.st_atim = now;
 	fuse->attributes.st_mtim = now;
@@ -363,6 +362,8 @@ const struct fusd_transport fusd_transport_fuse = {
 	.receive = fusd_session_receive,
 	.refresh = fusd_session_refresh,
 	.hold = fusd_session_hold,
+	.queued = fusd_session_queued,
+	.dequeued = fusd_session_dequeued,
 	.unblock = fusd_session_unblock,
 	.commit = fusd_session_commit,
 	.follow = fusd_session_follow,
@@ -372,6 +373,7 @@ const struct fusd_transport fusd_transport_fuse = {
 	.remove_node = fuse_remove_node,
 	.disconnect = fuse_disconnect,
 	.lines_up_transfers = true,
+	.wake_dispatchers = fusd_session_wake_dispatchers,
 	.callback_begins = fusd_attendance_begin,
 	.callback_ends = fusd_attendance_end,
 	.close_device = fuse_close_device,

@@ -334,12 +334,10 @@ static bool is_interruptible(const struct fusd_request *request)
 		operation == FUSD_WRITE || operation == FUSD_IOCTL);
 }
 
-bool fusd_session_expect_interrupt(struct fusd_request *request)
+bool fusd_session_queued(struct fusd_request *request)
 {
-	fusd_session_lock(request);
-	if (request->state == FUSD_REQUEST_PENDING && is_interruptible(request))
+	if (is_interruptible(request))
 		fuse_req_interrupt_func(request->fuse, on_interrupt, request);
-	fusd_session_unlock(request);
 	return request->interrupted;
 }
 
@@ -361,17 +359,12 @@ static void refresh(struct fusd_request *request)
 		fusd_poll_refresh(request);
 }
 
-void fusd_session_dequeue(struct fusd_request *request)
+void fusd_session_dequeued(struct fusd_request *request)
 {
-	fusd_session_lock(request);
-	if (request->state == FUSD_REQUEST_PENDING) {
-		/* Who answers it takes the lock first. */
-		if (is_interruptible(request))
-			fuse_req_interrupt_func(request->fuse, NULL, NULL);
-		refresh(request);
-	}
-	request->is_queued = false;
-	fusd_session_unlock(request);
+	/* Who answers it takes the lock first. */
+	if (is_interruptible(request))
+		fuse_req_interrupt_func(request->fuse, NULL, NULL);
+	refresh(request);
 }
 
 bool fusd_session_hold(struct fusd_request *request)
@@ -440,7 +433,7 @@ static struct fusd_request *interrupt(struct fusd_request *request)
 	struct fusd_request *close;
 	bool held;
 
-	if (fusd_attendance_remove(request)) {
+	if (fusd_queue_remove(request)) {
 		close = fusd_request_drop(request, EINTR);
 		fusd_request_put(request);
 		return close;
@@ -497,7 +490,7 @@ int fusd_session_receive_message(struct fusd_device *device,
 int fusd_session_receive(struct fusd_device *device,
 			 struct fusd_request **request)
 {
-	int result = fusd_attendance_receive(device, request);
+	int result = fusd_queue_receive(device, request);
 
 	return result == -EAGAIN ?
 		       fusd_session_receive_message(device, request) :
@@ -610,6 +603,13 @@ int fusd_session_reply(struct fusd_request *request, const void *data,
 	return send_reply(request, data, length) ? -EPIPE : 0;
 }
 
+/* The kernel sends what it has cached of the file, which is nothing. */
+void fusd_session_wake_dispatchers(struct fusd_device *device)
+{
+	fuse_lowlevel_notify_retrieve(device_session(device)->fuse,
+				      FUSE_ROOT_ID, 1, 0, NULL);
+}
+
 void fusd_session_disconnect(struct fusd_device *device, const char *path,
 			     int flags)
 {
@@ -633,7 +633,6 @@ void fusd_session_close(struct fusd_device *device)
 	struct fusd_session *session = device_session(device);
 	struct fusd_open_file *file, *next;
 
-	fusd_attendance_destroy(device);
 	if (session->is_guarded)
 		fusd_own_client_release(session->connection);
 	for (file = session->files; file; file = next) {

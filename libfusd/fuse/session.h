@@ -64,11 +64,19 @@ void fusd_session_refresh(struct fusd_request *request);
 int fusd_session_receive_message(struct fusd_device *device,
 				 struct fusd_request **request);
 bool fusd_session_hold(struct fusd_request *request);
+bool fusd_session_queued(struct fusd_request *request);
+void fusd_session_dequeued(struct fusd_request *request);
 struct fusd_request *fusd_session_unblock(struct fusd_request *interrupted);
 void fusd_session_commit(struct fusd_request *request);
 struct fusd_request *fusd_session_follow(struct fusd_request *request);
 int fusd_session_reply(struct fusd_request *request, const void *data,
 		       size_t length);
+
+/*
+ * On fuse: makes the device's descriptor readable, as poll(2) sees it, until
+ * somebody receives.
+ */
+void fusd_session_wake_dispatchers(struct fusd_device *device);
 
 /*
  * Cuts the connection, so that the device's clients do not wait for a callback
@@ -93,13 +101,6 @@ struct fusd_request *fusd_session_begin(fuse_req_t fuse, int subcmd,
 void fusd_session_lock(struct fusd_request *request);
 void fusd_session_finish(struct fusd_request *request);
 void fusd_session_unlock(struct fusd_request *request);
-
-/*
- * For the attendant: a request is queued, and is interrupted with that, true if
- * it was; or it is taken for its callback.
- */
-bool fusd_session_expect_interrupt(struct fusd_request *request);
-void fusd_session_dequeue(struct fusd_request *request);
 
 /* ioctl.c: the ioctl's part of reply, and of an open file's end. */
 int fusd_ioctl_reply(struct fusd_request *request, ssize_t retval);

@@ -17,7 +17,6 @@
 
 #include <fusd_control.h>
 
-#include "fuse/attendant.h"
 #include "internal.h"
 #include "own_client.h"
 
@@ -26,7 +25,6 @@ struct kfusd_device {
 	/* A header and its data are received, and listed, by one thread. */
 	pthread_mutex_t receive_lock;
 	uint64_t files; /* what its open files' ids begin with */
-	struct fusd_attendance attendance;
 };
 
 /* The ids of the other transports count up from 1. */
@@ -233,7 +231,6 @@ static int kfusd_open_device(struct fusd_device *device,
 		goto close_fd;
 	}
 	pthread_mutex_init(&data->receive_lock, NULL);
-	fusd_attendance_init(device, &data->attendance);
 	data->files = KFUSD_FILES | (uint64_t)++last_device << 32;
 	device->transport_data = data;
 	device->fd = fd;
@@ -315,7 +312,7 @@ static int kfusd_receive(struct fusd_device *device,
 			 struct fusd_request **result)
 {
 	struct kfusd_device *data = kfusd_device(device);
-	int error = fusd_attendance_receive(device, result);
+	int error = fusd_queue_receive(device, result);
 	struct fusd_request *request;
 
 	if (error != -EAGAIN)
@@ -447,7 +444,6 @@ static void kfusd_close_device(struct fusd_device *device)
 {
 	close(device->fd);
 	pthread_mutex_destroy(&kfusd_device(device)->receive_lock);
-	fusd_attendance_destroy(device);
 	free(kfusd_device(device));
 }
 
