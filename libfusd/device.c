@@ -333,7 +333,7 @@ static void forget_device(struct fusd_device *device)
 
 FUSD_PUBLIC void fusd_forget_devices(void)
 {
-	fusd_request_forget_pool();
+	fusd_block_forget();
 	fusd_registry_forget(forget_device);
 	fusd_watcher_forget();
 	fusd_node_forget();

@@ -151,7 +151,6 @@ static void hold(struct fusd_request *request)
 	pthread_mutex_lock(&device->lock);
 	gone = device->gone;
 	if (request->state != FUSD_REQUEST_ANSWERED) {
-		request->held = true;
 		interrupted = device->transport->hold(request);
 		if (interrupted)
 			request->references++;

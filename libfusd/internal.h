@@ -8,7 +8,7 @@
  * -errno; only the public functions turn that into -1 and errno.
  *
  * Locks, in the order in which they may be taken:
- *   the registry's lock -> a device's lock -> libfuse's own locks.
+ *   the registry's lock -> a device's lock -> a transport's own locks.
  * A transport's locks around receiving come before a device's lock.
  * No lock is held while a callback runs.
  */
@@ -29,10 +29,7 @@
 #endif
 
 struct fusd_device;
-struct fusd_open_file;
 struct fusd_transport;
-struct fuse_pollhandle;
-struct fuse_req;
 
 /*
  * What was received for a device while none of the driver's threads could take
@@ -109,7 +106,8 @@ struct fusd_region {
 struct fusd_request {
 	struct fusd_file_info file; /* first: its address is the handle */
 	_Alignas(8) fusd_msg_t msg;
-	char *data; /* what the callback sees as its buffer */
+	char *payload; /* room for FUSD_BLOCK_DATA bytes and a 0 */
+	char *data;    /* what the callback sees as its buffer */
 	struct fusd_device *device;
 	atomic_int references;
 
@@ -141,50 +139,24 @@ struct fusd_request {
 
 	/* In the order they were asked for; the ioctl callback's thread's. */
 	struct fusd_region *regions;
-	bool in_ioctl;			 /* the callback runs */
-	unsigned long long client_start; /* kfusd: of the client's thread */
+	bool in_ioctl; /* the callback runs */
 	bool is_retry; /* the answer: fetch the regions and ask again */
 
 	/* As the callback got them: only what it changes goes back. */
 	void *sent_private_info;
 	unsigned long sent_flags;
-
-	/* The FUSE and CUSE transports' part. */
-	struct fuse_req *fuse; /* NULL once answered, or none */
-	struct fusd_open_file *open_file;
-	uint64_t kernel_offset; /* what the kernel passed */
-	size_t ioctl_out_size;	/* bytes the client takes back */
-	struct fuse_pollhandle
-		*poll_handle;		    /* the poll that fuse is, or NULL */
-	struct fuse_pollhandle *poll_woken; /* to be woken, after the answer */
-	pthread_t poll_asker;		    /* whose callback it goes to */
-	unsigned int poll_round;	    /* how often for the same poll */
-	bool poll_is_same; /* the callback answered what it was asked */
-	bool held;	   /* device->lock */
-	atomic_bool interrupted;
-	struct fusd_request *interrupts; /* of an unblock: a reference */
 };
 
 /*
- * A request's memory block: the structure, then room for a transport's own
- * header so that data it is followed by begins on a page, then the data, then
- * at least one byte for the 0 that ends it.
+ * A request begins a block of memory. The block's first page is for the
+ * structure, for a transport's own structure around it, and, at the page's
+ * end, for the headers of a message whose data is received behind them. Then
+ * comes the payload: what a transport receives at most, and a byte for the 0
+ * that ends the data. The payload is one page larger than a FUSD transfer, so
+ * that a longer transfer is seen to be longer.
  */
 #define FUSD_PAGE_SIZE 4096
-#define FUSD_FRAME_HEADER 80
-/* One page more than MAX_RW_SIZE: see fuse/session.c. */
-#define FUSD_FRAME_DATA (MAX_RW_SIZE + FUSD_PAGE_SIZE)
-#define FUSD_FRAME_SIZE (FUSD_FRAME_HEADER + FUSD_FRAME_DATA)
-
-static inline char *fusd_request_payload(struct fusd_request *request)
-{
-	return (char *)request + FUSD_PAGE_SIZE;
-}
-
-static inline char *fusd_request_frame(struct fusd_request *request)
-{
-	return fusd_request_payload(request) - FUSD_FRAME_HEADER;
-}
+#define FUSD_BLOCK_DATA (MAX_RW_SIZE + FUSD_PAGE_SIZE)
 
 /* The seam between the library and the ways to reach a kernel. */
 struct fusd_transport {
@@ -196,6 +168,14 @@ struct fusd_transport {
 	/* Makes the node; sets fd, path and transport_data. 0 or -errno. */
 	int (*open_device)(struct fusd_device *device,
 			   const struct fusd_options *options);
+
+	/*
+	 * Memory for a request and its payload, as fusd_block_take() and
+	 * fusd_block_give() have it. take_block leaves all but payload, clean,
+	 * dirty and dirty_file to fusd_request_new(); NULL: no memory.
+	 */
+	struct fusd_request *(*take_block)(void);
+	void (*give_block)(struct fusd_request *request);
 
 	/*
 	 * Takes one message without blocking. 0: a request for a callback is
@@ -343,7 +323,15 @@ void fusd_registry_restart(void);
 /* Calls visit for each registered descriptor, under the registry's lock. */
 void fusd_registry_for_each(void (*visit)(int fd, void *data), void *data);
 
+/* block.c */
+struct fusd_request *fusd_block_take(void);
+void fusd_block_give(struct fusd_request *request);
+/* In a forked child: whoever held the pool's lock. */
+void fusd_block_forget(void);
+
 /* request.c */
+/* The common part only: the transport's own is as an earlier request left it.
+ */
 struct fusd_request *fusd_request_new(struct fusd_device *device);
 void fusd_request_put(struct fusd_request *request);
 /* Puts a received request on its device's lists; under the device's lock. */
@@ -374,8 +362,6 @@ bool fusd_request_fail_all(struct fusd_device *device, int error);
 bool fusd_request_is_transfer(const struct fusd_request *request);
 /* In a forked child: no answer to a request of the device is sent any more. */
 void fusd_request_forget_all(struct fusd_device *device);
-/* In a forked child: whoever held the pool's lock. */
-void fusd_request_forget_pool(void);
 
 /* queue.c */
 void fusd_queue_init(struct fusd_queue *queue);

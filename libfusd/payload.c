@@ -9,7 +9,7 @@
 void fusd_payload_isolate(struct fusd_request *request, uint64_t file_id,
 			  size_t length)
 {
-	char *payload = fusd_request_payload(request);
+	char *payload = request->payload;
 	size_t end = length < request->dirty ? length : request->dirty;
 
 	if (request->dirty_file != file_id)

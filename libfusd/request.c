@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * A request's life: its pooled memory, who may answer it, and the driver's
+ * A request's life: who may answer it, and the driver's
  * side of a held one (fusd_return and its siblings).
  */
 #include <errno.h>
@@ -10,97 +10,21 @@
 
 #include "internal.h"
 
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) \
-	((void)(address), (void)(size))
-#endif
-
-/* The structure, the frame, the 0 behind it; a multiple of the alignment. */
-#define BLOCK_SIZE (FUSD_PAGE_SIZE + FUSD_FRAME_DATA + FUSD_PAGE_SIZE)
-
-_Static_assert(sizeof(struct fusd_request) + FUSD_FRAME_HEADER <=
-		       FUSD_PAGE_SIZE,
-	       "a transport's header must not overlap the request");
-
-/* Blocks kept for the next request; more than these go back to malloc. */
-#define POOL_SIZE 16
-
-/* The block most recently given back: one driver thread needs no lock. */
-static _Atomic(struct fusd_request *) spare;
-
-static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct fusd_request *pool[POOL_SIZE]; /* pool_lock */
-static int pool_count;			     /* pool_lock */
-
-static struct fusd_request *block_take(void)
-{
-	struct fusd_request *request = atomic_exchange(&spare, NULL);
-
-	if (!request) {
-		pthread_mutex_lock(&pool_lock);
-		if (pool_count > 0)
-			request = pool[--pool_count];
-		pthread_mutex_unlock(&pool_lock);
-	}
-	if (request) {
-		ASAN_UNPOISON_MEMORY_REGION(request, BLOCK_SIZE);
-		return request;
-	}
-	request = aligned_alloc(FUSD_PAGE_SIZE, BLOCK_SIZE);
-	if (request) {
-		/* Memory from malloc may be anybody's. */
-		request->clean = 0;
-		request->dirty = FUSD_FRAME_DATA;
-		request->dirty_file = 0;
-	}
-	return request;
-}
-
-static void block_give(struct fusd_request *request)
-{
-	ASAN_POISON_MEMORY_REGION(request, BLOCK_SIZE);
-	request = atomic_exchange(&spare, request);
-	if (!request)
-		return;
-	pthread_mutex_lock(&pool_lock);
-	if (pool_count < POOL_SIZE) {
-		pool[pool_count++] = request;
-		request = NULL;
-	}
-	pthread_mutex_unlock(&pool_lock);
-	if (request) {
-		ASAN_UNPOISON_MEMORY_REGION(request, BLOCK_SIZE);
-		free(request);
-	}
-}
-
 struct fusd_request *fusd_request_new(struct fusd_device *device)
 {
-	struct fusd_request *request = block_take();
+	struct fusd_request *request = device->transport->take_block();
 
 	if (!request)
 		return NULL;
 	atomic_init(&request->references, 2);
 	request->device = device;
 	request->state = FUSD_REQUEST_NEW;
-	request->held = false;
-	atomic_init(&request->interrupted, false);
 	atomic_init(&request->is_queued, false);
-	request->fuse = NULL;
-	request->open_file = NULL;
-	request->interrupts = NULL;
 	request->close = NULL;
 	request->running_link = NULL;
 	request->regions = NULL;
 	request->in_ioctl = false;
 	request->is_retry = false;
-	request->poll_handle = NULL;
-	request->poll_woken = NULL;
-	request->poll_round = 0;
-	request->poll_is_same = false;
 	device->references++;
 	return request;
 }
@@ -112,7 +36,7 @@ void fusd_request_put(struct fusd_request *request)
 	if (--request->references > 0)
 		return;
 	fusd_region_free_all(request->regions);
-	block_give(request);
+	device->transport->give_block(request);
 	fusd_device_put_reference(device);
 }
 
@@ -374,12 +298,6 @@ void fusd_request_forget_all(struct fusd_device *device)
 		if (abandoned)
 			fusd_request_put(request);
 	}
-}
-
-void fusd_request_forget_pool(void)
-{
-	pthread_mutex_init(&pool_lock, NULL);
-	pool_count = 0;
 }
 
 FUSD_PUBLIC int fusd_return(struct fusd_file_info *file, ssize_t retval)

@@ -186,7 +186,7 @@ static bool complete(fuse_req_t fuse, unsigned int number, void *argument,
 static size_t covered_payload(struct fusd_request *request, const char *data,
 			      size_t size)
 {
-	const char *payload = fusd_request_payload(request);
+	const char *payload = request->payload;
 
 	return size > 0 && data + size > payload ?
 		       (size_t)(data + size - payload) :
@@ -217,18 +217,18 @@ void fusd_session_ioctl(fuse_req_t fuse, unsigned int number, void *argument,
 	fops->cmd = number;
 	fops->arg.ptr_arg = argument;
 	fops->length = in_size > out_size ? in_size : out_size;
-	fusd_payload_overwritten(request, request->open_file->id,
+	fusd_payload_overwritten(request, fuse_part(request)->open_file->id,
 				 covered_payload(request, in_data, data_size));
 	if (in_size > 0) {
 		request->data = (char *)in_data;
 		request->msg.datalen = (int)in_size;
 	} else {
 		memset(request->data, 0, out_size);
-		fusd_payload_overwritten(request, request->open_file->id,
-					 out_size);
+		fusd_payload_overwritten(
+			request, fuse_part(request)->open_file->id, out_size);
 	}
 	request->data[fops->length] = 0;
-	request->ioctl_out_size = out_size;
+	fuse_part(request)->ioctl_out_size = out_size;
 	fusd_session_lock(request);
 	fusd_session_finish(request);
 	fusd_session_unlock(request);
@@ -261,46 +261,48 @@ static int reply_retry(struct fusd_request *request)
 	struct vectors vectors;
 
 	if (!retry)
-		return fuse_reply_err(request->fuse, ENOMEM);
+		return fuse_reply_err(fuse_part(request)->fuse, ENOMEM);
 	retry->pid = fops->pid;
 	retry->number = fops->cmd;
 	retry->argument = fops->arg.ptr_arg;
 	begin_vectors(&vectors, fops->cmd, fops->arg.ptr_arg);
 	if (copy_regions(request, retry, &vectors)) {
 		free_retry(retry);
-		return fuse_reply_err(request->fuse, ENOMEM);
+		return fuse_reply_err(fuse_part(request)->fuse, ENOMEM);
 	}
 	/* First, for another thread may receive what the kernel sends then. */
-	put_retry(request->device, request->open_file, retry);
-	return reply_vectors(request->fuse, &vectors);
+	put_retry(request->device, fuse_part(request)->open_file, retry);
+	return reply_vectors(fuse_part(request)->fuse, &vectors);
 }
 
 /* The data of the request number, then that of each region to be written. */
 static int reply_regions(struct fusd_request *request, ssize_t retval)
 {
-	struct iovec out[MAX_VECTORS] = { { request->data,
-					    request->ioctl_out_size } };
-	int count = request->ioctl_out_size > 0;
+	struct iovec out[MAX_VECTORS] = {
+		{ request->data, fuse_part(request)->ioctl_out_size }
+	};
+	int count = fuse_part(request)->ioctl_out_size > 0;
 
 	for (struct fusd_region *region = request->regions; region;
 	     region = region->next)
 		if (region->is_written && region->is_fetched)
 			out[count++] =
 				(struct iovec){ region->data, region->length };
-	return fuse_reply_ioctl_iov(request->fuse, (int)retval, out, count);
+	return fuse_reply_ioctl_iov(fuse_part(request)->fuse, (int)retval, out,
+				    count);
 }
 
 int fusd_ioctl_reply(struct fusd_request *request, ssize_t retval)
 {
-	size_t size = request->ioctl_out_size;
+	size_t size = fuse_part(request)->ioctl_out_size;
 
 	/* Not as a result, which the kernel's own ioctls want data with. */
 	if (retval < 0)
-		return fuse_reply_err(request->fuse, (int)-retval);
+		return fuse_reply_err(fuse_part(request)->fuse, (int)-retval);
 	if (request->is_retry)
 		return reply_retry(request);
 	if (request->regions && !request->device->transport->store)
 		return reply_regions(request, retval);
-	return fuse_reply_ioctl(request->fuse, (int)retval,
+	return fuse_reply_ioctl(fuse_part(request)->fuse, (int)retval,
 				size ? request->data : NULL, size);
 }

@@ -83,31 +83,32 @@ static void add_waiter(struct fusd_open_file *file,
 /* Replies to the poll that a poll_diff was made for, if that is still due. */
 static void reply_poll(struct fusd_request *request)
 {
-	struct fusd_open_file *file = request->open_file;
+	struct fusd_open_file *file = fuse_part(request)->open_file;
 
-	if (!request->fuse)
+	if (!fuse_part(request)->fuse)
 		return;
-	add_waiter(file, request->poll_handle);
-	request->poll_handle = NULL;
-	fuse_reply_poll(request->fuse, poll_events(file->cached_state));
-	request->fuse = NULL;
+	add_waiter(file, fuse_part(request)->poll_handle);
+	fuse_part(request)->poll_handle = NULL;
+	fuse_reply_poll(fuse_part(request)->fuse,
+			poll_events(file->cached_state));
+	fuse_part(request)->fuse = NULL;
 }
 
 /* Marks the waiters to be woken once the lock is free. */
 static void take_waiters(struct fusd_request *request,
 			 struct fusd_open_file *file)
 {
-	request->poll_woken = file->poll_handle;
+	fuse_part(request)->poll_woken = file->poll_handle;
 	file->poll_handle = NULL;
 }
 
 void fusd_poll_wake(struct fusd_request *request)
 {
-	struct fuse_pollhandle *handle = request->poll_woken;
+	struct fuse_pollhandle *handle = fuse_part(request)->poll_woken;
 
 	if (!handle)
 		return;
-	request->poll_woken = NULL;
+	fuse_part(request)->poll_woken = NULL;
 	fuse_lowlevel_notify_poll(handle);
 	fuse_pollhandle_destroy(handle);
 }
@@ -120,7 +121,7 @@ struct fusd_request *fusd_poll_detach(struct fusd_open_file *file)
 		request->references++;
 		/* Another thread may be in its callback. */
 		reply_poll(request);
-		request->open_file = NULL;
+		fuse_part(request)->open_file = NULL;
 		file->poll_request = NULL;
 	}
 	return request;
@@ -137,12 +138,12 @@ void fusd_poll_end(struct fusd_request *request)
 /* Makes request the poll_diff. The older one, if any, is to be ended. */
 static struct fusd_request *ask(struct fusd_request *request)
 {
-	struct fusd_open_file *file = request->open_file;
+	struct fusd_open_file *file = fuse_part(request)->open_file;
 	struct fusd_request *older = fusd_poll_detach(file);
 
 	request->msg.cmd = FUSD_FOPS_NONBLOCK;
 	request->msg.parm.fops_msg.cmd = file->cached_state;
-	request->poll_asker = pthread_self();
+	fuse_part(request)->poll_asker = pthread_self();
 	file->poll_request = request;
 	fusd_session_finish(request);
 	return older;
@@ -150,8 +151,9 @@ static struct fusd_request *ask(struct fusd_request *request)
 
 void fusd_poll_refresh(struct fusd_request *request)
 {
-	request->msg.parm.fops_msg.cmd = request->open_file->cached_state;
-	request->poll_asker = pthread_self();
+	request->msg.parm.fops_msg.cmd =
+		fuse_part(request)->open_file->cached_state;
+	fuse_part(request)->poll_asker = pthread_self();
 }
 
 void fusd_session_poll(fuse_req_t fuse, struct fuse_file_info *info,
@@ -168,7 +170,7 @@ void fusd_session_poll(fuse_req_t fuse, struct fuse_file_info *info,
 	asks = has_to_ask(file);
 	if (asks) {
 		request = fusd_session_begin(fuse, FUSD_POLL_DIFF, file);
-		request->poll_handle = handle;
+		fuse_part(request)->poll_handle = handle;
 		older = ask(request);
 	} else {
 		add_waiter(file, handle);
@@ -181,7 +183,7 @@ void fusd_session_poll(fuse_req_t fuse, struct fuse_file_info *info,
 
 void fusd_poll_hold(struct fusd_request *request)
 {
-	struct fusd_open_file *file = request->open_file;
+	struct fusd_open_file *file = fuse_part(request)->open_file;
 
 	/* If a transfer came in between, follow asks anew and replies. */
 	if (file && asked_state(request) == file->cached_state)
@@ -190,7 +192,7 @@ void fusd_poll_hold(struct fusd_request *request)
 
 void fusd_poll_commit(struct fusd_request *request, ssize_t retval)
 {
-	struct fusd_open_file *file = request->open_file;
+	struct fusd_open_file *file = fuse_part(request)->open_file;
 	bool is_changed, is_at_once;
 
 	/* A newer poll_diff, or the close, came first. */
@@ -202,10 +204,11 @@ void fusd_poll_commit(struct fusd_request *request, ssize_t retval)
 		return;
 	}
 	is_changed = file->cached_state != (unsigned int)retval;
-	is_at_once = !request->held &&
-		     pthread_equal(request->poll_asker, pthread_self());
+	is_at_once =
+		!fuse_part(request)->held &&
+		pthread_equal(fuse_part(request)->poll_asker, pthread_self());
 	file->cached_state = (unsigned int)retval;
-	request->poll_is_same =
+	fuse_part(request)->poll_is_same =
 		is_at_once && asked_state(request) == (unsigned int)retval;
 	if (is_changed || !is_at_once)
 		take_waiters(request, file);
@@ -216,7 +219,7 @@ void fusd_poll_transferred(struct fusd_request *request)
 	const unsigned int cleared = request->msg.subcmd == FUSD_READ ?
 					     FUSD_NOTIFY_INPUT :
 					     FUSD_NOTIFY_OUTPUT;
-	struct fusd_open_file *file = request->open_file;
+	struct fusd_open_file *file = fuse_part(request)->open_file;
 
 	if (!(file->cached_state & cleared))
 		return;
@@ -239,11 +242,12 @@ int fusd_poll_reply(struct fusd_request *request)
 /* After the callback, before the reply to the poll. */
 static bool has_to_ask_on(const struct fusd_request *request)
 {
-	const struct fusd_open_file *file = request->open_file;
+	const struct fusd_open_file *file = fuse_part(request)->open_file;
 
-	if (!request->poll_handle && !file->poll_handle)
+	if (!fuse_part(request)->poll_handle && !file->poll_handle)
 		return false;
-	if (request->poll_is_same && asked_state(request) == file->cached_state)
+	if (fuse_part(request)->poll_is_same &&
+	    asked_state(request) == file->cached_state)
 		return false;
 	return !request->device->gone && has_to_ask(file);
 }
@@ -253,20 +257,20 @@ static struct fusd_request *make_next(struct fusd_request *request)
 {
 	struct fusd_request *next;
 
-	if (request->poll_round == MAX_ROUNDS)
+	if (fuse_part(request)->poll_round == MAX_ROUNDS)
 		return NULL;
-	next = fusd_request_new(request->device);
+	next = fusd_session_new_request(request->device);
 	if (!next)
 		return NULL;
 	memcpy(&next->msg, &request->msg, sizeof(next->msg));
 	next->msg.parm.fops_msg.retval = 0;
-	next->data = fusd_request_payload(next);
-	next->open_file = request->open_file;
-	next->fuse = request->fuse;
-	next->poll_handle = request->poll_handle;
-	next->poll_round = request->poll_round + 1;
-	request->fuse = NULL;
-	request->poll_handle = NULL;
+	next->data = next->payload;
+	fuse_part(next)->open_file = fuse_part(request)->open_file;
+	fuse_part(next)->fuse = fuse_part(request)->fuse;
+	fuse_part(next)->poll_handle = fuse_part(request)->poll_handle;
+	fuse_part(next)->poll_round = fuse_part(request)->poll_round + 1;
+	fuse_part(request)->fuse = NULL;
+	fuse_part(request)->poll_handle = NULL;
 	return next;
 }
 
@@ -278,7 +282,7 @@ struct fusd_request *fusd_session_follow(struct fusd_request *request)
 	if (request->msg.subcmd != FUSD_POLL_DIFF)
 		return NULL;
 	fusd_session_lock(request);
-	asks = request->fuse && has_to_ask_on(request);
+	asks = fuse_part(request)->fuse && has_to_ask_on(request);
 	if (asks)
 		next = make_next(request);
 	if (next)
@@ -286,7 +290,7 @@ struct fusd_request *fusd_session_follow(struct fusd_request *request)
 	else
 		reply_poll(request);
 	if (asks && !next)
-		take_waiters(request, request->open_file);
+		take_waiters(request, fuse_part(request)->open_file);
 	fusd_session_unlock(request);
 	fusd_poll_end(older);
 	fusd_poll_wake(request);

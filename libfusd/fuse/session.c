@@ -22,7 +22,7 @@
  * wherever in a page the client's buffer begins, is cut, and the client's call
  * returns short, as it does in FUSD.
  */
-#define MAX_KERNEL_TRANSFER FUSD_FRAME_DATA
+#define MAX_KERNEL_TRANSFER FUSD_BLOCK_DATA
 
 /* The message this thread is handing to libfuse; NULL outside of that. */
 struct receiving {
@@ -79,6 +79,25 @@ void fusd_session_init(struct fusd_device *device, struct fuse_conn_info *conn)
 				FUSE_CAP_SPLICE_MOVE);
 }
 
+struct fusd_request *fusd_session_new_request(struct fusd_device *device)
+{
+	struct fusd_request *request = fusd_request_new(device);
+	struct fuse_request *part = fuse_part(request);
+
+	if (!request)
+		return NULL;
+	part->fuse = NULL;
+	part->open_file = NULL;
+	part->poll_handle = NULL;
+	part->poll_woken = NULL;
+	part->poll_round = 0;
+	part->poll_is_same = false;
+	part->held = false;
+	atomic_init(&part->interrupted, false);
+	part->interrupts = NULL;
+	return request;
+}
+
 struct fusd_request *fusd_session_begin(fuse_req_t fuse, int subcmd,
 					struct fusd_open_file *file)
 {
@@ -88,8 +107,8 @@ struct fusd_request *fusd_session_begin(fuse_req_t fuse, int subcmd,
 
 	receiving->request = NULL;
 	receiving->result = request;
-	request->fuse = fuse;
-	request->open_file = file;
+	fuse_part(request)->fuse = fuse;
+	fuse_part(request)->open_file = file;
 	memset(&request->msg, 0, sizeof(request->msg));
 	request->msg.magic = FUSD_MSG_MAGIC;
 	request->msg.cmd = FUSD_FOPS_CALL;
@@ -98,13 +117,13 @@ struct fusd_request *fusd_session_begin(fuse_req_t fuse, int subcmd,
 	fops->uid = caller->uid;
 	fops->gid = caller->gid;
 	fops->device_info = request->device->device_info;
-	request->data = fusd_request_payload(request);
+	request->data = request->payload;
 	return request;
 }
 
 void fusd_session_finish(struct fusd_request *request)
 {
-	struct fusd_open_file *file = request->open_file;
+	struct fusd_open_file *file = fuse_part(request)->open_file;
 	fops_msg_t *fops = &request->msg.parm.fops_msg;
 
 	fops->flags = request->sent_flags = file->flags;
@@ -209,17 +228,18 @@ static bool is_sequential(const struct fusd_request *request)
 static void finish_transfer(struct fusd_request *request, size_t size,
 			    off_t offset, const struct fuse_file_info *info)
 {
-	struct fusd_open_file *file = request->open_file;
+	struct fusd_open_file *file = fuse_part(request)->open_file;
 	fops_msg_t *fops = &request->msg.parm.fops_msg;
 
 	fops->length = size;
-	request->kernel_offset = (uint64_t)offset;
+	fuse_part(request)->kernel_offset = (uint64_t)offset;
 	fusd_session_lock(request);
 	/* The client may have changed them with fcntl(F_SETFL). */
 	file->flags = (unsigned long)info->flags;
 	fusd_session_finish(request);
 	fops->offset = (unsigned long)fusd_position_begin(
-		file, request->kernel_offset, is_sequential(request));
+		file, fuse_part(request)->kernel_offset,
+		is_sequential(request));
 	fusd_session_unlock(request);
 }
 
@@ -231,7 +251,7 @@ void fusd_session_read(fuse_req_t fuse, size_t size, off_t offset,
 
 	if (size > MAX_RW_SIZE)
 		size = MAX_RW_SIZE;
-	fusd_payload_isolate(request, request->open_file->id, size);
+	fusd_payload_isolate(request, fuse_part(request)->open_file->id, size);
 	finish_transfer(request, size, offset, info);
 }
 
@@ -241,8 +261,9 @@ void fusd_session_write(fuse_req_t fuse, const char *data, size_t size,
 	struct fusd_request *request =
 		fusd_session_begin(fuse, FUSD_WRITE, fusd_session_file(info));
 
-	if (data == fusd_request_payload(request))
-		fusd_payload_overwritten(request, request->open_file->id, size);
+	if (data == request->payload)
+		fusd_payload_overwritten(
+			request, fuse_part(request)->open_file->id, size);
 	if (size > MAX_RW_SIZE)
 		size = MAX_RW_SIZE;
 	/* In the same block, which goes on for a page after the message. */
@@ -255,8 +276,9 @@ void fusd_session_write(fuse_req_t fuse, const char *data, size_t size,
 /* Its open file; NULL if unregister, or a newer poll_diff, came first. */
 static struct fusd_open_file *pending_file(const struct fusd_request *request)
 {
-	return request->state == FUSD_REQUEST_PENDING ? request->open_file :
-							NULL;
+	return request->state == FUSD_REQUEST_PENDING ?
+		       fuse_part(request)->open_file :
+		       NULL;
 }
 
 void fusd_session_refresh(struct fusd_request *request)
@@ -299,7 +321,7 @@ static void on_interrupt(fuse_req_t fuse, void *data)
 		request->references++;
 		receiving->interrupted = request;
 	} else {
-		request->interrupted = true;
+		fuse_part(request)->interrupted = true;
 	}
 }
 
@@ -312,16 +334,17 @@ static void on_interrupt(fuse_req_t fuse, void *data)
 static bool goes_on(const struct fusd_request *request)
 {
 	const struct fusd_session *session = device_session(request->device);
-	const struct fusd_open_file *file = request->open_file;
+	const struct fusd_open_file *file = fuse_part(request)->open_file;
 
 	if (request->msg.subcmd != FUSD_READ)
 		return false;
 	/* CUSE counts from 0 in each call. */
 	if (session->has_no_offsets)
-		return request->kernel_offset > 0;
+		return fuse_part(request)->kernel_offset > 0;
 	return file->full_thread == request->msg.parm.fops_msg.pid &&
-	       file->full_end == request->kernel_offset &&
-	       fusd_client_goes_on(file->full_thread, request->kernel_offset,
+	       file->full_end == fuse_part(request)->kernel_offset &&
+	       fusd_client_goes_on(file->full_thread,
+				   fuse_part(request)->kernel_offset,
 				   &session->node, request->sent_flags);
 }
 
@@ -329,7 +352,7 @@ static bool is_interruptible(const struct fusd_request *request)
 {
 	const short operation = request->msg.subcmd;
 
-	return request->fuse &&
+	return fuse_part(request)->fuse &&
 	       (operation == FUSD_OPEN || operation == FUSD_READ ||
 		operation == FUSD_WRITE || operation == FUSD_IOCTL);
 }
@@ -337,14 +360,15 @@ static bool is_interruptible(const struct fusd_request *request)
 bool fusd_session_queued(struct fusd_request *request)
 {
 	if (is_interruptible(request))
-		fuse_req_interrupt_func(request->fuse, on_interrupt, request);
-	return request->interrupted;
+		fuse_req_interrupt_func(fuse_part(request)->fuse, on_interrupt,
+					request);
+	return fuse_part(request)->interrupted;
 }
 
 /* As if it had been received only now: others may have been answered since. */
 static void refresh(struct fusd_request *request)
 {
-	struct fusd_open_file *file = request->open_file;
+	struct fusd_open_file *file = fuse_part(request)->open_file;
 	fops_msg_t *fops = &request->msg.parm.fops_msg;
 
 	if (!file)
@@ -354,7 +378,8 @@ static void refresh(struct fusd_request *request)
 	if (request->msg.subcmd == FUSD_READ ||
 	    request->msg.subcmd == FUSD_WRITE)
 		fops->offset = (unsigned long)fusd_position_begin(
-			file, request->kernel_offset, is_sequential(request));
+			file, fuse_part(request)->kernel_offset,
+			is_sequential(request));
 	if (request->msg.subcmd == FUSD_POLL_DIFF)
 		fusd_poll_refresh(request);
 }
@@ -363,20 +388,22 @@ void fusd_session_dequeued(struct fusd_request *request)
 {
 	/* Who answers it takes the lock first. */
 	if (is_interruptible(request))
-		fuse_req_interrupt_func(request->fuse, NULL, NULL);
+		fuse_req_interrupt_func(fuse_part(request)->fuse, NULL, NULL);
 	refresh(request);
 }
 
 bool fusd_session_hold(struct fusd_request *request)
 {
+	fuse_part(request)->held = true;
 	if (request->msg.subcmd == FUSD_POLL_DIFF) {
 		fusd_poll_hold(request);
 		return false;
 	}
-	if (request->fuse)
-		fuse_req_interrupt_func(request->fuse, on_interrupt, request);
+	if (fuse_part(request)->fuse)
+		fuse_req_interrupt_func(fuse_part(request)->fuse, on_interrupt,
+					request);
 	/* Who has got something does not wait for more, as if interrupted. */
-	return request->interrupted || goes_on(request);
+	return fuse_part(request)->interrupted || goes_on(request);
 }
 
 static struct fusd_request *make_unblock(struct fusd_request *request,
@@ -384,7 +411,7 @@ static struct fusd_request *make_unblock(struct fusd_request *request,
 {
 	bool pending;
 
-	request->open_file = NULL;
+	fuse_part(request)->open_file = NULL;
 	fusd_session_lock(request);
 	pending = interrupted->state != FUSD_REQUEST_ANSWERED;
 	if (pending) {
@@ -392,11 +419,11 @@ static struct fusd_request *make_unblock(struct fusd_request *request,
 		request->msg.cmd = FUSD_FOPS_CALL;
 		request->msg.subcmd = FUSD_UNBLOCK;
 		request->msg.datalen = 0;
-		request->data = fusd_request_payload(request);
-		request->interrupts = interrupted;
+		request->data = request->payload;
+		fuse_part(request)->interrupts = interrupted;
 		request->sent_private_info = interrupted->sent_private_info;
 		request->msg.parm.fops_msg.private_info =
-			interrupted->open_file->private_info;
+			fuse_part(interrupted)->open_file->private_info;
 		fusd_request_received(request, interrupted->file_id);
 		request->msg.parm.fops_msg.transid =
 			interrupted->msg.parm.fops_msg.transid;
@@ -407,7 +434,8 @@ static struct fusd_request *make_unblock(struct fusd_request *request,
 
 struct fusd_request *fusd_session_unblock(struct fusd_request *interrupted)
 {
-	struct fusd_request *request = fusd_request_new(interrupted->device);
+	struct fusd_request *request =
+		fusd_session_new_request(interrupted->device);
 	struct fusd_request *unblock = NULL;
 
 	if (request)
@@ -439,10 +467,10 @@ static struct fusd_request *interrupt(struct fusd_request *request)
 		return close;
 	}
 	fusd_session_lock(request);
-	held = request->held;
+	held = fuse_part(request)->held;
 	/* A dispatcher has just taken it: seen when it is held. */
 	if (!held)
-		request->interrupted = true;
+		fuse_part(request)->interrupted = true;
 	fusd_session_unlock(request);
 	if (held)
 		return fusd_session_unblock(request);
@@ -458,11 +486,11 @@ int fusd_session_receive_message(struct fusd_device *device,
 	ssize_t size;
 	int error;
 
-	context.request = fusd_request_new(device);
+	context.request = fusd_session_new_request(device);
 	if (!context.request)
 		return -ENOMEM;
-	message.mem = fusd_request_frame(context.request);
-	size = read(device->fd, message.mem, FUSD_FRAME_SIZE);
+	message.mem = context.request->payload - FUSD_MESSAGE_HEADERS;
+	size = read(device->fd, message.mem, FUSD_MESSAGE_SIZE);
 	if (size > 0) {
 		message.size = (size_t)size;
 		receiving = &context;
@@ -500,7 +528,7 @@ int fusd_session_receive(struct fusd_device *device,
 static int reply_open(struct fusd_request *request, fuse_req_t fuse,
 		      ssize_t retval)
 {
-	struct fusd_open_file *file = request->open_file;
+	struct fusd_open_file *file = fuse_part(request)->open_file;
 	struct fuse_file_info info = {
 		.flags = (int)file->flags,
 		.fh = (uint64_t)(uintptr_t)file,
@@ -522,16 +550,16 @@ static int reply_open(struct fusd_request *request, fuse_req_t fuse,
 static int reply_close(struct fusd_request *request, fuse_req_t fuse)
 {
 	fusd_session_lock(request);
-	unlink_file(request->open_file);
+	unlink_file(fuse_part(request)->open_file);
 	fusd_session_unlock(request);
-	free_file(request->open_file);
+	free_file(fuse_part(request)->open_file);
 	return fuse_reply_err(fuse, 0);
 }
 
 void fusd_session_commit(struct fusd_request *request)
 {
 	const fops_msg_t *fops = &request->msg.parm.fops_msg;
-	struct fusd_open_file *file = request->open_file;
+	struct fusd_open_file *file = fuse_part(request)->open_file;
 	short operation = request->msg.subcmd;
 
 	if (operation == FUSD_POLL_DIFF) {
@@ -550,11 +578,12 @@ void fusd_session_commit(struct fusd_request *request)
 		bool is_full = fops->retval == (ssize_t)fops->length;
 
 		file->full_thread = is_full ? fops->pid : 0;
-		file->full_end = request->kernel_offset + fops->length;
+		file->full_end =
+			fuse_part(request)->kernel_offset + fops->length;
 	}
 	fusd_poll_transferred(request);
 	if (fops->retval >= 0)
-		fusd_position_end(file, request->kernel_offset,
+		fusd_position_end(file, fuse_part(request)->kernel_offset,
 				  (size_t)fops->retval, (loff_t)fops->offset,
 				  is_sequential(request));
 }
@@ -563,7 +592,7 @@ static int send_reply(struct fusd_request *request, const void *data,
 		      size_t length)
 {
 	ssize_t retval = request->msg.parm.fops_msg.retval;
-	fuse_req_t fuse = request->fuse;
+	fuse_req_t fuse = fuse_part(request)->fuse;
 
 	switch (request->msg.subcmd) {
 	case FUSD_OPEN:
@@ -585,7 +614,7 @@ static int send_reply(struct fusd_request *request, const void *data,
 int fusd_session_reply(struct fusd_request *request, const void *data,
 		       size_t length)
 {
-	struct fusd_request *interrupted = request->interrupts;
+	struct fusd_request *interrupted = fuse_part(request)->interrupts;
 
 	if (request->msg.subcmd == FUSD_POLL_DIFF)
 		return fusd_poll_reply(request);
@@ -596,8 +625,8 @@ int fusd_session_reply(struct fusd_request *request, const void *data,
 		return 0;
 	}
 	/* No interrupt may look at a request that is about to be freed. */
-	if (request->held || request->is_queued)
-		fuse_req_interrupt_func(request->fuse, NULL, NULL);
+	if (fuse_part(request)->held || request->is_queued)
+		fuse_req_interrupt_func(fuse_part(request)->fuse, NULL, NULL);
 	/* First: once the transfer returned, no wake-up is to come. */
 	fusd_poll_wake(request);
 	return send_reply(request, data, length) ? -EPIPE : 0;

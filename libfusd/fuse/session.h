@@ -3,13 +3,11 @@
 #ifndef FUSD_FUSE_SESSION_H
 #define FUSD_FUSE_SESSION_H
 
-#define FUSE_USE_VERSION 35
-#include <fuse_lowlevel.h>
-
 #include "client_descriptor.h"
 #include "attendant.h"
 #include "internal.h"
 #include "own_client.h"
+#include "request.h"
 
 /* A device's connection to libfuse; its transport_data begins with it. */
 struct fusd_session {
@@ -92,10 +90,12 @@ bool fusd_session_is_connected(const struct fusd_device *device);
 void fusd_session_close(struct fusd_device *device);
 
 /*
- * For the operations: begin fills in the request that is being received, lock
- * takes its device's lock, finish completes it and puts it on the list.
+ * For the operations: new_request makes one, begin fills in the request that is
+ * being received, lock takes its device's lock, finish completes it and puts it
+ * on the list.
  */
 struct fusd_open_file *fusd_session_file(const struct fuse_file_info *info);
+struct fusd_request *fusd_session_new_request(struct fusd_device *device);
 struct fusd_request *fusd_session_begin(fuse_req_t fuse, int subcmd,
 					struct fusd_open_file *file);
 void fusd_session_lock(struct fusd_request *request);

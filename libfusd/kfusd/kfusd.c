@@ -27,6 +27,20 @@ struct kfusd_device {
 	uint64_t files; /* what its open files' ids begin with */
 };
 
+/* What the kfusd transport knows of a request. */
+struct kfusd_request {
+	struct fusd_request common;	 /* first */
+	unsigned long long client_start; /* of the client's thread */
+};
+
+_Static_assert(sizeof(struct kfusd_request) <= FUSD_PAGE_SIZE,
+	       "a request must not overlap its payload");
+
+static struct kfusd_request *kfusd_part(struct fusd_request *request)
+{
+	return (struct kfusd_request *)request;
+}
+
 /* The ids of the other transports count up from 1. */
 #define KFUSD_FILES (UINT64_C(1) << 63)
 
@@ -250,7 +264,7 @@ static int receive_message(struct fusd_request *request)
 
 	if (read(device->fd, message, sizeof(*message)) < 0)
 		return -errno;
-	request->data = fusd_request_payload(request);
+	request->data = request->payload;
 	if (message->datalen == 0)
 		return 0;
 	size = (size_t)message->datalen;
@@ -411,7 +425,7 @@ static int kfusd_reply(struct fusd_request *request, const void *data,
 static int kfusd_fetch(struct fusd_request *request, struct fusd_region *region)
 {
 	if (!request->regions)
-		request->client_start =
+		kfusd_part(request)->client_start =
 			fusd_thread_start(request->msg.parm.fops_msg.pid);
 	return fusd_region_read(request, region);
 }
@@ -422,7 +436,7 @@ static int kfusd_store(struct fusd_request *request,
 	unsigned long long start =
 		fusd_thread_start(request->msg.parm.fops_msg.pid);
 
-	if (start == 0 || start != request->client_start)
+	if (start == 0 || start != kfusd_part(request)->client_start)
 		return -EFAULT;
 	return fusd_region_write(request, region);
 }
@@ -451,6 +465,8 @@ const struct fusd_transport fusd_transport_kfusd = {
 	.name = "kfusd",
 	.check = kfusd_check,
 	.open_device = kfusd_open_device,
+	.take_block = fusd_block_take,
+	.give_block = fusd_block_give,
 	.receive = kfusd_receive,
 	.hold = kfusd_hold,
 	.unblock = kfusd_unblock,
