@@ -11,10 +11,12 @@
  * EDEADLK, and the lock is free again.
  */
 #include <errno.h>
+#include <sys/syscall.h>
 #include <syslog.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "own_client.h"
+#include "own_request.h"
 
 #define INTERVAL_SECONDS 1
 #define LIMIT_SECONDS 4
@@ -33,6 +35,11 @@ static struct {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.change = PTHREAD_COND_INITIALIZER,
 };
+
+bool fusd_is_own_thread(pid_t thread)
+{
+	return thread > 0 && syscall(SYS_tgkill, getpid(), thread, 0) == 0;
+}
 
 void fusd_set_lock_probe(void (*take_and_release)(void))
 {

@@ -75,7 +75,7 @@ cdef extern from "fusd.h" nogil:
     const char *fusd_version()
 
 
-cdef extern from "own_client.h" nogil:
+cdef extern from "own_request.h" nogil:
     void fusd_set_lock_probe(void (*take_and_release)() noexcept nogil)
 
 

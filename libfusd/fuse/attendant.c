@@ -18,7 +18,9 @@
 #include <poll.h>
 #include <time.h>
 
-#include "open_file.h"
+#include "attendant.h"
+#include "receive.h"
+#include "session.h"
 
 #define TICK_MS 50
 /* The thread goes to sleep after so many without a callback. */
@@ -58,11 +60,6 @@ struct round {
 	struct fusd_request *passive; /* may need no callback */
 };
 
-static struct fusd_session *device_session(struct fusd_device *device)
-{
-	return device->transport_data;
-}
-
 static bool is_busy(const struct fusd_attendance *attendance)
 {
 	return attendance->running > 0 &&
@@ -73,7 +70,7 @@ static bool is_busy(const struct fusd_attendance *attendance)
 static void receive(struct round *round, struct fusd_device *device)
 {
 	struct fusd_attendance *attendance =
-		&device_session(device)->attendance;
+		&fusd_session_of(device)->attendance;
 	struct fusd_queue *queue = &device->queue;
 	struct fusd_request *request;
 	int result = 0;
@@ -83,7 +80,7 @@ static void receive(struct round *round, struct fusd_device *device)
 	queue->may_be_filled = true;
 	while (result >= 0 && queue->count < MAX_QUEUED &&
 	       is_busy(attendance)) {
-		result = fusd_session_receive_message(device, &request);
+		result = fusd_receive_message(device, &request);
 		if (result != 0)
 			continue;
 		if (fusd_may_be_passive(request)) {
@@ -124,7 +121,7 @@ static bool wants(struct fusd_device *device, void *data)
 
 	if (device->transport->callback_begins != fusd_attendance_begin)
 		return false;
-	attendance = &device_session(device)->attendance;
+	attendance = &fusd_session_of(device)->attendance;
 	busy = is_busy(attendance);
 	if (attendance->running > 0 || attendance->begun != attendance->watched)
 		round->is_quiet = false;
@@ -266,7 +263,7 @@ static void wake_attendant(void)
 void fusd_attendance_begin(struct fusd_device *device)
 {
 	struct fusd_attendance *attendance =
-		&device_session(device)->attendance;
+		&fusd_session_of(device)->attendance;
 
 	attendance->running++;
 	attendance->begun++;
@@ -276,5 +273,5 @@ void fusd_attendance_begin(struct fusd_device *device)
 
 void fusd_attendance_end(struct fusd_device *device)
 {
-	device_session(device)->attendance.running--;
+	fusd_session_of(device)->attendance.running--;
 }

@@ -17,6 +17,11 @@
 
 #include "cuse_number.h"
 #include "directory.h"
+#include "interrupt.h"
+#include "ioctl.h"
+#include "operation.h"
+#include "poll.h"
+#include "receive.h"
 #include "session.h"
 
 #include <cuse_lowlevel.h>
@@ -42,18 +47,18 @@ static void on_ioctl(fuse_req_t fuse, int number, void *argument,
 		     const void *in_data, size_t in_size, size_t out_size)
 {
 	(void)flags;
-	fusd_session_ioctl(fuse, (unsigned int)number, argument, info, in_data,
+	fusd_ioctl_receive(fuse, (unsigned int)number, argument, info, in_data,
 			   in_size, out_size);
 }
 
 static const struct cuse_lowlevel_ops operations = {
 	.init = on_init,
-	.open = fusd_session_open,
-	.release = fusd_session_release,
-	.read = fusd_session_read,
-	.write = fusd_session_write,
+	.open = fusd_operation_open,
+	.release = fusd_operation_release,
+	.read = fusd_operation_read,
+	.write = fusd_operation_write,
 	.ioctl = on_ioctl,
-	.poll = fusd_session_poll,
+	.poll = fusd_poll_receive,
 };
 
 static int cuse_check(void)
@@ -199,7 +204,7 @@ static int connect_device(struct fusd_device *device, dev_t number)
 	 * The kernel's first message waits already. It makes the device, node
 	 * and all, before the answer's write returns, or cuts the connection.
 	 */
-	if (fusd_session_receive(device, &request) == 1 &&
+	if (fusd_receive(device, &request) == 1 &&
 	    fusd_session_is_connected(device))
 		return 0;
 	fuse_session_destroy(cuse_device(device)->session.fuse);
@@ -356,15 +361,15 @@ const struct fusd_transport fusd_transport_cuse = {
 	.open_device = cuse_open_device,
 	.take_block = fusd_block_take,
 	.give_block = fusd_block_give,
-	.receive = fusd_session_receive,
-	.refresh = fusd_session_refresh,
-	.hold = fusd_session_hold,
-	.queued = fusd_session_queued,
-	.dequeued = fusd_session_dequeued,
-	.unblock = fusd_session_unblock,
-	.commit = fusd_session_commit,
-	.follow = fusd_session_follow,
-	.reply = fusd_session_reply,
+	.receive = fusd_receive,
+	.refresh = fusd_operation_refresh,
+	.hold = fusd_interrupt_hold,
+	.queued = fusd_interrupt_queued,
+	.dequeued = fusd_interrupt_dequeued,
+	.unblock = fusd_interrupt_unblock,
+	.commit = fusd_operation_commit,
+	.follow = fusd_poll_follow,
+	.reply = fusd_operation_reply,
 	.fetch = cuse_fetch,
 	.remove_node = cuse_remove_node,
 	.disconnect = cuse_disconnect,

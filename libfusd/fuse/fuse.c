@@ -14,7 +14,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attendant.h"
 #include "node.h"
+#include "interrupt.h"
+#include "ioctl.h"
+#include "operation.h"
+#include "poll.h"
+#include "receive.h"
 #include "session.h"
 #include "program.h"
 
@@ -83,28 +89,28 @@ static void on_open(fuse_req_t fuse, fuse_ino_t inode,
 		    struct fuse_file_info *info)
 {
 	(void)inode;
-	fusd_session_open(fuse, info);
+	fusd_operation_open(fuse, info);
 }
 
 static void on_release(fuse_req_t fuse, fuse_ino_t inode,
 		       struct fuse_file_info *info)
 {
 	(void)inode;
-	fusd_session_release(fuse, info);
+	fusd_operation_release(fuse, info);
 }
 
 static void on_read(fuse_req_t fuse, fuse_ino_t inode, size_t size,
 		    off_t offset, struct fuse_file_info *info)
 {
 	(void)inode;
-	fusd_session_read(fuse, size, offset, info);
+	fusd_operation_read(fuse, size, offset, info);
 }
 
 static void on_write(fuse_req_t fuse, fuse_ino_t inode, const char *data,
 		     size_t size, off_t offset, struct fuse_file_info *info)
 {
 	(void)inode;
-	fusd_session_write(fuse, data, size, offset, info);
+	fusd_operation_write(fuse, data, size, offset, info);
 }
 
 static void on_ioctl(fuse_req_t fuse, fuse_ino_t inode, unsigned int request,
@@ -114,7 +120,7 @@ static void on_ioctl(fuse_req_t fuse, fuse_ino_t inode, unsigned int request,
 {
 	(void)inode;
 	(void)flags;
-	fusd_session_ioctl(fuse, request, argument, info, in_data, in_size,
+	fusd_ioctl_receive(fuse, request, argument, info, in_data, in_size,
 			   out_size);
 }
 
@@ -122,7 +128,7 @@ static void on_poll(fuse_req_t fuse, fuse_ino_t inode,
 		    struct fuse_file_info *info, struct fuse_pollhandle *handle)
 {
 	(void)inode;
-	fusd_session_poll(fuse, info, handle);
+	fusd_poll_receive(fuse, info, handle);
 }
 
 static const struct fuse_lowlevel_ops operations = {
@@ -197,7 +203,7 @@ static int start_session(struct fusd_device *device, int connection)
 	}
 	device->fd = connection;
 	/* The kernel's first message waits already: agree on the limits. */
-	if (fusd_session_receive(device, &request) != 1)
+	if (fusd_receive(device, &request) != 1)
 		return fusd_fail(EPROTO, "no agreement with FUSE on %s",
 				 device->path);
 	if (fcntl(device->fd, F_SETFL,
@@ -361,15 +367,15 @@ const struct fusd_transport fusd_transport_fuse = {
 	.open_device = fuse_open_device,
 	.take_block = fusd_block_take,
 	.give_block = fusd_block_give,
-	.receive = fusd_session_receive,
-	.refresh = fusd_session_refresh,
-	.hold = fusd_session_hold,
-	.queued = fusd_session_queued,
-	.dequeued = fusd_session_dequeued,
-	.unblock = fusd_session_unblock,
-	.commit = fusd_session_commit,
-	.follow = fusd_session_follow,
-	.reply = fusd_session_reply,
+	.receive = fusd_receive,
+	.refresh = fusd_operation_refresh,
+	.hold = fusd_interrupt_hold,
+	.queued = fusd_interrupt_queued,
+	.dequeued = fusd_interrupt_dequeued,
+	.unblock = fusd_interrupt_unblock,
+	.commit = fusd_operation_commit,
+	.follow = fusd_poll_follow,
+	.reply = fusd_operation_reply,
 	.fetch = fuse_fetch,
 	.store = fuse_store,
 	.remove_node = fuse_remove_node,

@@ -12,13 +12,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "open_file.h"
-
-/*
- * So many of an open file's clients can wait for their memory; one more makes
- * the oldest begin again. Those who were killed meanwhile count too.
- */
-#define MAX_RETRIES 64
+#include "ioctl.h"
 
 /* The kernel's FUSE_IOCTL_MAX_IOV. */
 #define MAX_VECTORS 256
@@ -37,56 +31,6 @@ static struct coded coded_sizes(unsigned int number)
 		.out_size =
 			_IOC_DIR(number) & _IOC_READ ? _IOC_SIZE(number) : 0,
 	};
-}
-
-static void free_retry(struct fusd_retry *retry)
-{
-	fusd_region_free_all(retry->regions);
-	free(retry);
-}
-
-void fusd_ioctl_forget(struct fusd_open_file *file)
-{
-	struct fusd_retry *next;
-
-	for (; file->retries; file->retries = next) {
-		next = file->retries->next;
-		free_retry(file->retries);
-	}
-}
-
-/* Takes what a client's thread waits for; NULL: nothing. */
-static struct fusd_retry *take_retry(struct fusd_device *device,
-				     struct fusd_open_file *file, pid_t pid)
-{
-	struct fusd_retry **link = &file->retries, *retry;
-
-	pthread_mutex_lock(&device->lock);
-	while (*link && (*link)->pid != pid)
-		link = &(*link)->next;
-	retry = *link;
-	if (retry)
-		*link = retry->next;
-	pthread_mutex_unlock(&device->lock);
-	return retry;
-}
-
-static void put_retry(struct fusd_device *device, struct fusd_open_file *file,
-		      struct fusd_retry *retry)
-{
-	struct fusd_retry **link, *oldest;
-	int count = 1;
-
-	pthread_mutex_lock(&device->lock);
-	retry->next = file->retries;
-	file->retries = retry;
-	for (link = &retry->next; *link && count < MAX_RETRIES; count++)
-		link = &(*link)->next;
-	oldest = *link;
-	*link = NULL;
-	pthread_mutex_unlock(&device->lock);
-	if (oldest)
-		free_retry(oldest);
 }
 
 /* Fills the regions with what the kernel sent; false if it is not that. */
@@ -160,9 +104,9 @@ static bool complete(fuse_req_t fuse, unsigned int number, void *argument,
 		     struct fusd_region **regions)
 {
 	struct coded coded = coded_sizes(number);
-	struct fusd_retry *retry =
-		take_retry(fuse_req_userdata(fuse), fusd_session_file(info),
-			   fuse_req_ctx(fuse)->pid);
+	struct fusd_retry *retry = fusd_retry_take(
+		fuse_req_userdata(fuse), &fusd_session_file(info)->retries,
+		fuse_req_ctx(fuse)->pid);
 	bool is_complete =
 		in_size == coded.in_size && out_size == coded.out_size;
 	struct vectors vectors;
@@ -174,7 +118,7 @@ static bool complete(fuse_req_t fuse, unsigned int number, void *argument,
 		retry->regions = NULL;
 	}
 	if (retry)
-		free_retry(retry);
+		fusd_retry_free(retry);
 	if (!is_complete) {
 		begin_vectors(&vectors, number, argument);
 		reply_vectors(fuse, &vectors);
@@ -193,7 +137,7 @@ static size_t covered_payload(struct fusd_request *request, const char *data,
 		       0;
 }
 
-void fusd_session_ioctl(fuse_req_t fuse, unsigned int number, void *argument,
+void fusd_ioctl_receive(fuse_req_t fuse, unsigned int number, void *argument,
 			struct fuse_file_info *info, const void *in_data,
 			size_t in_size, size_t out_size)
 {
@@ -267,11 +211,12 @@ static int reply_retry(struct fusd_request *request)
 	retry->argument = fops->arg.ptr_arg;
 	begin_vectors(&vectors, fops->cmd, fops->arg.ptr_arg);
 	if (copy_regions(request, retry, &vectors)) {
-		free_retry(retry);
+		fusd_retry_free(retry);
 		return fuse_reply_err(fuse_part(request)->fuse, ENOMEM);
 	}
 	/* First, for another thread may receive what the kernel sends then. */
-	put_retry(request->device, fuse_part(request)->open_file, retry);
+	fusd_retry_put(request->device, &fuse_part(request)->open_file->retries,
+		       retry);
 	return reply_vectors(fuse_part(request)->fuse, &vectors);
 }
 

@@ -3,29 +3,15 @@
  * One open file of a device on libfuse: what a kernel module would keep in its
  * struct file. All fields are guarded by the device's lock.
  */
-#ifndef FUSD_OPEN_FILE_H
-#define FUSD_OPEN_FILE_H
+#ifndef FUSD_FUSE_OPEN_FILE_H
+#define FUSD_FUSE_OPEN_FILE_H
 
-#include "session.h"
+#include "client_descriptor.h"
+#include "internal.h"
+#include "position.h"
+#include "retry.h"
 
-/* A file position as the kernel holds it, and as the driver left it. */
-struct fusd_position {
-	uint64_t kernel;
-	loff_t driver;
-};
-
-/*
- * The regions that an ioctl callback waits for: the kernel fetches them and
- * sends the ioctl again, as a new request of the same thread, in whose data
- * they follow one another.
- */
-struct fusd_retry {
-	struct fusd_retry *next;
-	pid_t pid;
-	unsigned int number;
-	const void *argument;
-	struct fusd_region *regions;
-};
+struct fuse_pollhandle;
 
 struct fusd_open_file {
 	struct fusd_open_file *next, **link; /* the session's files */
@@ -49,20 +35,13 @@ struct fusd_open_file {
 	struct fuse_pollhandle *poll_handle; /* somebody may be waiting */
 };
 
-/*
- * The position a driver sees for a call at the kernel's offset.
- *
- * FUSE passes the kernel's file position, or pread's offset, and cannot set
- * the former; a driver may leave any position behind. So an offset that the
- * kernel is known to hold stands for the position that the driver left there,
- * and any other is an lseek or a pread and is passed on as it is. A sequential
- * call's offset means nothing, and it is at the position the driver left.
- */
-loff_t fusd_position_begin(const struct fusd_open_file *file, uint64_t offset,
-			   bool sequential);
+/* A new one with an id of its own, on no list; NULL: no memory. */
+struct fusd_open_file *fusd_open_file_new(unsigned long flags);
+void fusd_open_file_free(struct fusd_open_file *file);
 
-/* Notes that a call at offset moved count bytes and left position behind. */
-void fusd_position_end(struct fusd_open_file *file, uint64_t offset,
-		       size_t count, loff_t position, bool sequential);
+/* On and off the list of its session's; under the device's lock. */
+void fusd_open_file_link(struct fusd_open_file *file,
+			 struct fusd_open_file **files);
+void fusd_open_file_unlink(struct fusd_open_file *file);
 
-#endif /* FUSD_OPEN_FILE_H */
+#endif /* FUSD_FUSE_OPEN_FILE_H */

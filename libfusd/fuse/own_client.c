@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "internal.h"
 #include "own_client.h"
 #include "shell.h"
 
@@ -94,11 +95,6 @@ static struct {
 	.change = PTHREAD_COND_INITIALIZER,
 	.last = &guard.lines,
 };
-
-bool fusd_is_own_thread(pid_t thread)
-{
-	return thread > 0 && syscall(SYS_tgkill, getpid(), thread, 0) == 0;
-}
 
 /* Leaves this thread with one descriptor, in a table of its own. */
 static bool isolate(unsigned int end)

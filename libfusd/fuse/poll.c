@@ -31,7 +31,7 @@
 #include <poll.h>
 #include <string.h>
 
-#include "open_file.h"
+#include "poll.h"
 
 /* For one poll. Another state each time is woken for, as if it had been held.
  */
@@ -156,7 +156,7 @@ void fusd_poll_refresh(struct fusd_request *request)
 	fuse_part(request)->poll_asker = pthread_self();
 }
 
-void fusd_session_poll(fuse_req_t fuse, struct fuse_file_info *info,
+void fusd_poll_receive(fuse_req_t fuse, struct fuse_file_info *info,
 		       struct fuse_pollhandle *handle)
 {
 	struct fusd_device *device = fuse_req_userdata(fuse);
@@ -274,7 +274,7 @@ static struct fusd_request *make_next(struct fusd_request *request)
 	return next;
 }
 
-struct fusd_request *fusd_session_follow(struct fusd_request *request)
+struct fusd_request *fusd_poll_follow(struct fusd_request *request)
 {
 	struct fusd_request *next = NULL, *older = NULL;
 	bool asks;

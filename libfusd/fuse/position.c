@@ -1,23 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* File positions of an open file on libfuse. */
-#include "open_file.h"
+#include "position.h"
 
-loff_t fusd_position_begin(const struct fusd_open_file *file, uint64_t offset,
-			   bool sequential)
+loff_t fusd_position_begin(const struct fusd_position positions[2],
+			   uint64_t offset, bool sequential)
 {
 	if (sequential)
-		return file->positions[0].driver;
+		return positions[0].driver;
 	for (int i = 0; i < 2; i++)
-		if (file->positions[i].kernel == offset)
-			return file->positions[i].driver;
+		if (positions[i].kernel == offset)
+			return positions[i].driver;
 	return (loff_t)offset;
 }
 
-void fusd_position_end(struct fusd_open_file *file, uint64_t offset,
+void fusd_position_end(struct fusd_position positions[2], uint64_t offset,
 		       size_t count, loff_t position, bool sequential)
 {
 	const struct fusd_position now = { offset + count, position };
-	struct fusd_position *positions = file->positions;
 
 	if (sequential && count == 0) {
 		/*

@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the transports on libfuse share: requests, answers, open files. */
+/* A device's connection to libfuse. */
 #ifndef FUSD_FUSE_SESSION_H
 #define FUSD_FUSE_SESSION_H
 
 #include "client_descriptor.h"
-#include "attendant.h"
 #include "internal.h"
+#include "open_file.h"
 #include "own_client.h"
 #include "request.h"
+
+/* What the attendant, a thread beside the driver's, knows of a device. */
+struct fusd_attendance {
+	atomic_int running;   /* callbacks */
+	atomic_uint begun;    /* callbacks, ever */
+	unsigned int watched; /* begun at the attendant's last look; its own */
+};
 
 /* A device's connection to libfuse; its transport_data begins with it. */
 struct fusd_session {
 	struct fuse_session *fuse;
-	struct fusd_open_file *files; /* device->lock */
-	struct fusd_attendance attendance;
+	struct fusd_open_file *files;	   /* device->lock */
+	struct fusd_attendance attendance; /* the attendant's */
 
 	/* What CUSE does in its own way; constant. */
 	bool has_no_offsets;  /* reads and writes carry the offset 0 */
@@ -31,6 +38,11 @@ struct fusd_session {
 	struct fusd_descriptor_file descriptor_file;
 };
 
+static inline struct fusd_session *fusd_session_of(struct fusd_device *device)
+{
+	return device->transport_data;
+}
+
 /* Sends what libfuse has to say to the library's log; for the process. */
 void fusd_session_redirect_log(void);
 
@@ -38,37 +50,21 @@ void fusd_session_redirect_log(void);
 void fusd_session_init(struct fusd_device *device, struct fuse_conn_info *conn);
 
 /*
- * Operations, called by libfuse inside fusd_session_receive(); the session's
- * userdata is the device. Each makes the request that receive returns, or
- * answers at once.
+ * As struct fusd_transport's receive: reads one message and hands it to
+ * libfuse, which calls an operation; the session's userdata is the device. If
+ * the message is the interrupt of an earlier request, that is in *interrupted,
+ * with a reference.
  */
-void fusd_session_open(fuse_req_t fuse, struct fuse_file_info *info);
-void fusd_session_release(fuse_req_t fuse, struct fuse_file_info *info);
-void fusd_session_read(fuse_req_t fuse, size_t size, off_t offset,
-		       struct fuse_file_info *info);
-void fusd_session_write(fuse_req_t fuse, const char *data, size_t size,
-			off_t offset, struct fuse_file_info *info);
-void fusd_session_ioctl(fuse_req_t fuse, unsigned int number, void *argument,
-			struct fuse_file_info *info, const void *in_data,
-			size_t in_size, size_t out_size);
-void fusd_session_poll(fuse_req_t fuse, struct fuse_file_info *info,
-		       struct fuse_pollhandle *handle);
+int fusd_session_read_message(struct fusd_device *device,
+			      struct fusd_request **request,
+			      struct fusd_request **interrupted);
 
-/* struct fusd_transport's functions of the same names. */
-int fusd_session_receive(struct fusd_device *device,
-			 struct fusd_request **request);
-void fusd_session_refresh(struct fusd_request *request);
-/* receive without what is queued. */
-int fusd_session_receive_message(struct fusd_device *device,
-				 struct fusd_request **request);
-bool fusd_session_hold(struct fusd_request *request);
-bool fusd_session_queued(struct fusd_request *request);
-void fusd_session_dequeued(struct fusd_request *request);
-struct fusd_request *fusd_session_unblock(struct fusd_request *interrupted);
-void fusd_session_commit(struct fusd_request *request);
-struct fusd_request *fusd_session_follow(struct fusd_request *request);
-int fusd_session_reply(struct fusd_request *request, const void *data,
-		       size_t length);
+/*
+ * Whether the request's interrupted is to be set, or, inside of
+ * fusd_session_read_message(), *interrupted. Under the device's lock.
+ */
+void fusd_session_watch_interrupt(struct fusd_request *request);
+void fusd_session_ignore_interrupt(struct fusd_request *request);
 
 /*
  * On fuse: makes the device's descriptor readable, as poll(2) sees it, until
@@ -101,26 +97,5 @@ struct fusd_request *fusd_session_begin(fuse_req_t fuse, int subcmd,
 void fusd_session_lock(struct fusd_request *request);
 void fusd_session_finish(struct fusd_request *request);
 void fusd_session_unlock(struct fusd_request *request);
-
-/* ioctl.c: the ioctl's part of reply, and of an open file's end. */
-int fusd_ioctl_reply(struct fusd_request *request, ssize_t retval);
-void fusd_ioctl_forget(struct fusd_open_file *file);
-
-/*
- * poll.c: detach takes the outstanding poll_diff off its open file, so
- * that its answer changes nothing; the caller gets a reference, or NULL, and
- * gives it to end without the lock. detach, hold, commit and transferred, which
- * is for a read or write that was answered, are called under the device's lock.
- * wake wakes whom they found.
- */
-struct fusd_request *fusd_poll_detach(struct fusd_open_file *file);
-void fusd_poll_end(struct fusd_request *request);
-void fusd_poll_hold(struct fusd_request *request);
-/* The callback begins only now; under the device's lock. */
-void fusd_poll_refresh(struct fusd_request *request);
-void fusd_poll_commit(struct fusd_request *request, ssize_t retval);
-void fusd_poll_transferred(struct fusd_request *request);
-int fusd_poll_reply(struct fusd_request *request);
-void fusd_poll_wake(struct fusd_request *request);
 
 #endif /* FUSD_FUSE_SESSION_H */

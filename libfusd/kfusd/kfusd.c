@@ -18,7 +18,7 @@
 #include <fusd_control.h>
 
 #include "internal.h"
-#include "own_client.h"
+#include "own_request.h"
 
 /* A device's transport_data. */
 struct kfusd_device {

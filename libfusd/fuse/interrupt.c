@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * A client that gets a signal: FUSE tells of it, and waits for the answer. The
+ * driver is called for unblock, if it holds the client's request, and the
+ * request is answered after that.
+ */
+#include <errno.h>
+
+#include "interrupt.h"
+#include "operation.h"
+#include "poll.h"
+
+/*
+ * The kernel makes several requests of a read that has more pieces, or is
+ * longer, than it can put into one. True of the second and later ones of a
+ * client's call. A write is left to wait: its data would come again. Under the
+ * device's lock.
+ */
+static bool goes_on(const struct fusd_request *request)
+{
+	const struct fusd_session *session = fusd_session_of(request->device);
+	const struct fusd_open_file *file = fuse_part(request)->open_file;
+
+	if (request->msg.subcmd != FUSD_READ)
+		return false;
+	/* CUSE counts from 0 in each call. */
+	if (session->has_no_offsets)
+		return fuse_part(request)->kernel_offset > 0;
+	return file->full_thread == request->msg.parm.fops_msg.pid &&
+	       file->full_end == fuse_part(request)->kernel_offset &&
+	       fusd_client_goes_on(file->full_thread,
+				   fuse_part(request)->kernel_offset,
+				   &session->node, request->sent_flags);
+}
+
+static bool is_interruptible(const struct fusd_request *request)
+{
+	const short operation = request->msg.subcmd;
+
+	return fuse_part(request)->fuse &&
+	       (operation == FUSD_OPEN || operation == FUSD_READ ||
+		operation == FUSD_WRITE || operation == FUSD_IOCTL);
+}
+
+bool fusd_interrupt_queued(struct fusd_request *request)
+{
+	if (is_interruptible(request))
+		fusd_session_watch_interrupt(request);
+	return fuse_part(request)->interrupted;
+}
+
+void fusd_interrupt_dequeued(struct fusd_request *request)
+{
+	/* Who answers it takes the lock first. */
+	if (is_interruptible(request))
+		fusd_session_ignore_interrupt(request);
+	fusd_operation_renew(request);
+}
+
+bool fusd_interrupt_hold(struct fusd_request *request)
+{
+	fuse_part(request)->held = true;
+	if (request->msg.subcmd == FUSD_POLL_DIFF) {
+		fusd_poll_hold(request);
+		return false;
+	}
+	if (fuse_part(request)->fuse)
+		fusd_session_watch_interrupt(request);
+	/* Who has got something does not wait for more, as if interrupted. */
+	return fuse_part(request)->interrupted || goes_on(request);
+}
+
+static struct fusd_request *make_unblock(struct fusd_request *request,
+					 struct fusd_request *interrupted)
+{
+	bool pending;
+
+	fuse_part(request)->open_file = NULL;
+	fusd_session_lock(request);
+	pending = interrupted->state != FUSD_REQUEST_ANSWERED;
+	if (pending) {
+		request->msg = interrupted->msg;
+		request->msg.cmd = FUSD_FOPS_CALL;
+		request->msg.subcmd = FUSD_UNBLOCK;
+		request->msg.datalen = 0;
+		request->data = request->payload;
+		fuse_part(request)->interrupts = interrupted;
+		request->sent_private_info = interrupted->sent_private_info;
+		request->msg.parm.fops_msg.private_info =
+			fuse_part(interrupted)->open_file->private_info;
+		fusd_request_received(request, interrupted->file_id);
+		request->msg.parm.fops_msg.transid =
+			interrupted->msg.parm.fops_msg.transid;
+	}
+	fusd_session_unlock(request);
+	return pending ? request : NULL;
+}
+
+struct fusd_request *fusd_interrupt_unblock(struct fusd_request *interrupted)
+{
+	struct fusd_request *request =
+		fusd_session_new_request(interrupted->device);
+	struct fusd_request *unblock = NULL;
+
+	if (request)
+		unblock = make_unblock(request, interrupted);
+	if (unblock)
+		return unblock;
+	if (request) {
+		fusd_request_put(request);
+		fusd_request_put(request);
+	} else {
+		fusd_request_fail(interrupted, EINTR);
+	}
+	fusd_request_put(interrupted);
+	return NULL;
+}
+
+struct fusd_request *fusd_interrupt_begin(struct fusd_request *request)
+{
+	struct fusd_request *close;
+	bool held;
+
+	if (fusd_queue_remove(request)) {
+		close = fusd_request_drop(request, EINTR);
+		fusd_request_put(request);
+		return close;
+	}
+	fusd_session_lock(request);
+	held = fuse_part(request)->held;
+	/* A dispatcher has just taken it: seen when it is held. */
+	if (!held)
+		fuse_part(request)->interrupted = true;
+	fusd_session_unlock(request);
+	if (held)
+		return fusd_interrupt_unblock(request);
+	fusd_request_put(request);
+	return NULL;
+}

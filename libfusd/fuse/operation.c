@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * FUSE's open, release, read and write as FUSD's requests, and what an answer
+ * does to the open file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "ioctl.h"
+#include "operation.h"
+#include "own_request.h"
+#include "poll.h"
+
+/* A thread that waits for its own process is not to outlive that. */
+static void guard_client(struct fusd_session *session,
+			 struct fusd_device *device, pid_t client)
+{
+	if (session->is_guarded || !fusd_is_own_thread(client) ||
+	    atomic_exchange(&session->is_guarded, true))
+		return;
+	fusd_own_request_seen(device);
+	if (session->name_connection(device, session->connection))
+		fusd_own_client_guard(session->connection);
+}
+
+void fusd_operation_open(fuse_req_t fuse, struct fuse_file_info *info)
+{
+	struct fusd_device *device = fuse_req_userdata(fuse);
+	struct fusd_session *session = fusd_session_of(device);
+	struct fusd_open_file *file =
+		fusd_open_file_new((unsigned long)info->flags);
+	struct fusd_request *request;
+
+	if (!file) {
+		fuse_reply_err(fuse, ENOMEM);
+		return;
+	}
+	guard_client(session, device, fuse_req_ctx(fuse)->pid);
+	request = fusd_session_begin(fuse, FUSD_OPEN, file);
+	fusd_session_lock(request);
+	fusd_open_file_link(file, &session->files);
+	fusd_session_finish(request);
+	fusd_session_unlock(request);
+}
+
+void fusd_operation_release(fuse_req_t fuse, struct fuse_file_info *info)
+{
+	struct fusd_open_file *file = fusd_session_file(info);
+	struct fusd_request *request =
+		fusd_session_begin(fuse, FUSD_CLOSE, file);
+	struct fusd_request *poll_request;
+	struct fuse_pollhandle *handle;
+
+	fusd_session_lock(request);
+	/* The client may have changed them with fcntl(F_SETFL). */
+	file->flags = (unsigned long)info->flags;
+	poll_request = fusd_poll_detach(file);
+	handle = file->poll_handle;
+	file->poll_handle = NULL;
+	fusd_session_finish(request);
+	fusd_session_unlock(request);
+	if (handle)
+		fuse_pollhandle_destroy(handle);
+	fusd_poll_end(poll_request);
+}
+
+/*
+ * CUSE always passes the offset 0, and FUSE passes the file's size for
+ * O_APPEND.
+ */
+static bool is_sequential(const struct fusd_request *request)
+{
+	return fusd_session_of(request->device)->has_no_offsets ||
+	       (request->msg.subcmd == FUSD_WRITE &&
+		(request->sent_flags & O_APPEND));
+}
+
+/* A read or a write. */
+static void finish_transfer(struct fusd_request *request, size_t size,
+			    off_t offset, const struct fuse_file_info *info)
+{
+	struct fusd_open_file *file = fuse_part(request)->open_file;
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+
+	fops->length = size;
+	fuse_part(request)->kernel_offset = (uint64_t)offset;
+	fusd_session_lock(request);
+	/* The client may have changed them with fcntl(F_SETFL). */
+	file->flags = (unsigned long)info->flags;
+	fusd_session_finish(request);
+	fops->offset = (unsigned long)fusd_position_begin(
+		file->positions, fuse_part(request)->kernel_offset,
+		is_sequential(request));
+	fusd_session_unlock(request);
+}
+
+void fusd_operation_read(fuse_req_t fuse, size_t size, off_t offset,
+			 struct fuse_file_info *info)
+{
+	struct fusd_request *request =
+		fusd_session_begin(fuse, FUSD_READ, fusd_session_file(info));
+
+	if (size > MAX_RW_SIZE)
+		size = MAX_RW_SIZE;
+	fusd_payload_isolate(request, fuse_part(request)->open_file->id, size);
+	finish_transfer(request, size, offset, info);
+}
+
+void fusd_operation_write(fuse_req_t fuse, const char *data, size_t size,
+			  off_t offset, struct fuse_file_info *info)
+{
+	struct fusd_request *request =
+		fusd_session_begin(fuse, FUSD_WRITE, fusd_session_file(info));
+
+	if (data == request->payload)
+		fusd_payload_overwritten(
+			request, fuse_part(request)->open_file->id, size);
+	if (size > MAX_RW_SIZE)
+		size = MAX_RW_SIZE;
+	/* In the same block, which goes on for a page after the message. */
+	request->data = (char *)data;
+	request->data[size] = 0;
+	request->msg.datalen = (int)size;
+	finish_transfer(request, size, offset, info);
+}
+
+/* Its open file; NULL if unregister, or a newer poll_diff, came first. */
+static struct fusd_open_file *pending_file(const struct fusd_request *request)
+{
+	return request->state == FUSD_REQUEST_PENDING ?
+		       fuse_part(request)->open_file :
+		       NULL;
+}
+
+void fusd_operation_refresh(struct fusd_request *request)
+{
+	struct fusd_session *session = fusd_session_of(request->device);
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+	struct fusd_descriptor found = { .thread = 0 };
+	struct fusd_open_file *file;
+	bool is_found;
+
+	fusd_session_lock(request);
+	file = pending_file(request);
+	if (file)
+		found = file->descriptor;
+	fusd_session_unlock(request);
+	found.flags = fops->flags;
+	is_found = fusd_client_descriptor(
+		fops->pid, request->msg.subcmd == FUSD_IOCTL, &session->node,
+		&session->descriptor_file, &found);
+	fusd_session_lock(request);
+	file = pending_file(request);
+	if (file && is_found) {
+		file->descriptor = found;
+		file->flags = found.flags;
+		fops->flags = request->sent_flags = found.flags;
+		fops->offset = (unsigned long)fusd_position_begin(
+			file->positions, found.position,
+			session->has_no_offsets);
+	}
+	fusd_session_unlock(request);
+}
+
+/* As if it had been received only now: others may have been answered since. */
+void fusd_operation_renew(struct fusd_request *request)
+{
+	struct fusd_open_file *file = fuse_part(request)->open_file;
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+
+	if (!file)
+		return;
+	fops->flags = request->sent_flags = file->flags;
+	fops->private_info = request->sent_private_info = file->private_info;
+	if (request->msg.subcmd == FUSD_READ ||
+	    request->msg.subcmd == FUSD_WRITE)
+		fops->offset = (unsigned long)fusd_position_begin(
+			file->positions, fuse_part(request)->kernel_offset,
+			is_sequential(request));
+	if (request->msg.subcmd == FUSD_POLL_DIFF)
+		fusd_poll_refresh(request);
+}
+
+static int reply_open(struct fusd_request *request, fuse_req_t fuse,
+		      ssize_t retval)
+{
+	struct fusd_open_file *file = fuse_part(request)->open_file;
+	struct fuse_file_info info = {
+		.flags = (int)file->flags,
+		.fh = (uint64_t)(uintptr_t)file,
+		.direct_io = 1,
+		.noflush = 1,
+	};
+
+	if (retval >= 0)
+		return fuse_reply_open(fuse, &info);
+	fusd_session_lock(request);
+	fusd_open_file_unlink(file);
+	fusd_session_unlock(request);
+	fusd_open_file_free(file);
+	/* ENOSYS would tell the kernel to never ask again, and succeed. */
+	return fuse_reply_err(fuse,
+			      retval == -ENOSYS ? EOPNOTSUPP : (int)-retval);
+}
+
+static int reply_close(struct fusd_request *request, fuse_req_t fuse)
+{
+	fusd_session_lock(request);
+	fusd_open_file_unlink(fuse_part(request)->open_file);
+	fusd_session_unlock(request);
+	fusd_open_file_free(fuse_part(request)->open_file);
+	return fuse_reply_err(fuse, 0);
+}
+
+void fusd_operation_commit(struct fusd_request *request)
+{
+	const fops_msg_t *fops = &request->msg.parm.fops_msg;
+	struct fusd_open_file *file = fuse_part(request)->open_file;
+	short operation = request->msg.subcmd;
+
+	if (operation == FUSD_POLL_DIFF) {
+		fusd_poll_commit(request, fops->retval);
+		return;
+	}
+	if (operation == FUSD_UNBLOCK)
+		return;
+	if (fops->private_info != request->sent_private_info)
+		file->private_info = fops->private_info;
+	if (fops->flags != request->sent_flags)
+		file->flags = fops->flags;
+	if (operation != FUSD_READ && operation != FUSD_WRITE)
+		return;
+	if (operation == FUSD_READ) {
+		bool is_full = fops->retval == (ssize_t)fops->length;
+
+		file->full_thread = is_full ? fops->pid : 0;
+		file->full_end =
+			fuse_part(request)->kernel_offset + fops->length;
+	}
+	fusd_poll_transferred(request);
+	if (fops->retval >= 0)
+		fusd_position_end(file->positions,
+				  fuse_part(request)->kernel_offset,
+				  (size_t)fops->retval, (loff_t)fops->offset,
+				  is_sequential(request));
+}
+
+static int send_reply(struct fusd_request *request, const void *data,
+		      size_t length)
+{
+	ssize_t retval = request->msg.parm.fops_msg.retval;
+	fuse_req_t fuse = fuse_part(request)->fuse;
+
+	switch (request->msg.subcmd) {
+	case FUSD_OPEN:
+		return reply_open(request, fuse, retval);
+	case FUSD_CLOSE:
+		return reply_close(request, fuse);
+	case FUSD_IOCTL:
+		return fusd_ioctl_reply(request, retval);
+	default:
+		break;
+	}
+	if (retval < 0)
+		return fuse_reply_err(fuse, (int)-retval);
+	if (request->msg.subcmd == FUSD_READ)
+		return fuse_reply_buf(fuse, data, length);
+	return fuse_reply_write(fuse, (size_t)retval);
+}
+
+int fusd_operation_reply(struct fusd_request *request, const void *data,
+			 size_t length)
+{
+	struct fusd_request *interrupted = fuse_part(request)->interrupts;
+
+	if (request->msg.subcmd == FUSD_POLL_DIFF)
+		return fusd_poll_reply(request);
+	if (request->msg.subcmd == FUSD_UNBLOCK) {
+		/* The driver had its chance to answer; FUSE cannot restart. */
+		fusd_request_fail(interrupted, EINTR);
+		fusd_request_put(interrupted);
+		return 0;
+	}
+	/* No interrupt may look at a request that is about to be freed. */
+	if (fuse_part(request)->held || request->is_queued)
+		fusd_session_ignore_interrupt(request);
+	/* First: once the transfer returned, no wake-up is to come. */
+	fusd_poll_wake(request);
+	return send_reply(request, data, length) ? -EPIPE : 0;
+}

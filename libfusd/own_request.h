@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Requests of a process that is driver and client at once. */
+#ifndef FUSD_OWN_REQUEST_H
+#define FUSD_OWN_REQUEST_H
+
+#include "internal.h"
+
+/* Whether a request's pid is one of this process's threads. */
+bool fusd_is_own_thread(pid_t thread);
+
+/*
+ * A function that takes an interpreter's lock and releases it, for a driver
+ * whose callbacks need one; for the process.
+ */
+void fusd_set_lock_probe(void (*take_and_release)(void));
+
+/* A thread of this process has opened this device of its own. */
+void fusd_own_request_seen(struct fusd_device *device);
+
+#endif /* FUSD_OWN_REQUEST_H */
