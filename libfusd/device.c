@@ -9,8 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "fuse/cuse_number.h"
-#include "fuse/node.h"
+#include "internal.h"
 
 /* A client that calls on and on must not keep unregister from ending. */
 #define MESSAGES_AT_UNREGISTER 10000
@@ -335,9 +334,7 @@ FUSD_PUBLIC void fusd_forget_devices(void)
 {
 	fusd_block_forget();
 	fusd_registry_forget(forget_device);
-	fusd_watcher_forget();
-	fusd_node_forget();
-	fusd_number_forget();
+	fusd_transport_forget_all();
 }
 
 FUSD_PUBLIC ssize_t fusd_device_path(int fd, char *path, size_t size)

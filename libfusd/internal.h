@@ -274,14 +274,19 @@ struct fusd_transport {
 
 	/* Closes fd and frees transport_data. The last user is gone. */
 	void (*close_device)(struct fusd_device *device);
-};
 
-extern const struct fusd_transport fusd_transport_kfusd;
-extern const struct fusd_transport fusd_transport_cuse;
-extern const struct fusd_transport fusd_transport_fuse;
+	/*
+	 * In a forked child that lets go of all devices: forgets what is kept
+	 * for the process, whoever held the locks. NULL: nothing is.
+	 */
+	void (*forget)(void);
+};
 
 /* transport.c */
 const struct fusd_transport *fusd_transport_choose(const char *name);
+/* In a forked child: what the transports keep for the process is its parent's.
+ */
+void fusd_transport_forget_all(void);
 
 /* device.c */
 void fusd_device_put_reference(struct fusd_device *device);

@@ -6,7 +6,11 @@
 
 #include "internal.h"
 
-/* In the order in which "auto" tries them. */
+extern const struct fusd_transport fusd_transport_kfusd;
+extern const struct fusd_transport fusd_transport_cuse;
+extern const struct fusd_transport fusd_transport_fuse;
+
+/* The list of transports, in the order in which "auto" tries them. */
 static const struct fusd_transport *const transports[] = {
 	&fusd_transport_kfusd,
 	&fusd_transport_cuse,
@@ -15,27 +19,40 @@ static const struct fusd_transport *const transports[] = {
 
 #define TRANSPORT_COUNT (sizeof(transports) / sizeof(transports[0]))
 
-static const struct fusd_transport *find(const char *name)
+/* Writes "auto, kfusd, cuse or fuse". */
+static void list_names(char *names, size_t size)
 {
+	size_t used = (size_t)snprintf(names, size, "auto");
+
+	for (size_t i = 0; i < TRANSPORT_COUNT && used < size; i++)
+		used += (size_t)snprintf(names + used, size - used, "%s%s",
+					 i + 1 < TRANSPORT_COUNT ? ", " :
+								   " or ",
+					 transports[i]->name);
+}
+
+static const struct fusd_transport *find_transport(const char *name)
+{
+	char names[128];
+
 	for (size_t i = 0; i < TRANSPORT_COUNT; i++)
 		if (!strcmp(transports[i]->name, name))
 			return transports[i];
 	errno = EINVAL;
-	fusd_fail(EINVAL,
-		  "unknown transport \"%s\": use auto, kfusd, cuse or fuse",
-		  name);
+	list_names(names, sizeof(names));
+	fusd_fail(EINVAL, "unknown transport \"%s\": use %s", name, names);
 	return NULL;
 }
 
-/* What says nothing about the transport, and is true of the others, too. */
-static bool is_of_the_process(int error)
+/* An error that says nothing about the transport: others would have it, too. */
+static bool is_of_process(int error)
 {
 	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
 }
 
-static const struct fusd_transport *refused(int error)
+static const struct fusd_transport *refuse_transport(int error)
 {
-	if (is_of_the_process(error))
+	if (is_of_process(error))
 		fusd_fail(-error,
 			  "nothing is free for a device (%s): close files, or "
 			  "raise the limit (\"ulimit -n\")",
@@ -45,7 +62,7 @@ static const struct fusd_transport *refused(int error)
 }
 
 /* Without a word to the log hook: whoever asked has the answer. */
-static int check(const struct fusd_transport *transport)
+static int check_quietly(const struct fusd_transport *transport)
 {
 	bool was_quiet = fusd_fail_quietly(true);
 	int error = transport->check();
@@ -54,18 +71,18 @@ static int check(const struct fusd_transport *transport)
 	return error;
 }
 
-static const struct fusd_transport *first_that_works(void)
+static const struct fusd_transport *find_first_that_works(void)
 {
 	char reasons[1024] = "";
 	size_t used = 0;
 
 	for (size_t i = 0; i < TRANSPORT_COUNT; i++) {
-		int error = check(transports[i]);
+		int error = check_quietly(transports[i]);
 
 		if (!error)
 			return transports[i];
-		if (is_of_the_process(error))
-			return refused(error);
+		if (is_of_process(error))
+			return refuse_transport(error);
 		if (used < sizeof(reasons))
 			used += (size_t)snprintf(
 				reasons + used, sizeof(reasons) - used,
@@ -85,19 +102,27 @@ const struct fusd_transport *fusd_transport_choose(const char *name)
 	if (!name)
 		name = secure_getenv("FUSD_TRANSPORT");
 	if (!name || !*name || !strcmp(name, "auto"))
-		return first_that_works();
-	transport = find(name);
+		return find_first_that_works();
+	transport = find_transport(name);
 	if (!transport)
 		return NULL;
 	error = transport->check();
-	return error ? refused(error) : transport;
+	return error ? refuse_transport(error) : transport;
+}
+
+void fusd_transport_forget_all(void)
+{
+	for (size_t i = 0; i < TRANSPORT_COUNT; i++)
+		if (transports[i]->forget)
+			transports[i]->forget();
 }
 
 FUSD_PUBLIC int fusd_transport_check(const char *name, char *reason,
 				     size_t size)
 {
-	const struct fusd_transport *transport = name ? find(name) : NULL;
-	int error = transport ? check(transport) : -EINVAL;
+	const struct fusd_transport *transport =
+		name ? find_transport(name) : NULL;
+	int error = transport ? check_quietly(transport) : -EINVAL;
 
 	if (size > 0)
 		snprintf(reason, size, "%s", error ? fusd_error() : "");

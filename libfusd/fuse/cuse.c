@@ -374,4 +374,5 @@ const struct fusd_transport fusd_transport_cuse = {
 	.remove_node = cuse_remove_node,
 	.disconnect = cuse_disconnect,
 	.close_device = cuse_close_device,
+	.forget = fusd_number_forget,
 };

@@ -15,14 +15,15 @@
 #include <unistd.h>
 
 #include "attendant.h"
-#include "node.h"
 #include "interrupt.h"
 #include "ioctl.h"
+#include "node.h"
 #include "operation.h"
 #include "poll.h"
+#include "program.h"
 #include "receive.h"
 #include "session.h"
-#include "program.h"
+#include "watcher.h"
 
 /* Attributes change only through this session, which tells the kernel. */
 #define ATTRIBUTE_SECONDS 86400.0
@@ -361,6 +362,12 @@ static void fuse_close_device(struct fusd_device *device)
 	free(fuse_device(device));
 }
 
+static void fuse_forget(void)
+{
+	fusd_watcher_forget();
+	fusd_node_forget();
+}
+
 const struct fusd_transport fusd_transport_fuse = {
 	.name = "fuse",
 	.check = fuse_check,
@@ -385,4 +392,5 @@ const struct fusd_transport fusd_transport_fuse = {
 	.callback_begins = fusd_attendance_begin,
 	.callback_ends = fusd_attendance_end,
 	.close_device = fuse_close_device,
+	.forget = fuse_forget,
 };

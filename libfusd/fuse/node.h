@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A FUSE device's node: what is mounted over, and what cleans up. */
+/* A FUSE device's node: what is mounted over. */
 #ifndef FUSD_FUSE_NODE_H
 #define FUSD_FUSE_NODE_H
 
@@ -39,17 +39,5 @@ void fusd_node_remove(const char *root, const char *path,
 
 /* In a forked child: its parent's threads take no path here. */
 void fusd_node_forget(void);
-
-/*
- * Makes sure, for one device more, that nodes under root go away when this
- * process dies, however that happens. 0 or -errno.
- */
-int fusd_watcher_start(const char *root);
-
-/* One device under root needs it no more. */
-void fusd_watcher_stop(const char *root);
-
-/* In a forked child: the watchers wait for its parent's death, not its own. */
-void fusd_watcher_forget(void);
 
 #endif /* FUSD_FUSE_NODE_H */

@@ -11,8 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "node.h"
+#include "internal.h"
+#include "mount.h"
 #include "shell.h"
+#include "watcher.h"
 
 /*
  * Read by the shell as its standard input. $2: the mounts' source, $3: the
