@@ -14,7 +14,7 @@ static int kfusd_client_open_file(struct file *filp, struct kfusd_file *file)
 
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	request = kfusd_call(request);
+	request = kfusd_call_driver(request);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
 	/* This call's, or that of the call which a signal made it leave. */
@@ -57,7 +57,7 @@ static int kfusd_client_release(struct inode *inode, struct file *filp)
 	/* Unlisted first, so that no reply that is on its way asks anew. */
 	kfusd_file_unlist(file);
 	kfusd_poll_cancel(file);
-	kfusd_drop_left(file);
+	kfusd_drop_parked(file);
 	/*
 	 * An exiting process could not be killed while it waits, a kernel
 	 * thread, which puts files for others, would keep those waiting, and

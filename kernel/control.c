@@ -42,8 +42,8 @@ static ssize_t kfusd_control_read(struct file *filp, char __user *buffer,
 
 	if (!kfusd_is_registered(device))
 		return -ENODEV;
-	return kfusd_receive(device, buffer, length,
-			     filp->f_flags & O_NONBLOCK);
+	return kfusd_receive_message(device, buffer, length,
+				     filp->f_flags & O_NONBLOCK);
 }
 
 static ssize_t kfusd_control_write(struct kiocb *iocb, struct iov_iter *from)
@@ -76,7 +76,7 @@ static ssize_t kfusd_control_write(struct kiocb *iocb, struct iov_iter *from)
 		return error ? error : (ssize_t)sizeof(message);
 	case FUSD_FOPS_REPLY:
 	case FUSD_FOPS_NONBLOCK_REPLY:
-		return kfusd_reply(device, &message, from);
+		return kfusd_take_reply(device, &message, from);
 	default:
 		return -EINVAL;
 	}

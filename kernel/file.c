@@ -51,8 +51,8 @@ static struct kfusd_user *kfusd_new_user(void)
 }
 
 /* Under device->lock: the device's record of the same user, if there is one. */
-static struct kfusd_user *kfusd_known_user(struct kfusd_device *device,
-					   const struct kfusd_user *wanted)
+static struct kfusd_user *kfusd_find_user(struct kfusd_device *device,
+					  const struct kfusd_user *wanted)
 {
 	struct kfusd_user *user;
 
@@ -102,7 +102,7 @@ static int kfusd_charge_file(struct kfusd_file *file, struct kfusd_user *fresh)
 	int error;
 
 	spin_lock(&device->lock);
-	user = kfusd_known_user(device, fresh);
+	user = kfusd_find_user(device, fresh);
 	error = kfusd_may_have_file(device, user ? user : fresh);
 	if (!error) {
 		if (!user) {
@@ -151,7 +151,7 @@ struct kfusd_file *kfusd_file_new(struct kfusd_device *device)
 	kref_init(&file->ref);
 	INIT_LIST_HEAD(&file->entry);
 	INIT_LIST_HEAD(&file->kept);
-	file->left = RB_ROOT;
+	file->parked = RB_ROOT;
 	init_waitqueue_head(&file->poll_wait);
 	file->device = device;
 	file->opener = kfusd_ids_of_current(device);
@@ -204,7 +204,7 @@ void kfusd_file_unlist(struct kfusd_file *file)
 	spin_unlock(&device->lock);
 }
 
-bool kfusd_charge(struct kfusd_request *request, size_t bytes)
+bool kfusd_charge_request(struct kfusd_request *request, size_t bytes)
 {
 	struct kfusd_user *user = request->file->user;
 	unsigned long total, share;
@@ -216,7 +216,7 @@ bool kfusd_charge(struct kfusd_request *request, size_t bytes)
 	       READ_ONCE(kfusd_max_queued_bytes);
 }
 
-void kfusd_uncharge(struct kfusd_request *request)
+void kfusd_uncharge_request(struct kfusd_request *request)
 {
 	if (!request->charged)
 		return;

@@ -6,37 +6,41 @@
  * system call, and the kernel has the thread make the same call again, before
  * any other. To the driver this is one request. The rules:
  *
- *  1. What the driver has not received is taken back, and sent again.
- *  2. What it has is left: it stays with the driver, and belongs to the thread
- *     that left it. With FUSD_OPTION_UNBLOCK the driver is told, once for all
- *     signals that come before it knows.
+ *  1. A request that the driver has not received is taken back, and the call
+ *     sends a new one when it comes again.
+ *  2. A request that the driver has received is parked: it stays with the
+ *     driver, and belongs to the thread that left it. With FUSD_OPTION_UNBLOCK
+ *     the driver is told, once for all signals that come before it knows.
  *  3. If the thread comes back with the same call on the same open file (the
- *     same operation, arguments and data, and O_NONBLOCK as it was), it has the
- *     answer of the one it left. For open(2), which has no open file yet, it
- *     is the same call if it is for the same device with the same flags.
- *  4. If it comes with another call on that file, or has ended, or the file is
- *     closed, it gave up: a reply gets EPIPE from then on. A killed thread and
- *     one that works for io_uring, which does not come back, give up at once.
- *  5. Data for a read that was left for a handler without SA_RESTART gets
- *     EPIPE: its client sees EINTR, and may never read again. One that does is
- *     asked for anew. Other data is taken, and not lost: it goes to the next
- *     read of that open file at that position, whatever its length, and until
- *     then the file polls readable. So does what a reader's memory did not
- *     take. A file holds MOST_KEPT of these; the reply to one more gets EPIPE.
+ *     same operation, arguments and data, and O_NONBLOCK as it was), the answer
+ *     of its parked request is the call's. An open(2), which has no open file
+ *     yet, is the same call if it is for the same device with the same flags.
+ *  4. If the thread comes with another call on that file, or has ended, or the
+ *     file is closed, the parked request is given up: a reply gets EPIPE from
+ *     then on. A thread that is killed, or works for io_uring, does not come
+ *     back: its request is given up at once.
+ *  5. Data for a read that was parked for a handler without SA_RESTART gets
+ *     EPIPE: the client sees EINTR, and may never read again; a read that it
+ *     makes nevertheless is a new request. Data for any other parked read is
+ *     kept: it goes to the next read of that open file at that position,
+ *     whatever its length, and until then the file polls readable. What a
+ *     reader's memory did not take is kept, too. A file has at most MOST_KEPT
+ *     answers kept; the reply with one more gets EPIPE.
  *  6. An open that succeeded is given its close if its thread does not come
- *     back for it in a second or two of running; one that is stopped has time.
+ *     back for it in a second or two of running; a stopped thread has time.
  *  7. -EINTR for a call that a signal made its client leave means that the
  *     driver gave it up because of the signal, of which FUSD_UNBLOCK may have
  *     told it. The call starts anew when it comes again, so that only a client
  *     whose handler lacks SA_RESTART sees EINTR. Of any other call, -EINTR is
  *     the result.
- *  8. mmap(2) waits under its process's mmap_lock, which whoever reads
- *     /proc/PID needs. So it pauses every MMAP_PAUSE, lets go of the lock and
- *     comes again, by rule 3. A pause is no signal.
+ *  8. mmap(2) waits under its process's mmap_lock, which readers of /proc/PID
+ *     need. So it pauses every MMAP_PAUSE: its request is parked, received or
+ *     not, the lock is let go of, and the call comes again, by rule 3. A pause
+ *     is no signal.
  *
- * What a thread left is found by the thread, in a tree for each open file and
- * one for each device's opens. All of a device's are on a list, too, which is
- * gone through each second for threads that have ended.
+ * A parked request is found by its thread, in a tree for each open file and one
+ * for each device's opens. A device's parked requests are on a list, too, which
+ * is gone through each second for threads that have ended.
  */
 #include <linux/freezer.h>
 #include <linux/jiffies.h>
@@ -69,62 +73,64 @@ void kfusd_interrupt_exit(void)
 	destroy_workqueue(kfusd_sweepers);
 }
 
-/* Where a request that is left is found by its thread. */
-static struct rb_root *kfusd_tree(const struct kfusd_request *request)
+/* The tree in which a request, once parked, is found by its thread. */
+static struct rb_root *kfusd_parked_tree(const struct kfusd_request *request)
 {
 	return request->call.subcmd == FUSD_OPEN ?
-		       &request->file->device->left_opens :
-		       &request->file->left;
+		       &request->file->device->parked_opens :
+		       &request->file->parked;
 }
 
-static struct kfusd_request *kfusd_of_thread(struct rb_root *root,
-					     const struct pid *thread)
+static struct kfusd_request *kfusd_find_parked(struct rb_root *root,
+					       const struct pid *thread)
 {
 	struct rb_node *node = root->rb_node;
 
 	while (node) {
-		struct kfusd_request *left =
-			rb_entry(node, struct kfusd_request, left_node);
+		struct kfusd_request *parked =
+			rb_entry(node, struct kfusd_request, parked_node);
 
-		if (left->left_by == thread)
-			return left;
-		node = thread < left->left_by ? node->rb_left : node->rb_right;
+		if (parked->parked_by == thread)
+			return parked;
+		node = thread < parked->parked_by ? node->rb_left :
+						    node->rb_right;
 	}
 	return NULL;
 }
 
-/* Under device->lock. The caller's reference is the lists' from now on. */
-static void kfusd_link_left(struct kfusd_request *request)
+/* Under device->lock. The caller's reference is the list's from now on. */
+static void kfusd_park_request(struct kfusd_request *request)
 {
 	struct kfusd_device *device = request->file->device;
-	struct rb_root *root = kfusd_tree(request);
+	struct rb_root *root = kfusd_parked_tree(request);
 	struct rb_node **link = &root->rb_node, *parent = NULL;
 
-	if (!request->left_by)
-		request->left_by = get_pid(task_pid(current));
+	if (!request->parked_by)
+		request->parked_by = get_pid(task_pid(current));
 	while (*link) {
 		parent = *link;
-		link = request->left_by < rb_entry(parent, struct kfusd_request,
-						   left_node)
-						  ->left_by ?
+		link = request->parked_by < rb_entry(parent,
+						     struct kfusd_request,
+						     parked_node)
+						    ->parked_by ?
 			       &parent->rb_left :
 			       &parent->rb_right;
 	}
-	rb_link_node(&request->left_node, parent, link);
-	rb_insert_color(&request->left_node, root);
-	if (list_empty(&device->left) && device->state == KFUSD_LIVE)
+	rb_link_node(&request->parked_node, parent, link);
+	rb_insert_color(&request->parked_node, root);
+	if (list_empty(&device->parked) && device->state == KFUSD_LIVE)
 		queue_delayed_work(kfusd_sweepers, &device->sweep, SWEEP_EVERY);
-	list_add_tail(&request->entry, &device->left);
-	request->is_left = true;
+	list_add_tail(&request->entry, &device->parked);
+	request->is_parked = true;
 	request->is_overdue = false;
 }
 
 /* Under device->lock. The reference is the caller's from now on. */
-static void kfusd_unlink_left(struct kfusd_request *request)
+static void kfusd_unpark_request(struct kfusd_request *request)
 {
-	rb_erase(&request->left_node, kfusd_tree(request));
+	rb_erase(&request->parked_node, kfusd_parked_tree(request));
 	list_del_init(&request->entry);
-	request->is_left = false;
+	request->is_parked = false;
 }
 
 /* Under device->lock: an answered read is for whoever reads the file next. */
@@ -145,30 +151,30 @@ static void kfusd_remove_kept(struct kfusd_request *answer)
 }
 
 /*
- * Under device->lock: nobody comes back for what is left. What has to be put
- * is added to forgotten.
+ * Under device->lock: nobody comes back for a parked request. It is added to
+ * forgotten, for kfusd_forget_requests().
  */
-static void kfusd_give_up(struct kfusd_request *left,
-			  struct list_head *forgotten)
+static void kfusd_give_up_parked(struct kfusd_request *parked,
+				 struct list_head *forgotten)
 {
-	kfusd_unlink_left(left);
-	kfusd_request_abandon(left);
-	list_add_tail(&left->entry, forgotten);
+	kfusd_unpark_request(parked);
+	kfusd_request_abandon(parked);
+	list_add_tail(&parked->entry, forgotten);
 }
 
-/* Without device->lock. */
-static void kfusd_forget(struct list_head *forgotten)
+/* Puts the requests on a list; without device->lock. */
+static void kfusd_forget_requests(struct list_head *forgotten)
 {
-	struct kfusd_request *left, *next;
+	struct kfusd_request *request, *next;
 
-	list_for_each_entry_safe(left, next, forgotten, entry) {
-		list_del_init(&left->entry);
-		/* One that is not done gets it when it succeeds: reply.c. */
-		if (left->call.subcmd == FUSD_OPEN && kfusd_is_done(left) &&
-		    left->retval >= 0)
-			kfusd_send_close(left->file, left->flags, &left->ids,
-					 false);
-		kfusd_request_put(left);
+	list_for_each_entry_safe(request, next, forgotten, entry) {
+		list_del_init(&request->entry);
+		/* An open that is not done is closed by its reply: reply.c. */
+		if (request->call.subcmd == FUSD_OPEN &&
+		    kfusd_is_done(request) && request->retval >= 0)
+			kfusd_send_close(request->file, request->flags,
+					 &request->ids, false);
+		kfusd_request_put(request);
 	}
 }
 
@@ -206,7 +212,7 @@ static bool kfusd_will_see_eintr(void)
  * The client stops waiting. Returns false if the answer was faster; otherwise
  * the caller's reference is gone.
  */
-static bool kfusd_leave(struct kfusd_request *request, bool is_pause)
+static bool kfusd_leave_request(struct kfusd_request *request, bool is_pause)
 {
 	struct kfusd_device *device = request->file->device;
 	const bool sees_eintr = !is_pause && kfusd_will_see_eintr();
@@ -222,7 +228,7 @@ static bool kfusd_leave(struct kfusd_request *request, bool is_pause)
 	    device->state == KFUSD_LIVE) {
 		stays = true;
 		request->sees_eintr = sees_eintr;
-		kfusd_link_left(request);
+		kfusd_park_request(request);
 	} else {
 		kfusd_request_abandon(request);
 	}
@@ -236,11 +242,12 @@ static bool kfusd_leave(struct kfusd_request *request, bool is_pause)
 	return true;
 }
 
-static bool kfusd_is_same_open(const struct kfusd_request *left,
+static bool kfusd_is_same_open(const struct kfusd_request *parked,
 			       const struct kfusd_request *call)
 {
-	return left->flags == call->flags && left->ids.uid == call->ids.uid &&
-	       left->ids.gid == call->ids.gid;
+	return parked->flags == call->flags &&
+	       parked->ids.uid == call->ids.uid &&
+	       parked->ids.gid == call->ids.gid;
 }
 
 static bool kfusd_is_same_place(const struct kfusd_request *one,
@@ -251,46 +258,50 @@ static bool kfusd_is_same_place(const struct kfusd_request *one,
 	       (one->is_at_position && other->is_at_position);
 }
 
-/* Whether a call is the one that its thread left, again. */
-static bool kfusd_is_same_call(const struct kfusd_request *left,
+/* Whether a call is that of a request which its thread parked, again. */
+static bool kfusd_is_same_call(const struct kfusd_request *parked,
 			       const struct kfusd_request *call)
 {
-	if (left->call.subcmd != call->call.subcmd)
+	if (parked->call.subcmd != call->call.subcmd)
 		return false;
 	if (call->call.subcmd == FUSD_OPEN)
-		return kfusd_is_same_open(left, call);
-	return ((left->flags ^ call->flags) & O_NONBLOCK) == 0 &&
-	       left->length == call->length &&
-	       kfusd_is_same_place(left, call) &&
-	       left->ioctl_number == call->ioctl_number &&
-	       left->argument == call->argument &&
-	       left->mmprot == call->mmprot && left->mmflags == call->mmflags &&
-	       left->mmoffset == call->mmoffset &&
-	       left->datalen == call->datalen &&
-	       !memcmp(left->data, call->data, call->datalen);
+		return kfusd_is_same_open(parked, call);
+	return ((parked->flags ^ call->flags) & O_NONBLOCK) == 0 &&
+	       parked->length == call->length &&
+	       kfusd_is_same_place(parked, call) &&
+	       parked->ioctl_number == call->ioctl_number &&
+	       parked->argument == call->argument &&
+	       parked->mmprot == call->mmprot &&
+	       parked->mmflags == call->mmflags &&
+	       parked->mmoffset == call->mmoffset &&
+	       parked->datalen == call->datalen &&
+	       !memcmp(parked->data, call->data, call->datalen);
 }
 
-/* Finds what this thread left behind. NULL if this is another call. */
-static struct kfusd_request *kfusd_come_back(const struct kfusd_request *call)
+/*
+ * This thread's parked request, if call is the same call again. Otherwise NULL,
+ * and what the thread has parked is given up.
+ */
+static struct kfusd_request *kfusd_take_parked(const struct kfusd_request *call)
 {
 	struct kfusd_device *device = call->file->device;
-	struct rb_root *root = kfusd_tree(call);
-	struct kfusd_request *left;
+	struct rb_root *root = kfusd_parked_tree(call);
+	struct kfusd_request *parked;
 	LIST_HEAD(forgotten);
 
 	if (likely(!READ_ONCE(root->rb_node)))
 		return NULL;
 	spin_lock(&device->lock);
-	left = kfusd_of_thread(root, task_pid(current));
-	if (left && kfusd_is_same_call(left, call)) {
-		kfusd_unlink_left(left);
-	} else if (left) {
-		kfusd_give_up(left, &forgotten);
-		left = NULL;
+	parked = kfusd_find_parked(root, task_pid(current));
+	if (parked && kfusd_is_same_call(parked, call)) {
+		kfusd_unpark_request(parked);
+	} else if (parked) {
+		kfusd_give_up_parked(parked, &forgotten);
+		parked = NULL;
 	}
 	spin_unlock(&device->lock);
-	kfusd_forget(&forgotten);
-	return left;
+	kfusd_forget_requests(&forgotten);
+	return parked;
 }
 
 /* An answer that was kept, for a read at its place; NULL if there is none. */
@@ -314,21 +325,21 @@ static struct kfusd_request *kfusd_take_kept(const struct kfusd_request *call)
 	return found;
 }
 
-void kfusd_keep(struct kfusd_request *answer, size_t consumed)
+void kfusd_keep_answer(struct kfusd_request *answer, size_t consumed)
 {
 	struct kfusd_file *file = answer->file;
 	bool is_full;
 
 	answer->reply_data += consumed;
 	answer->retval -= consumed;
-	/* As far as the driver's answer moves it, that is at its end. */
+	/* If the answer moves the position with the data, so do its parts. */
 	if (answer->reply_offset >= answer->offset + (loff_t)consumed)
 		answer->offset += consumed;
 	spin_lock(&file->device->lock);
 	is_full = file->kept_count >= MOST_KEPT;
 	if (!is_full) {
 		kfusd_add_kept(answer);
-		/* The first, so that the order of the data stays. */
+		/* Before other answers, so that the order of the data stays. */
 		list_move(&answer->entry, &file->kept);
 	}
 	spin_unlock(&file->device->lock);
@@ -336,27 +347,27 @@ void kfusd_keep(struct kfusd_request *answer, size_t consumed)
 		kfusd_request_put(answer);
 }
 
-static int kfusd_wait(struct kfusd_request *request)
+static int kfusd_wait_for_answer(struct kfusd_request *request)
 {
 	wait_queue_head_t *wait = &request->wait;
-	long left;
+	long rest;
 
 	if (likely(request->call.subcmd != FUSD_MMAP))
 		return wait_event_interruptible(*wait, kfusd_is_done(request));
-	left = wait_event_interruptible_timeout(*wait, kfusd_is_done(request),
+	rest = wait_event_interruptible_timeout(*wait, kfusd_is_done(request),
 						MMAP_PAUSE);
-	if (left)
-		return left < 0 ? left : 0;
+	if (rest)
+		return rest < 0 ? rest : 0;
 	return -ERESTARTNOINTR;
 }
 
-/* Waits for an answer. Otherwise an error, and the reference is gone. */
+/* Waits for an answer: 0. On an error the reference is gone. */
 static int kfusd_wait_or_leave(struct kfusd_request *request)
 {
-	int error = kfusd_wait(request);
+	int error = kfusd_wait_for_answer(request);
 	bool is_pause = error == -ERESTARTNOINTR;
 
-	if (!error || !kfusd_leave(request, is_pause))
+	if (!error || !kfusd_leave_request(request, is_pause))
 		return 0;
 	/* The way back to user space makes a call anew only for a signal. */
 	if (is_pause)
@@ -364,7 +375,7 @@ static int kfusd_wait_or_leave(struct kfusd_request *request)
 	return error;
 }
 
-static struct kfusd_request *kfusd_start(struct kfusd_request *call)
+static struct kfusd_request *kfusd_start_call(struct kfusd_request *call)
 {
 	int error = kfusd_request_send(call);
 
@@ -375,46 +386,46 @@ static struct kfusd_request *kfusd_start(struct kfusd_request *call)
 	return error ? ERR_PTR(error) : call;
 }
 
-struct kfusd_request *kfusd_call(struct kfusd_request *call)
+struct kfusd_request *kfusd_call_driver(struct kfusd_request *call)
 {
-	struct kfusd_request *left = kfusd_come_back(call);
+	struct kfusd_request *earlier = kfusd_take_parked(call);
 	int error;
 
-	if (likely(!left))
-		left = kfusd_take_kept(call);
-	if (likely(!left))
-		return kfusd_start(call);
-	error = kfusd_wait_or_leave(left);
-	if (!error && left->retval == -EINTR && left->was_interrupted) {
-		/* The driver gave up because of the signal. */
-		kfusd_request_put(left);
-		return kfusd_start(call);
+	if (likely(!earlier))
+		earlier = kfusd_take_kept(call);
+	if (likely(!earlier))
+		return kfusd_start_call(call);
+	error = kfusd_wait_or_leave(earlier);
+	if (!error && earlier->retval == -EINTR && earlier->was_interrupted) {
+		/* By rule 7: the driver gave up because of the signal. */
+		kfusd_request_put(earlier);
+		return kfusd_start_call(call);
 	}
 	kfusd_request_put(call);
-	return error ? ERR_PTR(error) : left;
+	return error ? ERR_PTR(error) : earlier;
 }
 
-/* Whether the thread that left a request cannot come back for it. */
-static bool kfusd_has_ended(const struct kfusd_request *left)
+/* Whether the thread that parked a request cannot come back for it. */
+static bool kfusd_thread_has_ended(const struct kfusd_request *parked)
 {
 	struct task_struct *task;
 	bool has_ended;
 
 	rcu_read_lock();
-	task = pid_task(left->left_by, PIDTYPE_PID);
+	task = pid_task(parked->parked_by, PIDTYPE_PID);
 	has_ended = !task || READ_ONCE(task->exit_state);
 	rcu_read_unlock();
 	return has_ended;
 }
 
-/* Whether the thread had time to come back. */
-static bool kfusd_is_running(const struct kfusd_request *left)
+/* Whether the thread that parked a request is free to come back. */
+static bool kfusd_thread_is_running(const struct kfusd_request *parked)
 {
 	struct task_struct *task;
 	bool is_held = false;
 
 	rcu_read_lock();
-	task = pid_task(left->left_by, PIDTYPE_PID);
+	task = pid_task(parked->parked_by, PIDTYPE_PID);
 	if (task) {
 		is_held = task_is_stopped_or_traced(task) || freezing(task);
 #ifdef CONFIG_CGROUPS
@@ -425,122 +436,132 @@ static bool kfusd_is_running(const struct kfusd_request *left)
 	return !is_held;
 }
 
-bool kfusd_refuse_left(struct kfusd_request *request, size_t datalen)
+bool kfusd_refuse_parked(struct kfusd_request *request, size_t datalen)
 {
 	const bool is_data = request->call.subcmd == FUSD_READ && datalen;
 
 	lockdep_assert_held(&request->file->device->lock);
-	if (likely(!request->is_left))
+	if (likely(!request->is_parked))
 		return false;
 	if (request->call.subcmd == FUSD_OPEN) {
-		/* Taken, and closed at once: reply.c. */
-		if (kfusd_has_ended(request)) {
-			kfusd_unlink_left(request);
+		/* The reply is taken, and the open closed at once: reply.c. */
+		if (kfusd_thread_has_ended(request)) {
+			kfusd_unpark_request(request);
 			kfusd_request_abandon(request);
 			kfusd_request_put_locked(request);
 		}
 		return false;
 	}
-	if (!kfusd_has_ended(request) && !(is_data && request->sees_eintr) &&
+	if (!kfusd_thread_has_ended(request) &&
+	    !(is_data && request->sees_eintr) &&
 	    !(is_data && request->file->kept_count >= MOST_KEPT))
 		return false;
-	kfusd_unlink_left(request);
+	kfusd_unpark_request(request);
 	kfusd_request_abandon(request);
 	return true;
 }
 
-void kfusd_left_answered(struct kfusd_request *request)
+void kfusd_parked_answered(struct kfusd_request *request)
 {
 	lockdep_assert_held(&request->file->device->lock);
 	if (request->retval == -EINTR && request->was_interrupted) {
-		/* It starts anew. */
-		kfusd_unlink_left(request);
+		/* By rule 7: the call starts anew when it comes again. */
+		kfusd_unpark_request(request);
 		kfusd_request_put_locked(request);
 	} else if (request->call.subcmd == FUSD_READ && request->retval > 0) {
-		/* Its own thread finds it there, if it reads first. */
-		kfusd_unlink_left(request);
+		/* Its own thread finds it kept, if it is the first to read. */
+		kfusd_unpark_request(request);
 		kfusd_add_kept(request);
 	}
 }
 
-void kfusd_drop_left(struct kfusd_file *file)
+/* Under device->lock: gives up all that is parked in a tree. */
+static void kfusd_give_up_tree(struct rb_root *root,
+			       struct list_head *forgotten)
+{
+	struct kfusd_request *parked;
+
+	while (!RB_EMPTY_ROOT(root)) {
+		parked = rb_entry(rb_first(root), struct kfusd_request,
+				  parked_node);
+		kfusd_give_up_parked(parked, forgotten);
+	}
+}
+
+void kfusd_drop_parked(struct kfusd_file *file)
 {
 	struct kfusd_request *kept, *next;
-	struct rb_node *node;
 	LIST_HEAD(forgotten);
 
 	spin_lock(&file->device->lock);
-	while ((node = rb_first(&file->left)))
-		kfusd_give_up(rb_entry(node, struct kfusd_request, left_node),
-			      &forgotten);
+	kfusd_give_up_tree(&file->parked, &forgotten);
 	list_for_each_entry_safe(kept, next, &file->kept, entry) {
 		kfusd_remove_kept(kept);
 		list_add_tail(&kept->entry, &forgotten);
 	}
 	spin_unlock(&file->device->lock);
-	kfusd_forget(&forgotten);
+	kfusd_forget_requests(&forgotten);
 }
 
-void kfusd_drop_left_opens(struct kfusd_device *device)
+void kfusd_drop_parked_opens(struct kfusd_device *device)
 {
-	struct rb_node *node;
 	LIST_HEAD(forgotten);
 
 	cancel_delayed_work_sync(&device->sweep);
 	spin_lock(&device->lock);
-	while ((node = rb_first(&device->left_opens)))
-		kfusd_give_up(rb_entry(node, struct kfusd_request, left_node),
-			      &forgotten);
+	kfusd_give_up_tree(&device->parked_opens, &forgotten);
 	spin_unlock(&device->lock);
-	kfusd_forget(&forgotten);
+	kfusd_forget_requests(&forgotten);
 }
 
-/* Under device->lock: whether nobody will come back for a left request. */
-static bool kfusd_is_over(struct kfusd_request *left)
+/* Under device->lock: whether nobody will come back for a parked request. */
+static bool kfusd_is_given_up(struct kfusd_request *parked)
 {
-	bool was_overdue = left->is_overdue;
+	bool was_overdue = parked->is_overdue;
 
-	if (kfusd_has_ended(left))
+	if (kfusd_thread_has_ended(parked))
 		return true;
-	if (left->call.subcmd != FUSD_OPEN ||
-	    left->state != KFUSD_REQUEST_DONE || !kfusd_is_running(left))
+	if (parked->call.subcmd != FUSD_OPEN ||
+	    parked->state != KFUSD_REQUEST_DONE ||
+	    !kfusd_thread_is_running(parked))
 		return false;
-	left->is_overdue = true;
+	parked->is_overdue = true;
 	return was_overdue;
 }
 
-/* Looks at some of the requests on todo; whether that were all. */
+/* Gives up what it can of some requests on todo; whether that was all. */
 static bool kfusd_sweep_some(struct kfusd_device *device,
 			     struct list_head *todo)
 {
-	struct kfusd_request *left;
+	struct kfusd_request *parked;
 	LIST_HEAD(forgotten);
 	bool is_end;
 	int i;
 
 	spin_lock(&device->lock);
 	for (i = 0; i < SWEEP_AT_ONCE && !list_empty(todo); i++) {
-		left = list_first_entry(todo, struct kfusd_request, entry);
-		list_move_tail(&left->entry, &device->left);
-		if (kfusd_is_over(left))
-			kfusd_give_up(left, &forgotten);
+		parked = list_first_entry(todo, struct kfusd_request, entry);
+		list_move_tail(&parked->entry, &device->parked);
+		if (kfusd_is_given_up(parked))
+			kfusd_give_up_parked(parked, &forgotten);
 	}
 	is_end = list_empty(todo);
-	if (is_end && !list_empty(&device->left) && device->state == KFUSD_LIVE)
+	if (is_end && !list_empty(&device->parked) &&
+	    device->state == KFUSD_LIVE)
 		queue_delayed_work(kfusd_sweepers, &device->sweep, SWEEP_EVERY);
 	spin_unlock(&device->lock);
-	kfusd_forget(&forgotten);
+	kfusd_forget_requests(&forgotten);
 	return is_end;
 }
 
-static void kfusd_sweep(struct work_struct *work)
+static void kfusd_sweep_parked(struct work_struct *work)
 {
 	struct kfusd_device *device =
 		container_of(to_delayed_work(work), struct kfusd_device, sweep);
 	LIST_HEAD(todo);
 
 	spin_lock(&device->lock);
-	list_splice_init(&device->left, &todo);
+	list_splice_init(&device->parked, &todo);
 	spin_unlock(&device->lock);
 	while (!kfusd_sweep_some(device, &todo))
 		cond_resched();
@@ -548,7 +569,7 @@ static void kfusd_sweep(struct work_struct *work)
 
 void kfusd_interrupt_prepare(struct kfusd_device *device)
 {
-	INIT_LIST_HEAD(&device->left);
-	device->left_opens = RB_ROOT;
-	INIT_DELAYED_WORK(&device->sweep, kfusd_sweep);
+	INIT_LIST_HEAD(&device->parked);
+	device->parked_opens = RB_ROOT;
+	INIT_DELAYED_WORK(&device->sweep, kfusd_sweep_parked);
 }

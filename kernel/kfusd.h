@@ -126,9 +126,9 @@ struct kfusd_device {
 	unsigned long last_file_id;
 	unsigned int open_files;
 	unsigned int charged_files; /* open, being opened, being closed */
-	/* Requests that signals made their clients leave: interrupt.c. */
-	struct list_head left;
-	struct rb_root left_opens;
+	/* Requests whose threads a signal took away: interrupt.c. */
+	struct list_head parked;
+	struct rb_root parked_opens;
 	struct pid *server; /* a reference; the thread that received last */
 	struct mm_struct *server_mm; /* only compared, never followed */
 
@@ -162,7 +162,7 @@ struct kfusd_file {
 	void *private_info;	/* device->lock; the driver's */
 
 	/* interrupt.c. device->lock. */
-	struct rb_root left;   /* requests whose threads a signal took away */
+	struct rb_root parked; /* requests whose threads a signal took away */
 	struct list_head kept; /* answered reads for whoever reads next */
 	unsigned int kept_count;
 
@@ -202,13 +202,13 @@ struct kfusd_request {
 	wait_queue_head_t wait;
 
 	/* interrupt.c. device->lock. */
-	bool is_left;		  /* on device->left and in a tree */
-	bool was_interrupted;	  /* left by a signal once, not by a pause */
-	bool sees_eintr;	  /* its client does, if it left */
-	bool is_overdue;	  /* an open nobody came back for in time */
-	struct rb_node left_node; /* in file->left or device->left_opens */
-	struct list_head entry;	  /* device->left, file->kept, a local list */
-	struct pid *left_by;	  /* a reference, from the first leaving on */
+	bool is_parked;		    /* on device->parked and in a tree */
+	bool was_interrupted;	    /* left by a signal once, not by a pause */
+	bool sees_eintr;	    /* its client will, while it is parked */
+	bool is_overdue;	    /* an open nobody came back for in time */
+	struct rb_node parked_node; /* in kfusd_parked_tree() */
+	struct list_head entry; /* device->parked, file->kept, a local list */
+	struct pid *parked_by;	/* a reference, from the first leaving on */
 
 	/* The call; constant once sent. */
 	short cmd;
@@ -273,8 +273,8 @@ void kfusd_file_put(struct kfusd_file *file);
 void kfusd_file_list(struct kfusd_file *file);
 void kfusd_file_unlist(struct kfusd_file *file);
 /* Counts bytes for a request; false if the user may not have them. */
-bool kfusd_charge(struct kfusd_request *request, size_t bytes);
-void kfusd_uncharge(struct kfusd_request *request);
+bool kfusd_charge_request(struct kfusd_request *request, size_t bytes);
+void kfusd_uncharge_request(struct kfusd_request *request);
 /* This thread's ids, as the driver of device is told them. */
 struct kfusd_ids kfusd_ids_of_current(const struct kfusd_device *device);
 
@@ -323,7 +323,7 @@ void kfusd_send_close(struct kfusd_file *file, unsigned int flags,
 /* interrupt.c */
 int kfusd_interrupt_init(void);
 void kfusd_interrupt_exit(void);
-/* Prepares the lists of requests that are left, for a new device. */
+/* Makes a new device's lists of parked requests. */
 void kfusd_interrupt_prepare(struct kfusd_device *device);
 /*
  * Sends a request and waits for its answer. Takes over the caller's reference
@@ -331,32 +331,32 @@ void kfusd_interrupt_prepare(struct kfusd_device *device);
  * call, come again after a signal, had sent before; or, for a read, an answer
  * that was kept. ERR_PTR: -EPIPE, -ERESTARTSYS, -ERESTARTNOINTR, -ENOMEM.
  */
-struct kfusd_request *kfusd_call(struct kfusd_request *request);
+struct kfusd_request *kfusd_call_driver(struct kfusd_request *request);
 /*
  * Under device->lock, as a reply with datalen bytes comes: gives up a request
  * whose answer would reach nobody. If it did, a reference is the caller's.
  */
-bool kfusd_refuse_left(struct kfusd_request *request, size_t datalen);
+bool kfusd_refuse_parked(struct kfusd_request *request, size_t datalen);
 /*
- * Under device->lock, when the driver has answered a request that was left.
- * One that ends with EPIPE needs no such call: it stays for its thread.
+ * Under device->lock, when the driver has answered a parked request. A request
+ * that ends with EPIPE needs no such call: it stays parked for its thread.
  */
-void kfusd_left_answered(struct kfusd_request *request);
+void kfusd_parked_answered(struct kfusd_request *request);
 /*
  * A reader could not take all of an answer: what begins at consumed is for the
  * next one. Takes over the caller's reference.
  */
-void kfusd_keep(struct kfusd_request *answer, size_t consumed);
+void kfusd_keep_answer(struct kfusd_request *answer, size_t consumed);
 /* Whether a read would find an answer that was kept; under device->lock. */
 static inline bool kfusd_has_kept(const struct kfusd_file *file)
 {
 	return !list_empty(&file->kept);
 }
 
-/* Forgets what signals left behind on a file that is being closed. */
-void kfusd_drop_left(struct kfusd_file *file);
-/* Forgets the opens that signals left behind; the device is gone. */
-void kfusd_drop_left_opens(struct kfusd_device *device);
+/* Gives up what is parked and kept on a file that is being closed. */
+void kfusd_drop_parked(struct kfusd_file *file);
+/* Gives up the parked opens of a device that is gone. */
+void kfusd_drop_parked_opens(struct kfusd_device *device);
 
 /* buffer.c: memory for data, and a few spare buffers for each device */
 int kfusd_buffer_take(struct kfusd_device *device, struct kfusd_buffer *buffer,
@@ -373,16 +373,16 @@ void kfusd_control_exit(void);
 
 /* receive.c */
 /* The next header, or the data that belongs to the last one. */
-ssize_t kfusd_receive(struct kfusd_device *device, char __user *buffer,
-		      size_t length, bool nonblocking);
+ssize_t kfusd_receive_message(struct kfusd_device *device, char __user *buffer,
+			      size_t length, bool nonblocking);
 bool kfusd_may_receive(struct kfusd_device *device);
 /* What the driver will not receive any more; nobody else uses it by then. */
 void kfusd_drop_partial(struct kfusd_device *device);
 
 /* reply.c */
 /* A reply whose header is message; its data comes next. Bytes or -errno. */
-ssize_t kfusd_reply(struct kfusd_device *device, const fusd_msg_t *message,
-		    struct iov_iter *data);
+ssize_t kfusd_take_reply(struct kfusd_device *device, const fusd_msg_t *message,
+			 struct iov_iter *data);
 
 /* register.c: what makes a device visible, its class, number, node and name */
 int kfusd_register_init(const struct file_operations *client_operations);
@@ -407,9 +407,9 @@ long kfusd_client_compat_ioctl(struct file *filp, unsigned int number,
 			       unsigned long argument);
 /* Ends an answered call, of any operation; takes over the reference; result. */
 ssize_t kfusd_end_call(struct file *filp, struct kfusd_request *request);
-/* A read of at most length bytes: its answer, or ERR_PTR as of kfusd_call(). */
-struct kfusd_request *kfusd_ask_for_data(struct file *filp, loff_t position,
-					 size_t length);
+/* Makes a read of at most length bytes: its answer, or ERR_PTR. */
+struct kfusd_request *kfusd_call_read(struct file *filp, loff_t position,
+				      size_t length);
 /*
  * Ends a read, of whose answer's data consumed bytes reached the client. What
  * its memory did not take, or a shorter read than the one that was answered, is

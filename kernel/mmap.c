@@ -25,23 +25,23 @@
 /* What shared memory without a name looks like: a file of it. */
 static struct file *kfusd_shared_memory;
 
-static struct workqueue_struct *kfusd_guards;
+static struct workqueue_struct *kfusd_seal_guards;
 
 int kfusd_mmap_init(void)
 {
-	kfusd_guards = alloc_workqueue("kfusd_mmap", WQ_UNBOUND, 0);
-	if (!kfusd_guards)
+	kfusd_seal_guards = alloc_workqueue("kfusd_mmap", WQ_UNBOUND, 0);
+	if (!kfusd_seal_guards)
 		return -ENOMEM;
 	kfusd_shared_memory = shmem_file_setup("kfusd", 0, VM_NORESERVE);
 	if (!IS_ERR(kfusd_shared_memory))
 		return 0;
-	destroy_workqueue(kfusd_guards);
+	destroy_workqueue(kfusd_seal_guards);
 	return PTR_ERR(kfusd_shared_memory);
 }
 
 void kfusd_mmap_exit(void)
 {
-	destroy_workqueue(kfusd_guards);
+	destroy_workqueue(kfusd_seal_guards);
 	fput(kfusd_shared_memory);
 }
 
@@ -167,11 +167,12 @@ static int kfusd_guard_seal(const struct vm_area_struct *vma, struct file *file)
 	guard->file = get_file(file);
 	guard->mm = current->mm;
 	mmget(guard->mm);
-	queue_work(kfusd_guards, &guard->work);
+	queue_work(kfusd_seal_guards, &guard->work);
 	return 0;
 }
 
-static int kfusd_map(struct vm_area_struct *vma, struct kfusd_request *request)
+static int kfusd_map_memory(struct vm_area_struct *vma,
+			    struct kfusd_request *request)
 {
 	int error;
 
@@ -190,7 +191,7 @@ static int kfusd_map(struct vm_area_struct *vma, struct kfusd_request *request)
 }
 
 /* mmap(2)'s own bits, from what became of them. */
-static unsigned long kfusd_protection(const struct vm_area_struct *vma)
+static unsigned long kfusd_protection_bits(const struct vm_area_struct *vma)
 {
 	return (vma->vm_flags & VM_READ ? PROT_READ : 0) |
 	       (vma->vm_flags & VM_WRITE ? PROT_WRITE : 0) |
@@ -216,13 +217,13 @@ int kfusd_client_mmap(struct file *filp, struct vm_area_struct *vma)
 	request->length = vma->vm_end - vma->vm_start;
 	request->offset = filp->f_pos;
 	request->is_at_position = true;
-	request->mmprot = kfusd_protection(vma);
+	request->mmprot = kfusd_protection_bits(vma);
 	request->mmflags = vma->vm_flags & VM_SHARED ? MAP_SHARED : MAP_PRIVATE;
 	request->mmoffset = vma->vm_pgoff << PAGE_SHIFT;
-	request = kfusd_call(request);
+	request = kfusd_call_driver(request);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	error = kfusd_map(vma, request);
+	error = kfusd_map_memory(vma, request);
 	kfusd_request_put(request);
 	return error;
 }

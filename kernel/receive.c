@@ -9,7 +9,7 @@
  * one, so that a client's data is never taken for a message, whichever thread
  * of a driver reads it: data of that length has a 0 after it.
  */
-static size_t kfusd_announced(const struct kfusd_request *request)
+static size_t kfusd_announced_length(const struct kfusd_request *request)
 {
 	return request->datalen == sizeof(fusd_msg_t) ? request->datalen + 1 :
 							request->datalen;
@@ -26,7 +26,7 @@ static void kfusd_fill_header(fusd_msg_t *header,
 	header->magic = FUSD_MSG_MAGIC;
 	header->cmd = is_unblock ? FUSD_FOPS_NONBLOCK : request->cmd;
 	header->subcmd = message->subcmd;
-	header->datalen = is_unblock ? 0 : kfusd_announced(request);
+	header->datalen = is_unblock ? 0 : kfusd_announced_length(request);
 	fops->pid = request->ids.pid;
 	fops->uid = request->ids.uid;
 	fops->gid = request->ids.gid;
@@ -99,8 +99,8 @@ static void kfusd_wake_receiver(struct kfusd_device *device)
 }
 
 /* Puts a message back that did not reach the driver, to be the next again. */
-static void kfusd_put_back(struct kfusd_device *device,
-			   struct kfusd_message *message)
+static void kfusd_put_back_message(struct kfusd_device *device,
+				   struct kfusd_message *message)
 {
 	struct kfusd_request *request = message->request;
 	bool is_over = false;
@@ -145,7 +145,7 @@ static ssize_t kfusd_receive_header(struct kfusd_device *device,
 								-EAGAIN;
 	kfusd_fill_header(&header, message);
 	if (copy_to_user(buffer, &header, sizeof(header))) {
-		kfusd_put_back(device, message);
+		kfusd_put_back_message(device, message);
 		return -EFAULT;
 	}
 	kfusd_message_arrived(device, message);
@@ -172,7 +172,7 @@ static ssize_t kfusd_receive_data(struct kfusd_device *device,
 {
 	struct kfusd_request *request = device->partial->request;
 
-	if (length != kfusd_announced(request))
+	if (length != kfusd_announced_length(request))
 		return -EINVAL;
 	if (!kfusd_copy_data_out(request, buffer, length))
 		return -EFAULT;
@@ -213,8 +213,8 @@ static int kfusd_await_message(struct kfusd_device *device)
 						  kfusd_may_receive(device));
 }
 
-ssize_t kfusd_receive(struct kfusd_device *device, char __user *buffer,
-		      size_t length, bool nonblocking)
+ssize_t kfusd_receive_message(struct kfusd_device *device, char __user *buffer,
+			      size_t length, bool nonblocking)
 {
 	ssize_t result;
 

@@ -343,9 +343,9 @@ int kfusd_device_register(struct kfusd_device *device,
 		return -ERESTARTSYS;
 	error = kfusd_register_locked(device, message);
 	mutex_unlock(&kfusd_devices_lock);
-	/* Opens that came and were left while the node could not be made. */
+	/* Opens that were parked until the node could not be made. */
 	if (error && READ_ONCE(device->state) == KFUSD_GONE)
-		kfusd_drop_left_opens(device);
+		kfusd_drop_parked_opens(device);
 	if (!error)
 		kfusd_devices_changed();
 	return error;
@@ -374,7 +374,7 @@ int kfusd_device_unregister(struct kfusd_device *device)
 	mutex_unlock(&kfusd_devices_lock);
 	if (error)
 		return error;
-	kfusd_drop_left_opens(device);
+	kfusd_drop_parked_opens(device);
 	kfusd_devices_changed();
 	return 0;
 }

@@ -32,8 +32,8 @@ static bool kfusd_reply_fits(const struct kfusd_request *request,
 }
 
 /* Finds the request that a reply is for; under device->lock. */
-static struct kfusd_request *kfusd_find(struct kfusd_device *device,
-					const fops_msg_t *fops)
+static struct kfusd_request *kfusd_find_request(struct kfusd_device *device,
+						const fops_msg_t *fops)
 {
 	struct kfusd_request *request =
 		xa_load(&device->requests, (unsigned int)fops->hint);
@@ -46,20 +46,20 @@ static struct kfusd_request *kfusd_find(struct kfusd_device *device,
 }
 
 /* Makes the caller the request's only replier. */
-static struct kfusd_request *kfusd_claim(struct kfusd_device *device,
-					 const fusd_msg_t *message)
+static struct kfusd_request *kfusd_claim_request(struct kfusd_device *device,
+						 const fusd_msg_t *message)
 {
 	struct kfusd_request *request, *refused = NULL;
 
 	spin_lock(&device->lock);
-	request = kfusd_find(device, &message->parm.fops_msg);
+	request = kfusd_find_request(device, &message->parm.fops_msg);
 	if (!request) {
 		request = ERR_PTR(-EPIPE);
 	} else if (message->subcmd != request->call.subcmd ||
 		   message->cmd != request->cmd + 1 ||
 		   !kfusd_reply_fits(request, message->datalen)) {
 		request = ERR_PTR(-EINVAL);
-	} else if (kfusd_refuse_left(request, message->datalen)) {
+	} else if (kfusd_refuse_parked(request, message->datalen)) {
 		refused = request;
 		request = ERR_PTR(-EPIPE);
 	} else {
@@ -72,8 +72,8 @@ static struct kfusd_request *kfusd_claim(struct kfusd_device *device,
 }
 
 /* The reply's data did not arrive: as if it had never been sent. */
-static void kfusd_unclaim(struct kfusd_device *device,
-			  struct kfusd_request *request)
+static void kfusd_unclaim_request(struct kfusd_device *device,
+				  struct kfusd_request *request)
 {
 	bool is_over = false;
 
@@ -89,8 +89,8 @@ static void kfusd_unclaim(struct kfusd_device *device,
 		kfusd_request_put(request);
 }
 
-static int kfusd_copy_data(struct kfusd_request *request, size_t datalen,
-			   struct iov_iter *data)
+static int kfusd_copy_reply_data(struct kfusd_request *request, size_t datalen,
+				 struct iov_iter *data)
 {
 	int error;
 
@@ -114,8 +114,8 @@ static bool kfusd_is_errno(ssize_t number)
 }
 
 /* The answer, held to what its operation can mean. */
-static ssize_t kfusd_bounded(const struct kfusd_request *request,
-			     const fusd_msg_t *message)
+static ssize_t kfusd_bound_retval(const struct kfusd_request *request,
+				  const fusd_msg_t *message)
 {
 	const fops_msg_t *fops = &message->parm.fops_msg;
 	ssize_t retval = fops->retval;
@@ -144,8 +144,8 @@ static ssize_t kfusd_bounded(const struct kfusd_request *request,
  * What the answer changes in the open file; under device->lock. Returns
  * whether the driver is to be asked anew what the file's state is.
  */
-static bool kfusd_commit(struct kfusd_request *request, const fops_msg_t *fops,
-			 ssize_t retval)
+static bool kfusd_commit_reply(struct kfusd_request *request,
+			       const fops_msg_t *fops, ssize_t retval)
 {
 	struct kfusd_file *file = request->file;
 	short subcmd = request->call.subcmd;
@@ -166,9 +166,9 @@ static bool kfusd_commit(struct kfusd_request *request, const fops_msg_t *fops,
 }
 
 /* Returns 0, or -EPIPE if the client was gone before the answer was whole. */
-static int kfusd_finish(struct kfusd_device *device,
-			struct kfusd_request *request, const fops_msg_t *fops,
-			ssize_t retval)
+static int kfusd_finish_reply(struct kfusd_device *device,
+			      struct kfusd_request *request,
+			      const fops_msg_t *fops, ssize_t retval)
 {
 	bool is_open = request->call.subcmd == FUSD_OPEN;
 	bool is_late, has_to_ask = false;
@@ -176,10 +176,10 @@ static int kfusd_finish(struct kfusd_device *device,
 	spin_lock(&device->lock);
 	is_late = request->abandoned;
 	if (!is_late || is_open)
-		has_to_ask = kfusd_commit(request, fops, retval);
+		has_to_ask = kfusd_commit_reply(request, fops, retval);
 	kfusd_request_complete(request, retval);
-	if (unlikely(request->is_left))
-		kfusd_left_answered(request);
+	if (unlikely(request->is_parked))
+		kfusd_parked_answered(request);
 	spin_unlock(&device->lock);
 	if (is_late && is_open && retval >= 0)
 		kfusd_send_close(request->file, request->flags, &request->ids,
@@ -191,8 +191,8 @@ static int kfusd_finish(struct kfusd_device *device,
 	return is_late && !is_open ? -EPIPE : 0;
 }
 
-ssize_t kfusd_reply(struct kfusd_device *device, const fusd_msg_t *message,
-		    struct iov_iter *data)
+ssize_t kfusd_take_reply(struct kfusd_device *device, const fusd_msg_t *message,
+			 struct iov_iter *data)
 {
 	const fops_msg_t *fops = &message->parm.fops_msg;
 	struct kfusd_request *request;
@@ -202,21 +202,21 @@ ssize_t kfusd_reply(struct kfusd_device *device, const fusd_msg_t *message,
 	/* An unblock is told, not asked; an answer to it is welcome. */
 	if (message->subcmd == FUSD_UNBLOCK && message->datalen == 0)
 		return sizeof(*message);
-	request = kfusd_claim(device, message);
+	request = kfusd_claim_request(device, message);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	error = kfusd_copy_data(request, message->datalen, data);
+	error = kfusd_copy_reply_data(request, message->datalen, data);
 	if (error) {
-		kfusd_unclaim(device, request);
+		kfusd_unclaim_request(device, request);
 		return error;
 	}
-	retval = kfusd_bounded(request, message);
+	retval = kfusd_bound_retval(request, message);
 	if (request->call.subcmd == FUSD_MMAP && retval >= 0) {
 		error = kfusd_find_mapping(request, fops->arg.arg,
 					   fops->length);
 		retval = error;
 	}
-	if (kfusd_finish(device, request, fops, retval))
+	if (kfusd_finish_reply(device, request, fops, retval))
 		return -EPIPE;
 	return error ? error : (ssize_t)sizeof(*message) + message->datalen;
 }

@@ -39,10 +39,10 @@ static void kfusd_free_request(struct kref *ref)
 	struct kfusd_file *file = request->file;
 
 	kfusd_buffer_give(file->device, &request->buffer);
-	kfusd_uncharge(request);
+	kfusd_uncharge_request(request);
 	if (request->map_file)
 		fput(request->map_file);
-	put_pid(request->left_by);
+	put_pid(request->parked_by);
 	kmem_cache_free(kfusd_cache, request);
 	kfusd_file_put(file);
 }
@@ -71,8 +71,9 @@ static void kfusd_init_message(struct kfusd_message *message,
 	message->subcmd = subcmd;
 }
 
-static struct kfusd_request *kfusd_make(struct kfusd_file *file, short subcmd,
-					unsigned int flags, gfp_t gfp)
+static struct kfusd_request *kfusd_make_request(struct kfusd_file *file,
+						short subcmd,
+						unsigned int flags, gfp_t gfp)
 {
 	struct kfusd_request *request = kmem_cache_alloc(kfusd_cache, gfp);
 
@@ -94,13 +95,13 @@ struct kfusd_request *kfusd_request_new(struct kfusd_file *file, short subcmd,
 					size_t length, unsigned int flags)
 {
 	struct kfusd_request *request =
-		kfusd_make(file, subcmd, flags, GFP_KERNEL);
+		kfusd_make_request(file, subcmd, flags, GFP_KERNEL);
 
 	if (!request)
 		return ERR_PTR(-ENOMEM);
 	request->length = length;
 	request->ids = kfusd_ids_of_current(file->device);
-	if (!kfusd_charge(request, sizeof(*request))) {
+	if (!kfusd_charge_request(request, sizeof(*request))) {
 		kfusd_request_put(request);
 		return ERR_PTR(-ENOBUFS);
 	}
@@ -111,7 +112,7 @@ struct kfusd_request *kfusd_request_new_poll(struct kfusd_file *file,
 					     unsigned int flags)
 {
 	struct kfusd_request *request =
-		kfusd_make(file, FUSD_POLL_DIFF, flags, GFP_KERNEL);
+		kfusd_make_request(file, FUSD_POLL_DIFF, flags, GFP_KERNEL);
 
 	if (!request)
 		return NULL;
@@ -134,7 +135,7 @@ int kfusd_request_make_data(struct kfusd_request *request, size_t length)
 		request->data = request->inline_data;
 		return 0;
 	}
-	if (!kfusd_charge(request, kfusd_buffer_size(length)))
+	if (!kfusd_charge_request(request, kfusd_buffer_size(length)))
 		return -ENOBUFS;
 	return kfusd_take_buffer(request, length);
 }
@@ -149,20 +150,21 @@ int kfusd_request_make_reply(struct kfusd_request *request, size_t length)
 	}
 	/* Its client will take it; interrupt.c limits what nobody takes. */
 	if (request->charged == sizeof(*request))
-		kfusd_charge(request, kfusd_buffer_size(request->length));
+		kfusd_charge_request(request,
+				     kfusd_buffer_size(request->length));
 	return kfusd_take_buffer(request, length);
 }
 
 /* Queues a message for the driver; under device->lock. */
-static void kfusd_queue(struct kfusd_device *device,
-			struct kfusd_message *message)
+static void kfusd_queue_message(struct kfusd_device *device,
+				struct kfusd_message *message)
 {
 	list_add_tail(&message->entry, &device->queue);
 	/* The sender is about to sleep: the driver may have its CPU. */
 	wake_up_interruptible_sync_poll(&device->receive_wait, EPOLLIN);
 }
 
-static int kfusd_send(struct kfusd_request *request, gfp_t gfp)
+static int kfusd_request_send_gfp(struct kfusd_request *request, gfp_t gfp)
 {
 	struct kfusd_device *device = request->file->device;
 	int error;
@@ -180,7 +182,7 @@ static int kfusd_send(struct kfusd_request *request, gfp_t gfp)
 		request->state = KFUSD_REQUEST_QUEUED;
 		request->transid = ++device->last_transid;
 		request->sent_private_info = request->file->private_info;
-		kfusd_queue(device, &request->call);
+		kfusd_queue_message(device, &request->call);
 	}
 	spin_unlock(&device->lock);
 	return error;
@@ -188,11 +190,11 @@ static int kfusd_send(struct kfusd_request *request, gfp_t gfp)
 
 int kfusd_request_send(struct kfusd_request *request)
 {
-	return kfusd_send(request, GFP_KERNEL);
+	return kfusd_request_send_gfp(request, GFP_KERNEL);
 }
 
 /* Takes a message that the driver has not received out of the queue. */
-static void kfusd_unqueue(struct kfusd_message *message)
+static void kfusd_unqueue_message(struct kfusd_message *message)
 {
 	if (list_empty(&message->entry))
 		return;
@@ -203,10 +205,10 @@ static void kfusd_unqueue(struct kfusd_message *message)
 }
 
 /* Ends a request, whose driver's reference is the caller's from now on. */
-static void kfusd_end(struct kfusd_request *request)
+static void kfusd_finish_request(struct kfusd_request *request)
 {
 	xa_erase(&request->file->device->requests, request->hint);
-	kfusd_unqueue(&request->call);
+	kfusd_unqueue_message(&request->call);
 	/* Also seen without the lock: kfusd_is_done() */
 	smp_store_release(&request->state, KFUSD_REQUEST_DONE);
 }
@@ -214,9 +216,9 @@ static void kfusd_end(struct kfusd_request *request)
 void kfusd_request_complete(struct kfusd_request *request, ssize_t retval)
 {
 	lockdep_assert_held(&request->file->device->lock);
-	kfusd_unqueue(&request->unblock);
+	kfusd_unqueue_message(&request->unblock);
 	request->retval = retval;
-	kfusd_end(request);
+	kfusd_finish_request(request);
 	wake_up(&request->wait);
 }
 
@@ -227,7 +229,7 @@ void kfusd_request_abandon(struct kfusd_request *request)
 	if (request->state == KFUSD_REQUEST_QUEUED ||
 	    (request->state == KFUSD_REQUEST_SENT &&
 	     request->call.subcmd != FUSD_OPEN)) {
-		kfusd_end(request);
+		kfusd_finish_request(request);
 		kfusd_request_put_locked(request);
 	}
 	/* An open may yet succeed, and then needs its close: reply.c. */
@@ -245,7 +247,7 @@ void kfusd_send_unblock(struct kfusd_request *request)
 	if (!list_empty(&request->unblock.entry) || request->unblock.in_hand)
 		return;
 	kref_get(&request->ref);
-	kfusd_queue(device, &request->unblock);
+	kfusd_queue_message(device, &request->unblock);
 }
 
 void kfusd_send_close(struct kfusd_file *file, unsigned int flags,
@@ -254,11 +256,11 @@ void kfusd_send_close(struct kfusd_file *file, unsigned int flags,
 	/* Each open needs its close, whatever memory says. */
 	const gfp_t gfp = GFP_KERNEL | __GFP_NOFAIL;
 	struct kfusd_request *request =
-		kfusd_make(file, FUSD_CLOSE, flags, gfp);
+		kfusd_make_request(file, FUSD_CLOSE, flags, gfp);
 
 	request->ids = *ids;
 	/* A killed client does not wait; its close is received all the same. */
-	if (!kfusd_send(request, gfp) && wait)
+	if (!kfusd_request_send_gfp(request, gfp) && wait)
 		kfusd_wait_killable(request->wait, kfusd_is_done(request));
 	kfusd_request_put(request);
 }
@@ -267,7 +269,7 @@ void kfusd_send_close(struct kfusd_file *file, unsigned int flags,
  * A request that is not in the queue yet fails when it is sent. One that is
  * being replied to is ended by its replier, with that reply.
  */
-static void kfusd_end_table(struct kfusd_device *device)
+static void kfusd_end_calls(struct kfusd_device *device)
 {
 	struct kfusd_request *request;
 	unsigned long hint;
@@ -313,6 +315,6 @@ static void kfusd_drop_messages(struct kfusd_device *device)
 
 void kfusd_end_requests(struct kfusd_device *device)
 {
-	kfusd_end_table(device);
+	kfusd_end_calls(device);
 	kfusd_drop_messages(device);
 }

@@ -90,7 +90,7 @@ ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
 	length = min_t(size_t, length, pipe->max_usage * PAGE_SIZE);
 	if (is_shared)
 		pipe_unlock(pipe);
-	answer = kfusd_ask_for_data(filp, *position, length);
+	answer = kfusd_call_read(filp, *position, length);
 	if (is_shared)
 		pipe_lock(pipe);
 	if (IS_ERR(answer))

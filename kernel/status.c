@@ -17,7 +17,7 @@
 /* A line of text is no longer than this, nor is the last one. */
 #define LINE_SIZE 96
 
-struct status_reader {
+struct kfusd_status_reader {
 	struct mutex lock; /* one reader of the descriptor at a time */
 	bool is_binary;	   /* lock */
 	char *snapshot;	   /* lock; kvmalloc'ed, or NULL */
@@ -26,7 +26,7 @@ struct status_reader {
 };
 
 /* As the reader's namespace sees it. */
-static fusd_status_t kfusd_describe(struct kfusd_device *device)
+static fusd_status_t kfusd_describe_device(struct kfusd_device *device)
 {
 	fusd_status_t status = {
 		.zombie = device->state == KFUSD_GONE,
@@ -40,7 +40,7 @@ static fusd_status_t kfusd_describe(struct kfusd_device *device)
 	return status;
 }
 
-static void kfusd_append_text(struct status_reader *reader,
+static void kfusd_append_text(struct kfusd_status_reader *reader,
 			      const fusd_status_t *status)
 {
 	reader->size +=
@@ -50,7 +50,7 @@ static void kfusd_append_text(struct status_reader *reader,
 }
 
 /* Under kfusd_devices_lock. */
-static int kfusd_fill(struct status_reader *reader)
+static int kfusd_fill_snapshot(struct kfusd_status_reader *reader)
 {
 	struct kfusd_device *device;
 	unsigned int devices = 0, clients = 0;
@@ -66,7 +66,7 @@ static int kfusd_fill(struct status_reader *reader)
 		reader->size = scnprintf(reader->snapshot, LINE_SIZE,
 					 "%7s %5s %s\n", "PID", "Open", "Name");
 	list_for_each_entry(device, &kfusd_devices, entry) {
-		fusd_status_t status = kfusd_describe(device);
+		fusd_status_t status = kfusd_describe_device(device);
 
 		clients += status.num_open;
 		if (reader->is_binary) {
@@ -84,25 +84,25 @@ static int kfusd_fill(struct status_reader *reader)
 	return 0;
 }
 
-static void kfusd_drop(struct status_reader *reader)
+static void kfusd_drop_snapshot(struct kfusd_status_reader *reader)
 {
 	kvfree(reader->snapshot);
 	reader->snapshot = NULL;
 }
 
-static int kfusd_take_snapshot(struct status_reader *reader)
+static int kfusd_take_snapshot(struct kfusd_status_reader *reader)
 {
 	int error;
 
 	WRITE_ONCE(reader->seen, atomic_read(&kfusd_devices_generation));
 	if (mutex_lock_interruptible(&kfusd_devices_lock))
 		return -ERESTARTSYS;
-	error = kfusd_fill(reader);
+	error = kfusd_fill_snapshot(reader);
 	mutex_unlock(&kfusd_devices_lock);
 	return error;
 }
 
-static ssize_t kfusd_read_snapshot(struct status_reader *reader,
+static ssize_t kfusd_read_snapshot(struct kfusd_status_reader *reader,
 				   char __user *buffer, size_t length)
 {
 	int error;
@@ -122,7 +122,7 @@ static ssize_t kfusd_read_snapshot(struct status_reader *reader,
 static ssize_t kfusd_status_read(struct file *filp, char __user *buffer,
 				 size_t length, loff_t *position)
 {
-	struct status_reader *reader = filp->private_data;
+	struct kfusd_status_reader *reader = filp->private_data;
 	ssize_t result;
 
 	if (!length)
@@ -132,14 +132,14 @@ static ssize_t kfusd_status_read(struct file *filp, char __user *buffer,
 	result = kfusd_read_snapshot(reader, buffer, length);
 	/* The end of file was seen. */
 	if (result == 0)
-		kfusd_drop(reader);
+		kfusd_drop_snapshot(reader);
 	mutex_unlock(&reader->lock);
 	return result;
 }
 
 static __poll_t kfusd_status_poll(struct file *filp, poll_table *table)
 {
-	struct status_reader *reader = filp->private_data;
+	struct kfusd_status_reader *reader = filp->private_data;
 
 	poll_wait(filp, &kfusd_devices_wait, table);
 	return READ_ONCE(reader->seen) !=
@@ -151,13 +151,13 @@ static __poll_t kfusd_status_poll(struct file *filp, poll_table *table)
 static long kfusd_status_ioctl(struct file *filp, unsigned int request,
 			       unsigned long argument)
 {
-	struct status_reader *reader = filp->private_data;
+	struct kfusd_status_reader *reader = filp->private_data;
 
 	if (request != FUSD_STATUS_USE_BINARY)
 		return -ENOTTY;
 	mutex_lock(&reader->lock);
 	reader->is_binary = true;
-	kfusd_drop(reader);
+	kfusd_drop_snapshot(reader);
 	mutex_unlock(&reader->lock);
 	return 0;
 }
@@ -165,19 +165,20 @@ static long kfusd_status_ioctl(struct file *filp, unsigned int request,
 /* Any seek is one to the start: of a new snapshot. */
 static loff_t kfusd_status_llseek(struct file *filp, loff_t offset, int whence)
 {
-	struct status_reader *reader = filp->private_data;
+	struct kfusd_status_reader *reader = filp->private_data;
 
 	if (whence != SEEK_SET || offset != 0)
 		return -EINVAL;
 	mutex_lock(&reader->lock);
-	kfusd_drop(reader);
+	kfusd_drop_snapshot(reader);
 	mutex_unlock(&reader->lock);
 	return 0;
 }
 
 static int kfusd_status_open(struct inode *inode, struct file *filp)
 {
-	struct status_reader *reader = kzalloc(sizeof(*reader), GFP_KERNEL);
+	struct kfusd_status_reader *reader =
+		kzalloc(sizeof(*reader), GFP_KERNEL);
 
 	if (!reader)
 		return -ENOMEM;
@@ -188,9 +189,9 @@ static int kfusd_status_open(struct inode *inode, struct file *filp)
 
 static int kfusd_status_release(struct inode *inode, struct file *filp)
 {
-	struct status_reader *reader = filp->private_data;
+	struct kfusd_status_reader *reader = filp->private_data;
 
-	kfusd_drop(reader);
+	kfusd_drop_snapshot(reader);
 	kfree(reader);
 	return 0;
 }

@@ -45,13 +45,13 @@ static struct kfusd_request *kfusd_new_transfer(struct file *filp, short subcmd,
 	return request;
 }
 
-struct kfusd_request *kfusd_ask_for_data(struct file *filp, loff_t position,
-					 size_t length)
+struct kfusd_request *kfusd_call_read(struct file *filp, loff_t position,
+				      size_t length)
 {
 	struct kfusd_request *request =
 		kfusd_new_transfer(filp, FUSD_READ, position, length);
 
-	return IS_ERR(request) ? request : kfusd_call(request);
+	return IS_ERR(request) ? request : kfusd_call_driver(request);
 }
 
 ssize_t kfusd_end_read(struct file *filp, struct kfusd_request *answer,
@@ -67,7 +67,7 @@ ssize_t kfusd_end_read(struct file *filp, struct kfusd_request *answer,
 	}
 	if (answer->reply_offset >= answer->offset + (loff_t)consumed)
 		*position = answer->offset + consumed;
-	kfusd_keep(answer, consumed);
+	kfusd_keep_answer(answer, consumed);
 	return consumed ? consumed : -EFAULT;
 }
 
@@ -75,7 +75,7 @@ ssize_t kfusd_client_read(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct file *filp = iocb->ki_filp;
 	struct kfusd_request *answer =
-		kfusd_ask_for_data(filp, iocb->ki_pos, iov_iter_count(to));
+		kfusd_call_read(filp, iocb->ki_pos, iov_iter_count(to));
 	size_t copied = 0;
 
 	if (IS_ERR(answer))
@@ -86,8 +86,8 @@ ssize_t kfusd_client_read(struct kiocb *iocb, struct iov_iter *to)
 }
 
 /* Fetches what the client writes into the request. */
-static int kfusd_take_written(struct kfusd_request *request,
-			      struct iov_iter *from)
+static int kfusd_take_written_data(struct kfusd_request *request,
+				   struct iov_iter *from)
 {
 	int error;
 
@@ -112,12 +112,12 @@ ssize_t kfusd_client_write(struct kiocb *iocb, struct iov_iter *from)
 				     iov_iter_count(from));
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	error = kfusd_take_written(request, from);
+	error = kfusd_take_written_data(request, from);
 	if (error) {
 		kfusd_request_put(request);
 		return error;
 	}
-	request = kfusd_call(request);
+	request = kfusd_call_driver(request);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
 	if (request->retval >= 0)
@@ -180,7 +180,7 @@ static long kfusd_call_ioctl(struct file *filp, unsigned int number,
 		kfusd_request_put(request);
 		return error;
 	}
-	request = kfusd_call(request);
+	request = kfusd_call_driver(request);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
 	result = kfusd_give_argument(request, pointer);
