@@ -17,7 +17,7 @@ static int kfusd_client_open_file(struct file *filp, struct kfusd_file *file)
 	request = kfusd_call_driver(request);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	/* This call's, or that of the call which a signal made it leave. */
+	/* Another file, if the answer is that of a parked request. */
 	file = request->file;
 	if (request->retval == 0) {
 		kfusd_file_get(file);

@@ -31,7 +31,7 @@ static int kfusd_control_release(struct inode *inode, struct file *filp)
 
 static bool kfusd_is_registered(struct kfusd_device *device)
 {
-	/* Pairs with kfusd_device_register(): its fields are there. */
+	/* Pairs with kfusd_set_state(): a live device's fields are there. */
 	return smp_load_acquire(&device->state) != KFUSD_NEW;
 }
 

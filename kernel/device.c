@@ -10,7 +10,7 @@
 
 #include "kfusd.h"
 
-/* Names, classes, minors, and what is marked with it. */
+/* See kfusd.h: names, classes, the list of devices. */
 DEFINE_MUTEX(kfusd_devices_lock);
 LIST_HEAD(kfusd_devices);
 

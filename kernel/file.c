@@ -4,10 +4,10 @@
  *
  * What clients can make wait is limited for each device: open files, those
  * being opened and closed among them, and the bytes of requests at the size
- * that they take. Of either, a user may have as much as is left for all
- * others, so that nobody can use it up: the first half is the first user's,
- * half of the rest the next one's. Only the privileged (CAP_SYS_RESOURCE) may
- * have all. Everything is charged to whoever opened the file.
+ * that they take. A user may have as much of either as is left for all others,
+ * so that nobody can use it up: the first half is the first user's, half of the
+ * rest the next one's. Only the privileged (CAP_SYS_RESOURCE) may have all.
+ * Everything is charged to the user who opened the file.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -65,10 +65,10 @@ static struct kfusd_user *kfusd_find_user(struct kfusd_device *device,
 }
 
 /*
- * Under device->lock: whether this thread would wait for itself. It serves the
- * device if it received last. As long as nobody has, it is the one that will if
- * it registered and there is no other: neither a thread of its process nor a
- * process that shares the control file.
+ * Under device->lock: whether this thread would wait for itself. A thread
+ * serves the device if it received last. As long as no thread has received, the
+ * one that registered will serve if there is no other: neither a thread of its
+ * process nor a process that shares the control file.
  */
 static bool kfusd_is_server(const struct kfusd_device *device)
 {

@@ -2,11 +2,24 @@
 /*
  * kfusd: what the module's files share.
  *
- * A client's system call becomes a request (client.c, splice.c, poll.c,
- * mmap.c), waits in its device's queue, is received by the driver (receive.c)
- * and answered by it (reply.c); request.c is the life in between, interrupt.c
- * what becomes of it when a signal makes the client leave. file.c has the open
- * files, device.c and register.c the devices and their names.
+ * A client's system call becomes a request (transfer.c, splice.c, poll.c,
+ * mmap.c, client.c), waits in its device's queue, is received by the driver
+ * (receive.c) and answered by it (reply.c); request.c is the life in between,
+ * interrupt.c what becomes of it when a signal makes the client leave.
+ *
+ * The files, from the bottom up; each uses only what is below it
+ *
+ *   buffer.c              memory for requests' data
+ *   device.c              a device's life; the list of all devices
+ *   file.c                an open file's life; what its user may have
+ *   request.c             a request's life, from made to completed or abandoned
+ *   interrupt.c           a call's wait; what a signal parks is taken up again
+ *   poll.c mmap.c         poll(2) and mmap(2), and what replies do to them
+ *   transfer.c splice.c   read(2), write(2), ioctl(2); splice(2)
+ *   receive.c reply.c     what a driver receives; what it replies
+ *   register.c            how a device becomes visible: name, class, node
+ *   client.c control.c    /dev/NAME; /dev/fusd/control
+ *   status.c main.c       /dev/fusd/status; the module
  *
  * Who owns what, and what ends its life
  *
@@ -24,24 +37,44 @@
  * A request's references belong to the client that waits for it, to each of
  * its messages in the device's queue or in the driver's hands half received,
  * and to the device's table from when it is sent until it is answered or
- * given up. The client's goes to interrupt.c's lists when a signal makes it
- * leave. The open file has one more for the poll_diff that is with the driver.
+ * given up. The client's reference goes to interrupt.c's lists when a signal
+ * makes the client leave. The open file has one more for the poll_diff that is
+ * outstanding with the driver.
  *
  * Exactly one of these ends a request, and takes it out of the table: the
- * driver's reply, the client's leaving, the device's end. They find the
- * request through the table, by the cookie fusd_msg_t.hint, and compare the
+ * driver's reply, the client's leaving, the device's end. A reply finds its
+ * request through the table, by the cookie fops_msg_t.hint, and compares the
  * other two cookies; no address of the kernel's ever leaves it.
  *
- * Locks, in the order in which they are taken
+ * Locks, from the outermost inwards
  *
- *   client's mmap_lock (mmap only)
- *     kfusd_devices_lock, a mutex: names, classes, minors, the list of
- *       devices. Never on the path of a request; nothing that user space can
- *       stall is done under it, no path is looked up.
- *     device->receive_lock, a mutex: one receiver at a time. Held while
- *       copying to the driver's memory; only receivers take it.
- *       device->lock, a spinlock: the queue, requests' states, open files.
- *         the table's own lock, wait queues' locks.
+ *   kfusd_status_reader.lock (status.c), a mutex: one reader of a status
+ *     descriptor at a time. Held while copying to the reader's memory, where
+ *     a page fault takes the reader's mmap_lock.
+ *     kfusd_devices_lock, a mutex: names, classes, the list of devices.
+ *       Never on the path of a request; nothing that user space can stall
+ *       is done under it, no path is looked up. The driver core takes its
+ *       locks inside.
+ *       kfusd_minors.xa_lock (register.c): from a minor to its device.
+ *   device->receive_lock, a mutex: one receiver at a time. Held while copying
+ *     to the driver's memory, where a page fault takes the driver's mmap_lock;
+ *     only receivers take it.
+ *   The client's mmap_lock: mmap(2) holds it, while it waits, too.
+ *   The pipe's lock: splice(2) holds it, but not while it waits.
+ *
+ * Inside any of these, or alone
+ *
+ *   device->lock, a spinlock: the queue, requests' states, open files.
+ *     device->requests.xa_lock: the table. The locks of the wait queues
+ *       device->receive_wait, file->poll_wait and request->wait.
+ *   device->pool_lock, a spinlock: the spare buffers.
+ *   The f_lock of a client's struct file: the flags that an answer changes.
+ *
+ * Alone
+ *
+ *   The client's siglock: which signals it is about to handle.
+ *   The driver's mmap_lock: what it has mapped, when it answers an mmap.
+ *   kfusd_devices_wait.lock: who waits for the list of devices to change.
  *
  * Nothing is copied to or from user memory, and nothing sleeps, under
  * device->lock. Every wait for a driver or a client can be killed and frozen.
@@ -85,7 +118,7 @@ struct kfusd_buffer {
 	size_t size;
 };
 
-/* What the files of one user have of a device's limits: file.c. */
+/* A user's share of a device's limits: file.c. */
 struct kfusd_user {
 	struct list_head entry; /* device->lock */
 	kuid_t uid;
@@ -145,7 +178,7 @@ struct kfusd_device {
 	struct kfusd_buffer spares[KFUSD_SPARE_BUFFERS]; /* pool_lock */
 };
 
-/* Whom a message is from, as its driver's namespaces call them. */
+/* Who makes a call, in the ids of the driver's namespaces. */
 struct kfusd_ids {
 	pid_t pid;
 	uid_t uid;
@@ -250,6 +283,15 @@ struct kfusd_request {
 	u8 inline_data[KFUSD_INLINE_SIZE]; /* last: not cleared */
 };
 
+/* buffer.c: memory for data, and a few spare buffers for each device */
+int kfusd_buffer_take(struct kfusd_device *device, struct kfusd_buffer *buffer,
+		      size_t size);
+void kfusd_buffer_give(struct kfusd_device *device,
+		       struct kfusd_buffer *buffer);
+void kfusd_buffers_free(struct kfusd_device *device);
+/* The memory that data of a size takes. */
+size_t kfusd_buffer_size(size_t size);
+
 /* device.c */
 extern struct mutex kfusd_devices_lock;
 extern struct list_head kfusd_devices; /* kfusd_devices_lock */
@@ -269,8 +311,9 @@ void kfusd_device_put(struct kfusd_device *device);
 struct kfusd_file *kfusd_file_new(struct kfusd_device *device);
 void kfusd_file_get(struct kfusd_file *file);
 void kfusd_file_put(struct kfusd_file *file);
-/* It was opened; it is closed. */
+/* The file was opened: it is among device->files. */
 void kfusd_file_list(struct kfusd_file *file);
+/* The file is being closed. */
 void kfusd_file_unlist(struct kfusd_file *file);
 /* Counts bytes for a request; false if the user may not have them. */
 bool kfusd_charge_request(struct kfusd_request *request, size_t bytes);
@@ -278,7 +321,7 @@ void kfusd_uncharge_request(struct kfusd_request *request);
 /* This thread's ids, as the driver of device is told them. */
 struct kfusd_ids kfusd_ids_of_current(const struct kfusd_device *device);
 
-/* request.c */
+/* request.c: a request, from made to completed or abandoned */
 int kfusd_requests_init(void);
 void kfusd_requests_exit(void);
 /*
@@ -295,9 +338,9 @@ void kfusd_request_put(struct kfusd_request *request);
 void kfusd_request_put_locked(struct kfusd_request *request);
 /* Gives the request memory for length bytes of data; -ENOMEM, -ENOBUFS. */
 int kfusd_request_make_data(struct kfusd_request *request, size_t length);
-/* The same for the data of an answer, which is counted but not refused. */
+/* Memory for an answer's data, which is counted but not refused; -ENOMEM. */
 int kfusd_request_make_reply(struct kfusd_request *request, size_t length);
-/* Queues it for the driver; -EPIPE if that is gone. */
+/* Queues the request for the driver; -EPIPE if the device is gone, -ENOMEM. */
 int kfusd_request_send(struct kfusd_request *request);
 static inline bool kfusd_is_done(const struct kfusd_request *request)
 {
@@ -306,13 +349,16 @@ static inline bool kfusd_is_done(const struct kfusd_request *request)
 }
 
 /*
- * The answer. Under device->lock; the driver's reference is the caller's
- * afterwards, to be put without the lock.
+ * Ends the request with an answer. Under device->lock; the table's reference is
+ * the caller's afterwards, to be put without the lock.
  */
 void kfusd_request_complete(struct kfusd_request *request, ssize_t retval);
 /* Ends every request of a device that is gone with EPIPE. */
 void kfusd_end_requests(struct kfusd_device *device);
-/* Nobody waits any more. Under device->lock, by a holder of a reference. */
+/*
+ * The client waits no more, and will not come back. Under device->lock; the
+ * caller has a reference besides the table's.
+ */
 void kfusd_request_abandon(struct kfusd_request *request);
 /* Tells the driver, if it asked for that, that a call was interrupted. */
 void kfusd_send_unblock(struct kfusd_request *request);
@@ -320,7 +366,7 @@ void kfusd_send_unblock(struct kfusd_request *request);
 void kfusd_send_close(struct kfusd_file *file, unsigned int flags,
 		      const struct kfusd_ids *ids, bool wait);
 
-/* interrupt.c */
+/* interrupt.c: calls, and requests that signals parked */
 int kfusd_interrupt_init(void);
 void kfusd_interrupt_exit(void);
 /* Makes a new device's lists of parked requests. */
@@ -333,8 +379,9 @@ void kfusd_interrupt_prepare(struct kfusd_device *device);
  */
 struct kfusd_request *kfusd_call_driver(struct kfusd_request *request);
 /*
- * Under device->lock, as a reply with datalen bytes comes: gives up a request
- * whose answer would reach nobody. If it did, a reference is the caller's.
+ * Under device->lock, as a reply with datalen bytes comes: gives up a parked
+ * request whose answer would reach nobody. If true, the reference of the list
+ * of parked requests is the caller's.
  */
 bool kfusd_refuse_parked(struct kfusd_request *request, size_t datalen);
 /*
@@ -358,71 +405,6 @@ void kfusd_drop_parked(struct kfusd_file *file);
 /* Gives up the parked opens of a device that is gone. */
 void kfusd_drop_parked_opens(struct kfusd_device *device);
 
-/* buffer.c: memory for data, and a few spare buffers for each device */
-int kfusd_buffer_take(struct kfusd_device *device, struct kfusd_buffer *buffer,
-		      size_t size);
-void kfusd_buffer_give(struct kfusd_device *device,
-		       struct kfusd_buffer *buffer);
-void kfusd_buffers_free(struct kfusd_device *device);
-/* The memory that data of a size takes. */
-size_t kfusd_buffer_size(size_t size);
-
-/* control.c: the driver's side */
-int kfusd_control_init(void);
-void kfusd_control_exit(void);
-
-/* receive.c */
-/* The next header, or the data that belongs to the last one. */
-ssize_t kfusd_receive_message(struct kfusd_device *device, char __user *buffer,
-			      size_t length, bool nonblocking);
-bool kfusd_may_receive(struct kfusd_device *device);
-/* What the driver will not receive any more; nobody else uses it by then. */
-void kfusd_drop_partial(struct kfusd_device *device);
-
-/* reply.c */
-/* A reply whose header is message; its data comes next. Bytes or -errno. */
-ssize_t kfusd_take_reply(struct kfusd_device *device, const fusd_msg_t *message,
-			 struct iov_iter *data);
-
-/* register.c: what makes a device visible, its class, number, node and name */
-int kfusd_register_init(const struct file_operations *client_operations);
-void kfusd_register_exit(void);
-/*
- * Makes the node. 0, -EINVAL, -EEXIST, -ENOSPC, -ENOMEM ... If it fails after
- * clients could have seen the node, the device is gone, not new again.
- */
-int kfusd_device_register(struct kfusd_device *device,
-			  const register_msg_t *message);
-/* Takes the node away and ends every request with EPIPE. -ENODEV: no device. */
-int kfusd_device_unregister(struct kfusd_device *device);
-/* The live device of a minor, with a reference; NULL if there is none. */
-struct kfusd_device *kfusd_device_find(unsigned int minor);
-
-/* transfer.c */
-ssize_t kfusd_client_read(struct kiocb *iocb, struct iov_iter *to);
-ssize_t kfusd_client_write(struct kiocb *iocb, struct iov_iter *from);
-long kfusd_client_ioctl(struct file *filp, unsigned int number,
-			unsigned long argument);
-long kfusd_client_compat_ioctl(struct file *filp, unsigned int number,
-			       unsigned long argument);
-/* Ends an answered call, of any operation; takes over the reference; result. */
-ssize_t kfusd_end_call(struct file *filp, struct kfusd_request *request);
-/* Makes a read of at most length bytes: its answer, or ERR_PTR. */
-struct kfusd_request *kfusd_call_read(struct file *filp, loff_t position,
-				      size_t length);
-/*
- * Ends a read, of whose answer's data consumed bytes reached the client. What
- * its memory did not take, or a shorter read than the one that was answered, is
- * kept. Takes over the reference; moves the position; the read's result.
- */
-ssize_t kfusd_end_read(struct file *filp, struct kfusd_request *answer,
-		       size_t consumed, loff_t *position);
-
-/* splice.c */
-ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
-				 struct pipe_inode_info *pipe, size_t length,
-				 unsigned int flags);
-
 /* poll.c */
 __poll_t kfusd_client_poll(struct file *filp, poll_table *table);
 /* The driver answers a poll_diff with retval. Under device->lock. */
@@ -445,12 +427,72 @@ void kfusd_poll_cancel(struct kfusd_file *file);
 int kfusd_mmap_init(void);
 void kfusd_mmap_exit(void);
 int kfusd_client_mmap(struct file *filp, struct vm_area_struct *vma);
-/* In the driver: finds the file behind what it answered with. */
+/*
+ * In the driver, which answers an mmap with memory of its own: finds the file
+ * behind it. 0, -EINVAL, -EINTR.
+ */
 int kfusd_find_mapping(struct kfusd_request *request, unsigned long address,
 		       size_t length);
 
-/* client.c */
+/* transfer.c */
+ssize_t kfusd_client_read(struct kiocb *iocb, struct iov_iter *to);
+ssize_t kfusd_client_write(struct kiocb *iocb, struct iov_iter *from);
+long kfusd_client_ioctl(struct file *filp, unsigned int number,
+			unsigned long argument);
+long kfusd_client_compat_ioctl(struct file *filp, unsigned int number,
+			       unsigned long argument);
+/* Ends an answered call. Takes over the reference; returns the result. */
+ssize_t kfusd_end_call(struct file *filp, struct kfusd_request *request);
+/* Makes a read of at most length bytes: its answer, or ERR_PTR. */
+struct kfusd_request *kfusd_call_read(struct file *filp, loff_t position,
+				      size_t length);
+/*
+ * Ends a read, of whose answer's data consumed bytes reached the client. What
+ * its memory did not take, or a shorter read than the one that was answered, is
+ * kept. Takes over the reference; moves the position; returns the read's
+ * result.
+ */
+ssize_t kfusd_end_read(struct file *filp, struct kfusd_request *answer,
+		       size_t consumed, loff_t *position);
+
+/* splice.c */
+ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
+				 struct pipe_inode_info *pipe, size_t length,
+				 unsigned int flags);
+
+/* receive.c */
+/* The next header, or the data that belongs to the last one. */
+ssize_t kfusd_receive_message(struct kfusd_device *device, char __user *buffer,
+			      size_t length, bool nonblocking);
+bool kfusd_may_receive(struct kfusd_device *device);
+/* Forgets a message half received. Under receive_lock, or the last user. */
+void kfusd_drop_partial(struct kfusd_device *device);
+
+/* reply.c */
+/* A reply whose header is message; its data comes next. Bytes or -errno. */
+ssize_t kfusd_take_reply(struct kfusd_device *device, const fusd_msg_t *message,
+			 struct iov_iter *data);
+
+/* register.c: what makes a device visible, its class, number, node and name */
+int kfusd_register_init(const struct file_operations *client_operations);
+void kfusd_register_exit(void);
+/*
+ * Makes the node. 0, -EINVAL, -EEXIST, -ENOSPC, -ENOMEM ... If it fails after
+ * clients could have seen the node, the device is gone, not new again.
+ */
+int kfusd_device_register(struct kfusd_device *device,
+			  const register_msg_t *message);
+/* Takes the node away and ends every request with EPIPE. -ENODEV: no device. */
+int kfusd_device_unregister(struct kfusd_device *device);
+/* The live device of a minor, with a reference; NULL if there is none. */
+struct kfusd_device *kfusd_device_find(unsigned int minor);
+
+/* client.c: the file operations of /dev/NAME */
 extern const struct file_operations kfusd_client_operations;
+
+/* control.c: the driver's side */
+int kfusd_control_init(void);
+void kfusd_control_exit(void);
 
 /* status.c */
 int kfusd_status_init(void);

@@ -6,12 +6,13 @@
  * client's mapping is made one of the file behind it, so that both have the
  * same pages, no page is pinned, and the mapping survives the driver.
  *
- * What mmap(2) checks of a file it has checked of the device, not of this one.
- * So only files are mapped of which the rest is known: shared anonymous memory
- * and memfds, whose seals are honoured here. All others, huge pages, devices
- * and files with a name among them, are refused, and nothing is executable.
- * Only the process that registered the device has memory to give: somebody
- * else who can be made to write to a control descriptor does not.
+ * mmap(2) has made its checks on the device's file, not on the one that is
+ * mapped. So only files are mapped that need no other checks than those made
+ * here: shared anonymous memory, and memfds, whose seals are honoured. All
+ * other files are refused, huge pages, devices and files with a name among
+ * them, and nothing is executable. Only the process that registered the device
+ * has memory to give: another process that can be made to write to a control
+ * descriptor does not.
  */
 #include <linux/fcntl.h>
 #include <linux/mm.h>
@@ -22,7 +23,7 @@
 
 #include "kfusd.h"
 
-/* What shared memory without a name looks like: a file of it. */
+/* A file of shared memory without a name, to compare a driver's with. */
 static struct file *kfusd_shared_memory;
 
 static struct workqueue_struct *kfusd_seal_guards;
@@ -113,10 +114,10 @@ static int kfusd_limit_access(struct vm_area_struct *vma,
 	    ((vma->vm_flags & VM_WRITE) && (forbidden & VM_MAYWRITE)) ||
 	    (vma->vm_flags & VM_EXEC))
 		return -EACCES;
-	/* As do_mmap() does it where a file is not open for writing. */
+	/* do_mmap() does the same for a file that is not open for writing. */
 	if (forbidden & VM_MAYWRITE)
 		forbidden |= VM_SHARED;
-	/* It must not grow over what the driver gave. */
+	/* The mapping must not grow beyond what the driver gave. */
 	kfusd_vm_flags_mod(vma, VM_DONTEXPAND, forbidden);
 	return 0;
 }
@@ -143,9 +144,9 @@ static void kfusd_end_guard(struct work_struct *work)
 }
 
 /*
- * As mmap(2) does for a file that is mapped shared and may be written: -EPERM
- * if it is sealed. It would do so for the device's file, and counts this one
- * only when all is done, so that a seal could come in between.
+ * Counts a file that is mapped shared and may be written: 0, -EPERM if it is
+ * sealed, -ENOMEM. mmap(2) counts the device's file, and the mapped one only
+ * when the mapping is in its place, so that a seal could come in between.
  */
 static int kfusd_guard_seal(const struct vm_area_struct *vma, struct file *file)
 {
@@ -190,7 +191,7 @@ static int kfusd_map_memory(struct vm_area_struct *vma,
 	return kfusd_call_mmap(request->map_file, vma);
 }
 
-/* mmap(2)'s own bits, from what became of them. */
+/* mmap(2)'s bits of protection, from the flags that they became. */
 static unsigned long kfusd_protection_bits(const struct vm_area_struct *vma)
 {
 	return (vma->vm_flags & VM_READ ? PROT_READ : 0) |
@@ -205,8 +206,8 @@ int kfusd_client_mmap(struct file *filp, struct vm_area_struct *vma)
 	int error;
 
 	/*
-	 * This holds the client's mmap_lock while it waits. A driver that maps
-	 * its own device would wait for itself at its first page fault.
+	 * mmap(2) holds the client's mmap_lock while it waits. A driver that
+	 * maps its own device would wait for itself at its first page fault.
 	 */
 	if (current->mm == READ_ONCE(file->device->server_mm) ||
 	    current->mm == file->device->mm)

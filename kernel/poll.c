@@ -168,7 +168,7 @@ void kfusd_poll_answered(struct kfusd_request *request, ssize_t retval)
 	else
 		file->cached_state = retval;
 	file->poll_request = NULL;
-	/* The file's reference; the replier has the driver's. */
+	/* The file's reference; the replier has the table's. */
 	kfusd_request_put_locked(request);
 	wake_up_all(&file->poll_wait);
 }

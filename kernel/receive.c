@@ -5,9 +5,9 @@
 #include "kfusd.h"
 
 /*
- * The length of data as the driver reads it. Nothing but a header is as long as
- * one, so that a client's data is never taken for a message, whichever thread
- * of a driver reads it: data of that length has a 0 after it.
+ * The length of data as the driver reads it. Only a header is as long as a
+ * header, so that a client's data is never taken for a message, whichever
+ * thread of a driver reads it: data of that length has a 0 after it.
  */
 static size_t kfusd_announced_length(const struct kfusd_request *request)
 {
@@ -82,7 +82,7 @@ static struct kfusd_message *kfusd_take_message(struct kfusd_device *device)
 	return message;
 }
 
-/* The driver has it. Only an unblock can be queued again. */
+/* The driver has the message. Only an unblock can be queued again. */
 static void kfusd_message_arrived(struct kfusd_device *device,
 				  struct kfusd_message *message)
 {
@@ -108,7 +108,7 @@ static void kfusd_put_back_message(struct kfusd_device *device,
 	spin_lock(&device->lock);
 	message->in_hand = false;
 	if (message->subcmd == FUSD_UNBLOCK) {
-		/* As long as its request is with the driver. */
+		/* An unblock is told while its request is with the driver. */
 		if (request->state == KFUSD_REQUEST_SENT &&
 		    device->state == KFUSD_LIVE) {
 			kref_get(&request->ref);
@@ -116,7 +116,7 @@ static void kfusd_put_back_message(struct kfusd_device *device,
 		}
 	} else if (request->state == KFUSD_REQUEST_SENT) {
 		if (request->abandoned || device->state == KFUSD_GONE) {
-			/* If it is an open, the driver never knew of it. */
+			/* An open needs no close: the driver never knew. */
 			kfusd_request_complete(request, -EPIPE);
 			is_over = true;
 		} else {
@@ -124,7 +124,7 @@ static void kfusd_put_back_message(struct kfusd_device *device,
 			list_add(&message->entry, &device->queue);
 		}
 	}
-	/* Whoever waits for a message may have it. */
+	/* Another thread that waits for a message may have this one. */
 	if (!list_empty(&message->entry))
 		kfusd_wake_receiver(device);
 	spin_unlock(&device->lock);
@@ -220,7 +220,7 @@ ssize_t kfusd_receive_message(struct kfusd_device *device, char __user *buffer,
 
 	for (;;) {
 		if (mutex_lock_interruptible(&device->receive_lock)) {
-			/* The wake-up that this thread had is another's. */
+			/* Hands on the wake-up this thread may have had. */
 			if (kfusd_may_receive(device))
 				kfusd_wake_receiver(device);
 			return -ERESTARTSYS;

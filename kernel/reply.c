@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
 /*
- * A driver's answer. It is untrusted: a message that does not fit is an error
- * for the driver and changes nothing; a value that no client may see becomes
- * EIO for the client.
+ * A driver's reply. The driver is untrusted: a message that does not fit its
+ * request is an error for the driver and changes nothing; a value that no
+ * client may see becomes EIO for the client.
  */
 #include <linux/errno.h>
 #include <linux/limits.h>
@@ -10,7 +10,7 @@
 
 #include "kfusd.h"
 
-/* What a driver may change in an open file's flags. */
+/* The flags of an open file that a driver may change. */
 #define REPLY_FLAGS (O_NONBLOCK | O_APPEND)
 
 #define STATE_BITS                                                     \
@@ -71,7 +71,7 @@ static struct kfusd_request *kfusd_claim_request(struct kfusd_device *device,
 	return request;
 }
 
-/* The reply's data did not arrive: as if it had never been sent. */
+/* The reply's data did not arrive: the request waits for another reply. */
 static void kfusd_unclaim_request(struct kfusd_device *device,
 				  struct kfusd_request *request)
 {
@@ -113,7 +113,7 @@ static bool kfusd_is_errno(ssize_t number)
 	return (number > 0 && number <= EHWPOISON) || number == EDQUOT;
 }
 
-/* The answer, held to what its operation can mean. */
+/* The reply's value, held to what its operation can mean. */
 static ssize_t kfusd_bound_retval(const struct kfusd_request *request,
 				  const fusd_msg_t *message)
 {
@@ -141,8 +141,8 @@ static ssize_t kfusd_bound_retval(const struct kfusd_request *request,
 }
 
 /*
- * What the answer changes in the open file; under device->lock. Returns
- * whether the driver is to be asked anew what the file's state is.
+ * Under device->lock: changes in the open file what the answer changes. Returns
+ * whether kfusd_poll_ask() is to be called without the lock.
  */
 static bool kfusd_commit_reply(struct kfusd_request *request,
 			       const fops_msg_t *fops, ssize_t retval)
@@ -199,7 +199,7 @@ ssize_t kfusd_take_reply(struct kfusd_device *device, const fusd_msg_t *message,
 	ssize_t retval;
 	int error;
 
-	/* An unblock is told, not asked; an answer to it is welcome. */
+	/* An unblock needs no reply; one is taken, and does nothing. */
 	if (message->subcmd == FUSD_UNBLOCK && message->datalen == 0)
 		return sizeof(*message);
 	request = kfusd_claim_request(device, message);

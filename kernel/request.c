@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
 /*
- * A request's life: made, queued, completed or given up.
+ * A request's life: made, queued, completed or abandoned.
  *
  * The table device->requests maps the cookie "hint" to a request. Hints are
- * small and used again; the cookie "transid" never is. The table's reference
- * is the driver's: it goes to whoever ends the request, that is completes it
- * or makes it unreachable, and is put when device->lock is dropped.
+ * small and used again; the cookie "transid" never is. The table has a
+ * reference to each of its requests. kfusd_finish_request() takes a request out
+ * of the table, and leaves that reference to its caller:
+ * kfusd_request_complete() hands it on to its own caller, who puts it without
+ * device->lock; kfusd_request_abandon() puts it at once, as its caller has
+ * another one.
  */
 #include <linux/file.h>
 #include <linux/slab.h>
@@ -21,7 +24,7 @@ int kfusd_requests_init(void)
 	const size_t size = sizeof(struct kfusd_request);
 	const size_t data = offsetof(struct kfusd_request, inline_data);
 
-	/* Of the whole, user space sees only the data. */
+	/* User space may only read and write the data, at the end. */
 	kfusd_cache = kmem_cache_create_usercopy(name, size, 0, flags, data,
 						 KFUSD_INLINE_SIZE, NULL);
 	return kfusd_cache ? 0 : -ENOMEM;
@@ -142,13 +145,13 @@ int kfusd_request_make_data(struct kfusd_request *request, size_t length)
 
 int kfusd_request_make_reply(struct kfusd_request *request, size_t length)
 {
-	/* Of a reply that did not arrive. */
+	/* The buffer of an earlier reply, whose data did not arrive. */
 	kfusd_buffer_give(request->file->device, &request->buffer);
 	if (length <= sizeof(request->inline_data)) {
 		request->data = request->inline_data;
 		return 0;
 	}
-	/* Its client will take it; interrupt.c limits what nobody takes. */
+	/* The client takes the data; interrupt.c limits what nobody takes. */
 	if (request->charged == sizeof(*request))
 		kfusd_charge_request(request,
 				     kfusd_buffer_size(request->length));
@@ -199,17 +202,17 @@ static void kfusd_unqueue_message(struct kfusd_message *message)
 	if (list_empty(&message->entry))
 		return;
 	list_del_init(&message->entry);
-	/* A queued call is held by the driver's reference. */
+	/* A queued call has no reference of its own, but the table's. */
 	if (message->subcmd == FUSD_UNBLOCK)
 		kfusd_request_put_locked(message->request);
 }
 
-/* Ends a request, whose driver's reference is the caller's from now on. */
+/* Takes a request out of the table, whose reference is the caller's then. */
 static void kfusd_finish_request(struct kfusd_request *request)
 {
 	xa_erase(&request->file->device->requests, request->hint);
 	kfusd_unqueue_message(&request->call);
-	/* Also seen without the lock: kfusd_is_done() */
+	/* For readers without the lock: kfusd_is_done(). */
 	smp_store_release(&request->state, KFUSD_REQUEST_DONE);
 }
 
@@ -232,7 +235,7 @@ void kfusd_request_abandon(struct kfusd_request *request)
 		kfusd_finish_request(request);
 		kfusd_request_put_locked(request);
 	}
-	/* An open may yet succeed, and then needs its close: reply.c. */
+	/* An open that the driver has may succeed, and is closed: reply.c. */
 }
 
 void kfusd_send_unblock(struct kfusd_request *request)
@@ -243,7 +246,7 @@ void kfusd_send_unblock(struct kfusd_request *request)
 	if (!(device->options & FUSD_OPTION_UNBLOCK) ||
 	    device->state != KFUSD_LIVE)
 		return;
-	/* One that the driver is just receiving tells it this, too. */
+	/* An unblock that the driver is just receiving tells it this, too. */
 	if (!list_empty(&request->unblock.entry) || request->unblock.in_hand)
 		return;
 	kref_get(&request->ref);
@@ -266,8 +269,9 @@ void kfusd_send_close(struct kfusd_file *file, unsigned int flags,
 }
 
 /*
- * A request that is not in the queue yet fails when it is sent. One that is
- * being replied to is ended by its replier, with that reply.
+ * Completes what is queued or with the driver. A request that is not in the
+ * queue yet fails when it is sent; one that a reply's data is being copied into
+ * is completed by that reply (reply.c).
  */
 static void kfusd_end_calls(struct kfusd_device *device)
 {
@@ -304,7 +308,7 @@ static struct kfusd_message *kfusd_next_message(struct kfusd_device *device)
 	return message;
 }
 
-/* What the driver will not receive: only unblocks are left. */
+/* Drops the queue, in which only unblocks are by now. */
 static void kfusd_drop_messages(struct kfusd_device *device)
 {
 	struct kfusd_message *message;

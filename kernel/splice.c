@@ -2,9 +2,10 @@
 /*
  * splice(2) from a device into a pipe.
  *
- * The kernel calls with the pipe locked, and who else uses it waits for that
- * lock without signals. So it is let go of while the driver is asked. The pipe
- * may have been filled meanwhile; then this waits for room, as a write does.
+ * The kernel calls with the pipe locked, and other users of the pipe wait for
+ * its lock without signals. So the lock is let go of while the driver is asked.
+ * The pipe may have been filled meanwhile; then the call waits for room, as a
+ * write to the pipe does.
  */
 #include <linux/mm.h>
 #include <linux/pipe_fs_i.h>
@@ -48,7 +49,7 @@ static int kfusd_add_page(struct pipe_inode_info *pipe, const void *data,
 	if (!buffer.page)
 		return -ENOMEM;
 	memcpy(page_address(buffer.page), data, length);
-	/* Takes over the page, also if it fails. */
+	/* add_to_pipe() takes over the page, and frees it if it fails. */
 	result = add_to_pipe(pipe, &buffer);
 	return result < 0 ? result : 0;
 }
@@ -99,6 +100,6 @@ ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
 				is_shared && !(flags & SPLICE_F_NONBLOCK),
 				&error);
 	result = kfusd_end_read(filp, answer, given, position);
-	/* What does not fit is kept for the file's next read. */
+	/* Data that does not fit is kept for the file's next read. */
 	return error && !given ? error : result;
 }

@@ -14,7 +14,7 @@
 
 #include "kfusd.h"
 
-/* A line of text is no longer than this, nor is the last one. */
+/* No line of text is longer, the last one included. */
 #define LINE_SIZE 96
 
 struct kfusd_status_reader {
@@ -25,7 +25,7 @@ struct kfusd_status_reader {
 	int seen;	   /* kfusd_devices_generation of the last snapshot */
 };
 
-/* As the reader's namespace sees it. */
+/* A device as the namespace of the reader, this thread, sees it. */
 static fusd_status_t kfusd_describe_device(struct kfusd_device *device)
 {
 	fusd_status_t status = {

@@ -6,7 +6,7 @@
 
 #include "kfusd.h"
 
-/* What an answer changes in the client's struct file. */
+/* Changes the flags of the client's struct file that the answer changes. */
 static void kfusd_apply_flags(struct file *filp,
 			      const struct kfusd_request *request)
 {
