@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from support.proc import mounts
 from support.waiting import DEADLINE, wait_until
 
 DRIVERS = '''
@@ -135,10 +136,6 @@ def root(tmp_path, monkeypatch, transport):
 
 def names_in(directory):
     return set(os.listdir(directory)) if directory.exists() else set()
-
-
-def mounts():
-    return Path("/proc/self/mounts").read_text(encoding="utf-8")
 
 
 @pytest.fixture

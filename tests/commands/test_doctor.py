@@ -11,6 +11,7 @@ import pytest
 
 import pyfusd
 from support.capabilities import TRANSPORTS
+from support.proc import mounts
 
 NOBODY = 65534
 
@@ -95,5 +96,4 @@ def test_doctor_leaves_nothing(fusd, device_root):
     before = set(os.listdir("/dev"))
     fusd("doctor")
     assert not {name for name in set(os.listdir("/dev")) - before if "fusd" in name}
-    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
-    assert "fusd-doctor" not in mounts
+    assert "fusd-doctor" not in mounts()

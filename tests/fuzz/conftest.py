@@ -4,13 +4,13 @@
 import os
 import shutil
 import tempfile
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from support.fuzz.sequences import numbers_tried, statistics
 from support.fuzz.system_under_test import SystemUnderTest
+from support.proc import mounts
 from support.scale import scaled
 from support.waiting import wait_until
 
@@ -46,10 +46,6 @@ def system(transport, environment):
     system = SystemUnderTest(transport, f"fuzz-{os.getpid()}", environment)
     yield system
     system.stop()
-
-
-def mounts():
-    return Path("/proc/self/mounts").read_text(encoding="utf-8")
 
 
 @pytest.fixture

@@ -25,8 +25,8 @@ from support.forked_clients import (
     outcome,
     process,
     reads,
-    state_of,
 )
+from support.proc import state_of
 from support.raw_driver import (
     CALL,
     CLOSE,

@@ -23,9 +23,9 @@ from support.forked_clients import (
     may_block,
     opens,
     reads,
-    state_of,
     writes,
 )
+from support.proc import state_of
 from support.raw_driver import (
     CLOSE,
     IOCTL,

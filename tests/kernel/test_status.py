@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from support.proc import children
 from support.raw_driver import STATUS, Driver, Record, fails, libc, start
 
 USE_BINARY = ord("F") << 8 | 100
@@ -163,11 +164,6 @@ def test_a_driver_in_a_namespace_has_the_reader_s_pid_of_it(name):
     assert os.waitpid(child, 0)[1] == 0
     for descriptor in (receiver, sender, more, go_on):
         os.close(descriptor)
-
-
-def children(pid):
-    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-        return [int(word) for word in file.read().split()]
 
 
 def test_the_pid_is_the_registering_process_s(name):

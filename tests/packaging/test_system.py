@@ -15,6 +15,7 @@ import pytest
 
 import pyfusd
 from support import TOP
+from support.proc import children
 from support.waiting import DEADLINE, wait_until
 
 ETC = Path("/etc/fusd")
@@ -73,9 +74,8 @@ def systemctl(system):
         f"exec env -i container=test PATH=$PATH {SYSTEMD} --unit=sysinit.target'"
     )
     manager = subprocess.Popen(["sh", "-c", start])
-    children = Path(f"/proc/{manager.pid}/task/{manager.pid}/children")
-    wait_until(lambda: children.read_text().strip(), "systemd to start")
-    inside = ["nsenter", "-t", children.read_text().strip(), "-p", "-m"]
+    wait_until(lambda: children(manager.pid), "systemd to start")
+    inside = ["nsenter", "-t", str(children(manager.pid)[0]), "-p", "-m"]
 
     def call(*arguments):
         return subprocess.run(

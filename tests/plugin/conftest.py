@@ -3,9 +3,10 @@
 
 import os
 import tempfile
-from pathlib import Path
 
 import pytest
+
+from support.proc import mounts
 
 MOCKS = """
 import os, signal, sys, threading
@@ -61,8 +62,7 @@ def run(pytester, monkeypatch, transport):
         return pytester.runpytest_subprocess("-p", "no:cacheprovider", *options)
 
     yield run
-    mounts = Path("/proc/self/mounts").read_text(encoding="utf-8")
-    assert "sensor-" not in mounts
+    assert "sensor-" not in mounts()
     assert not [name for name in os.listdir("/dev") if "sensor-" in name]
     assert os.listdir(temporary) == []
     os.rmdir(temporary)

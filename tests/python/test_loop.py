@@ -13,6 +13,7 @@ import pytest
 
 import pyfusd
 from support.named_device import NamedDevice, content
+from support.proc import mounts
 from support.serving import serving
 from support.waiting import DEADLINE, wait_until
 
@@ -211,11 +212,6 @@ def start_driver(start_python):
         return driver, [driver.stdout.readline().decode().strip() for _ in range(2)]
 
     return start
-
-
-def mounts():
-    with open("/proc/self/mounts", encoding="utf-8") as file:
-        return file.read()
 
 
 def assert_nothing_left(paths):

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from support.shell import Reader, is_asleep, output
+from support.proc import state_of
+from support.shell import Reader, output
 from support.waiting import DEADLINE, wait_until
 
 
@@ -69,7 +70,7 @@ def assert_a_signal_loses_nothing(path):
     """What is written after a signal ended a read goes to the next read."""
     reader = Reader(path, f"exec {sys.executable} -c '{INTERRUPTED_READER}'")
     assert reader.line() == "reading\n"
-    wait_until(lambda: is_asleep(reader.process), "a read that waits")
+    wait_until(lambda: state_of(reader.process.pid) == "S", "a read that waits")
     reader.process.send_signal(signal.SIGUSR1)
     assert reader.line() == "interrupted\n"
     output(f"echo news > {path}")

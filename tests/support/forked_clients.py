@@ -15,6 +15,7 @@ import signal
 import threading
 import traceback
 
+from support.proc import is_signalled, state_of
 from support.raw_driver import libc
 from support.waiting import DEADLINE, wait_until
 
@@ -57,24 +58,6 @@ def outcome(step, *arguments):
         return step(*arguments)
     except OSError as error:
         return errno.errorcode[error.errno]
-
-
-def state_of(pid, tid=None):
-    """One letter, or None: there is no such thread any more."""
-    try:
-        with open(f"/proc/{pid}/task/{tid or pid}/stat", encoding="ascii") as file:
-            return file.read().rsplit(")", 1)[1].split()[0]
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-
-
-def is_signalled(pid, tid=None):
-    try:
-        with open(f"/proc/{pid}/task/{tid or pid}/status", encoding="ascii") as file:
-            masks = [line for line in file if line.startswith(("SigPnd", "ShdPnd"))]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return any(int(line.split()[1], 16) for line in masks)
 
 
 class Client:

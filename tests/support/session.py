@@ -12,9 +12,8 @@ import signal
 import subprocess
 import threading
 import time
-from pathlib import Path
 
-from support.shell import has_open
+from support.proc import children, has_open
 from support.waiting import DEADLINE, wait_until
 
 # What is in /dev on its own.
@@ -103,11 +102,9 @@ class Session:
     def _wait_for_client(self, pid, command):
         """A client in the background is given the time that typing takes."""
         path = re.search(rf"{self.root}/\S+", command)[0]
-        children = Path(f"/proc/{pid}/task/{pid}/children")
 
         def is_open():
-            ids = [pid, *children.read_text(encoding="ascii").split()]
-            return any(has_open(one, path) for one in ids)
+            return any(has_open(one, path) for one in [pid, *children(pid)])
 
         wait_until(is_open, f"{path} open")
 

@@ -3,8 +3,8 @@
 
 import os
 import subprocess
-from contextlib import suppress
 
+from support.proc import has_open
 from support.waiting import DEADLINE, wait_until
 
 
@@ -33,22 +33,6 @@ def failure(command, **options):
     )
     assert result.returncode != 0
     return result.stderr
-
-
-def has_open(pid, path):
-    """True once a process has the device open."""
-    directory = f"/proc/{pid}/fd"
-    for descriptor in os.listdir(directory):
-        with suppress(FileNotFoundError):
-            if os.readlink(f"{directory}/{descriptor}") == path:
-                return True
-    return False
-
-
-def is_asleep(process):
-    """True while a process waits in a system call that a signal can end."""
-    with open(f"/proc/{process.pid}/stat", encoding="ascii") as file:
-        return file.read().rpartition(")")[2].split()[0] == "S"
 
 
 class Reader:

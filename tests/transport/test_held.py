@@ -4,10 +4,10 @@
 import os
 import select
 import signal
-from pathlib import Path
 
 import pytest
 
+from support.proc import state_of
 from support.waiting import DEADLINE, wait_until
 
 
@@ -251,12 +251,6 @@ def test_a_read_clears_input_until_the_driver_says_it_again(opened):
     assert caller("poll", descriptor, ALL, 20_000) == select.POLLIN
 
 
-def state_of(process):
-    """The letter that proc(5) has for a process: D is a sleep without signals."""
-    text = Path(f"/proc/{process.pid}/stat").read_text(encoding="ascii")
-    return text.rpartition(")")[2].split()[0]
-
-
 def test_a_busy_driver_s_client_is_killed_as_the_transport_says(driver, client, holds):
     served, caller = driver("closing:device"), client()
     caller.start("read", caller("open", served.path, os.O_RDONLY), 1)
@@ -265,7 +259,9 @@ def test_a_busy_driver_s_client_is_killed_as_the_transport_says(driver, client, 
     if holds("kill-busy"):
         caller.process.wait(DEADLINE)
     else:
-        wait_until(lambda: state_of(caller.process) == "D", "a killed client's wait")
+        wait_until(
+            lambda: state_of(caller.process.pid) == "D", "a killed client's wait"
+        )
     # Of the read, and of the close, which a client's end may wait for, too.
     served.command("end", "ended")
     served.command("end", "ended")

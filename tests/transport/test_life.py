@@ -9,13 +9,9 @@ import subprocess
 
 import pytest
 
+from support.proc import mounts
 from support.scale import scaled
 from support.waiting import DEADLINE, wait_until
-
-
-def mounts():
-    with open("/proc/self/mounts", encoding="utf-8") as file:
-        return file.read()
 
 
 def assert_gone(path):
