@@ -21,7 +21,6 @@ except ModuleNotFoundError as error:
         "is installed"
     ) from None
 from pyfusd._ioctl import IO, IOR, IOW, IOWR, IoctlNumber, ioctl
-from pyfusd._loops.plain import run
 from pyfusd._notify import (
     NOTIFY_ERROR,
     NOTIFY_EXCEPT,
@@ -30,6 +29,7 @@ from pyfusd._notify import (
     NOTIFY_OUTPUT,
     Notify,
 )
+from pyfusd._run import run
 from pyfusd.device import Device
 
 if TYPE_CHECKING:

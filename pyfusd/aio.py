@@ -64,8 +64,8 @@ from pyfusd._core import (
     registered_devices,
 )
 from pyfusd._errors import logger
-from pyfusd._loops import wakeup
-from pyfusd._loops.plain import check_may_serve, device_loops
+from pyfusd._loops import registry, wakeup
+from pyfusd._loops.import_guard import check_may_serve
 
 __all__ = ["serve"]
 
@@ -296,6 +296,8 @@ def _sigterm_interrupts(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
 class _Server:
     """What all serve() of one event loop share; only its thread changes it."""
 
+    awaits = True
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.thread = threading.get_ident()
@@ -381,7 +383,7 @@ class _Server:
         if device._server is not self:
             return
         device._server = None
-        # It may be unregistered: see removing().
+        # It may be unregistered by now: see let_go().
         descriptor = next(n for n, other in self.devices.items() if other is device)
         del self.devices[descriptor]
         if self.loop.is_closed():
@@ -409,8 +411,8 @@ class _Server:
             if task.state.request is not None:
                 fail_for_coroutine(task.state.request, errno.EPIPE)
 
-    def removing(self, device: DeviceCore) -> None:
-        """Some thread is about to unregister the device."""
+    def let_go(self, device: DeviceCore) -> None:
+        """leave() from any thread, which is about to unregister the device."""
         if self.is_here() or self.loop.is_closed():
             self.leave(device)
             return
@@ -466,7 +468,7 @@ def _forget_in_child() -> None:
 os.register_at_fork(after_in_child=_forget_in_child)
 
 
-def _server_here() -> _Server | None:
+def _server_of_thread() -> _Server | None:
     """The server of the event loop that runs in this thread."""
     try:
         return _servers.get(asyncio.get_running_loop())
@@ -474,7 +476,15 @@ def _server_here() -> _Server | None:
         return None
 
 
-device_loops.append(_server_here)
+@contextmanager
+def _stop_watching(device: DeviceCore) -> Iterator[None]:
+    """See LoopKind."""
+    if device.registered and device._server is not None:
+        device._server.let_go(device)
+    yield
+
+
+registry.add_kind(registry.LoopKind(_server_of_thread, _stop_watching))
 
 
 def _end_closed_loops() -> None:
@@ -517,7 +527,7 @@ async def _serve(
         try:
             for device in served:
                 if not device.registered:
-                    device.register()  # Which adds it: see device_loops.
+                    device.register()  # This adds it to the loop, by registry.
                     own.append(device)
             if not devices:
                 served = [x for x in registered_devices() if x._server is None]

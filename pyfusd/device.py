@@ -16,7 +16,7 @@ from pyfusd._callbacks import (
 )
 from pyfusd._core import DeviceCore
 from pyfusd._ioctl import handlers_of, numbers_of
-from pyfusd._loops import plain
+from pyfusd._loops import registry
 
 if TYPE_CHECKING:
     from pyfusd._core import File, Request
@@ -192,7 +192,7 @@ class Device(DeviceCore):
             )
         _check_mode(self.mode)
         check_signatures(self)
-        plain.check(self)
+        registry.check_loop_takes(self)
         self._ioctl_numbers = numbers_of(self)
         names = (name for name, _ in self._ioctl_numbers.values())
         self._register(
@@ -203,8 +203,8 @@ class Device(DeviceCore):
             self._class,
             self._devname,
         )
-        tracing.added(self)
-        plain.added(self)
+        tracing.attach_if_active(self)
+        registry.serve_registered(self)
         return self
 
     def unregister(self) -> None:
@@ -214,7 +214,7 @@ class Device(DeviceCore):
         a call on the device get EPIPE. No callback is called any more, not even
         close() for files that are open. The device may be registered again.
         """
-        with plain.removing(self):
+        with registry.stop_watching(self):
             super().unregister()
 
     # What the extension calls.
@@ -225,7 +225,8 @@ class Device(DeviceCore):
     def _look_up(self) -> None:
         """Callbacks may be others now: some were assigned, or the class changed."""
         self._set_callbacks(handlers_of(self, self._ioctl_numbers))
-        tracing.changed(self)
+        if self.registered:
+            tracing.attach_if_active(self)
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)

@@ -402,15 +402,10 @@ def stop() -> None:
         tracer.detach()
 
 
-def added(device: DeviceCore) -> None:
-    """A device was registered: if its process is traced, so is it."""
+def attach_if_active(device: DeviceCore) -> None:
+    """Traces a device that was registered, or has other callbacks now, if the
+    process is traced."""
     if _active:
-        _active.attach(device)
-
-
-def changed(device: DeviceCore) -> None:
-    """A device has other callbacks now, which nobody traces yet."""
-    if _active and device.registered:
         _active.attach(device)
 
 

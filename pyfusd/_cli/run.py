@@ -12,7 +12,7 @@ from typing import Any
 from pyfusd._cli.support import loading
 from pyfusd._cli.support.options import TARGET_HELP, add_driver_options, new_parser
 from pyfusd._cli.support.quoting import quoted
-from pyfusd._loops import plain
+from pyfusd._run import run
 
 
 def add_parser(commands: Any) -> None:
@@ -47,7 +47,7 @@ def main(options: argparse.Namespace) -> int:
         for device in devices:
             print(f"{quoted(device.name)}: {quoted(device.path)}", flush=True)
         _tell_systemd("READY=1")
-        plain.run(*devices)
+        run(*devices)
     except KeyboardInterrupt:
         pass  # Before run() took over Ctrl-C: the same end.
     finally:

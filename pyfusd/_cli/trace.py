@@ -24,7 +24,7 @@ from pyfusd._cli.support.options import (
     new_parser,
 )
 from pyfusd._cli.support.quoting import printable, quoted
-from pyfusd._loops import plain
+from pyfusd._run import run
 
 _EPILOG = """\
 Each line shows the time, the client's program and thread, the request, its
@@ -78,7 +78,7 @@ def _run_traced(options: argparse.Namespace) -> int:
             name, path = quoted(device.name), quoted(device.path)
             print(f"{name}: {path}", file=sys.stderr, flush=True)
         with tracing.trace(lambda call: _show(call, options.json)):
-            plain.run(*devices)
+            run(*devices)
     except KeyboardInterrupt:
         pass
     finally:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""run(): a loop that serves devices until a signal ends it."""
+"""The plain loop: serves devices until a signal ends it, without asyncio."""
 
 from __future__ import annotations
 
@@ -10,17 +10,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pyfusd import _trace_link
-from pyfusd._callbacks import coroutine_callbacks
 from pyfusd._core import DeviceCore, registered_devices
 from pyfusd._errors import logger
-from pyfusd._loops import wakeup
-
-if TYPE_CHECKING:
-    from pyfusd.device import Device
+from pyfusd._loops import registry, wakeup
 
 # Membership in an epoll set costs a device 2 % at each request, polling costs
 # all devices at each wait: with these many poll(2) is the better one.
@@ -29,6 +24,8 @@ _FEW = 8
 
 class _Loop:
     """What one run() serves; only its own thread touches the selector."""
+
+    awaits = False
 
     def __init__(self) -> None:
         self.thread = threading.get_ident()
@@ -113,7 +110,7 @@ _loops: list[_Loop] = []
 _lock = threading.Lock()
 
 
-def _own_loop() -> _Loop | None:
+def _loop_of_thread() -> _Loop | None:
     thread = threading.get_ident()
     for loop in reversed(_loops):
         if loop.thread == thread:
@@ -132,37 +129,12 @@ def _forget_in_child() -> None:
 
 os.register_at_fork(after_in_child=_forget_in_child)
 
-# What finds a loop that serves this thread's devices, if there is one. It has
-# add(device). pyfusd.aio puts its own here.
-device_loops: list[Callable[[], Any]] = [_own_loop]
-
-
-def added(device: DeviceCore) -> None:
-    """A device was registered: a loop serves what its callbacks register."""
-    for find in device_loops:
-        loop = find()
-        if loop:
-            loop.add(device)
-            return
-
-
-def check(device: object) -> None:
-    """Raises TypeError for a device that cannot be registered here and now."""
-    names = coroutine_callbacks(device)
-    if names and _own_loop():
-        raise TypeError(
-            f"{type(device).__name__}.{names[0]}() is a coroutine function, and this "
-            "thread's run() began without an event loop"
-        )
-
 
 @contextmanager
-def removing(device: DeviceCore) -> Iterator[None]:
-    """A device is unregistered inside: no loop may go on watching it."""
+def _stop_watching(device: DeviceCore) -> Iterator[None]:
+    """See LoopKind: a loop of another thread drops the device when it wakes up."""
     thread = threading.get_ident()
     others = []
-    if device.registered and device._server is not None:
-        device._server.removing(device)
     if device.registered:
         descriptor = device.fileno()
         with _lock:
@@ -178,6 +150,9 @@ def removing(device: DeviceCore) -> Iterator[None]:
         for loop in others:
             if loop in _loops:
                 loop.wake()
+
+
+registry.add_kind(registry.LoopKind(_loop_of_thread, _stop_watching))
 
 
 @contextmanager
@@ -211,44 +186,8 @@ def _signals_end(loop: _Loop) -> Iterator[None]:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-class ServingTooEarly(RuntimeError):
-    """A driver's file serves its devices while somebody else only loads it."""
-
-
-_is_loading = False
-
-
-@contextmanager
-def loading() -> Iterator[None]:
-    """What is imported inside may define devices, and may not serve them."""
-    global _is_loading
-    _is_loading = True
-    try:
-        yield
-    finally:
-        _is_loading = False
-
-
-def check_may_serve() -> None:
-    """Raises ServingTooEarly inside loading()."""
-    if _is_loading:
-        raise ServingTooEarly("put that under \"if __name__ == '__main__':\"")
-
-
-def serve(
-    devices: tuple[Device, ...], ready: Callable[[], object] | None = None
-) -> None:
-    """run(), which explains it; calls ready once the devices are served."""
-    check_may_serve()
-    # A signal may come as soon as run() was called, before the loop is made.
-    with suppress(KeyboardInterrupt):
-        _serve(devices, ready)
-
-
-def _serve(devices: tuple[Device, ...], ready: Callable[[], object] | None) -> None:
-    if any(coroutine_callbacks(device) for device in devices or registered_devices()):
-        import_module("pyfusd.aio").run(devices, ready)
-        return
+def serve(devices: tuple[Any, ...], ready: Callable[[], object] | None) -> None:
+    """run() of devices without coroutine functions."""
     loop = _Loop()
     with ExitStack() as stack:
         stack.enter_context(_running(loop))
@@ -256,7 +195,7 @@ def _serve(devices: tuple[Device, ...], ready: Callable[[], object] | None) -> N
         stack.enter_context(_trace_link.answering())
         for device in devices:
             if not device.registered:
-                device.register()  # Which adds it: see added().
+                device.register()  # This adds it to the loop, by registry.
                 stack.callback(device.unregister)
         for device in devices or registered_devices():
             if device.registered:
@@ -264,27 +203,3 @@ def _serve(devices: tuple[Device, ...], ready: Callable[[], object] | None) -> N
         if ready:
             ready()
         loop.run()
-
-
-def run(*devices: Device) -> None:
-    """Serves devices until SIGINT or SIGTERM, or until none is left.
-
-    Registers those that are not registered, and unregisters them at its end,
-    whatever that is. Without arguments it serves the devices of this process
-    that are registered, and returns at once if there is none. A device that is
-    registered in a callback is served too.
-
-    Ctrl-C and, unless the program handles it, SIGTERM end the loop: run()
-    returns then, so that the program ends as it wants to. In another thread
-    than the main one, where Python handles no signals, unregister() is what
-    ends it. Several threads may each run their own devices. The program's own
-    signal.set_wakeup_fd() is told of signals meanwhile, and is the one again after.
-
-    If a device has ``async def`` callbacks, this is asyncio.run() of
-    pyfusd.aio.serve(). RuntimeError then if the thread runs a loop already.
-
-    Raises what register() raises, and SystemExit if a callback did. A device
-    that was taken away from outside, as by umount(8), is unregistered, and logged
-    to the logger "pyfusd".
-    """
-    serve(devices)

@@ -18,7 +18,7 @@ import traceback
 from typing import Any
 
 from pyfusd._errors import logger
-from pyfusd._loops import plain
+from pyfusd._run import serve
 from pyfusd._testing.callback_limit import CallbackLimit
 from pyfusd._testing.drivers import FailureHandler, make_device
 from pyfusd.device import Device
@@ -77,7 +77,7 @@ def _serve(device: Device, reporter: _Reporter, callback_timeout: float) -> None
     limit.start(threading.get_ident())
     ready = {"path": device.path, "transport": device.transport}
     try:
-        plain.serve((device,), lambda: reporter.say("ready", **ready))
+        serve((device,), lambda: reporter.say("ready", **ready))
     finally:
         device.unregister()
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from pyfusd._errors import logger
-from pyfusd._loops import plain
 from pyfusd._own_program import own_program
+from pyfusd._run import serve
 from pyfusd._signatures import make, name_of
 from pyfusd._testing.callback_limit import CallbackLimit
 from pyfusd.device import Device
@@ -130,7 +130,7 @@ class ThreadDriver(RunningDriver):
     def _serve(self) -> None:
         self._limit.start(threading.get_ident())
         try:
-            plain.serve((self._device,), self._is_ready.set)
+            serve((self._device,), self._is_ready.set)
         except BaseException as error:
             self._error = error
             if self._is_ready.is_set():

@@ -5,7 +5,7 @@ import threading
 from contextlib import contextmanager
 
 from pyfusd import aio
-from pyfusd._loops import plain
+from pyfusd._run import serve
 from support.waiting import DEADLINE
 
 
@@ -39,7 +39,7 @@ def _served(devices, serve):
 
 
 def serving(*devices):
-    return _served(devices, plain.serve)
+    return _served(devices, serve)
 
 
 def serving_async(*devices):

@@ -17,7 +17,7 @@ import pyfusd
 from pyfusd import Device
 from pyfusd._cli.support.failure import Failure
 from pyfusd._core import registered_devices
-from pyfusd._loops import plain
+from pyfusd._loops import import_guard
 from pyfusd._signatures import make, name_of, takes
 
 _OURS = os.path.dirname(pyfusd.__file__) + os.sep
@@ -59,7 +59,7 @@ def _load(place: str) -> ModuleType:
         or os.path.isfile(place)
     )
     try:
-        with plain.loading():
+        with import_guard.loading():
             if is_file:
                 return _load_file(place)
             sys.path.insert(0, os.getcwd())
@@ -72,7 +72,7 @@ def _load(place: str) -> ModuleType:
                 f"there is no module {place}: for a file, write {place}.py"
             ) from None
         raise Failure(f"{place} does not load: {_describe(error)}") from None
-    except plain.ServingTooEarly as error:
+    except import_guard.ServingTooEarly as error:
         raise Failure(f"{place} runs its driver when it is loaded: {error}") from None
     except KeyboardInterrupt:
         raise
