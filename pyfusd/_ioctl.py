@@ -150,6 +150,10 @@ def ioctl(request: int) -> Callable[[Method], Method]:
 
     One method may serve several numbers, with a decorator for each. That two
     methods serve one number is a TypeError when the device is registered.
+
+    A class that defines ioctl() too, for all other numbers, decorates with
+    ``@pyfusd.ioctl(...)``: after ``from pyfusd import ioctl``, the bare name inside
+    the class is its own method.
     """
     number = request if isinstance(request, IoctlNumber) else IoctlNumber(request)
 

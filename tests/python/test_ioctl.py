@@ -4,9 +4,11 @@
 import ctypes
 import errno
 import fcntl
+import importlib
 import os
 import struct
 import subprocess
+from inspect import isfunction
 
 import pytest
 from hypothesis import given
@@ -285,3 +287,25 @@ def test_a_derived_class_may_replace_a_method(serve):
     descriptor = os.open(device.path, os.O_RDWR)
     assert fcntl.ioctl(descriptor, 0x1234) == 17
     os.close(descriptor)
+
+
+def test_ioctl_is_the_decorator_and_no_module():
+    from pyfusd import ioctl
+
+    assert isfunction(ioctl)
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("pyfusd.ioctl")
+
+
+def test_a_class_with_an_ioctl_method_decorates_others(serve, opened):
+    class Both(pyfusd.Device):
+        def ioctl(self, file, request, data):
+            return 1
+
+        @pyfusd.ioctl(IO("B", 2))
+        def decorated(self, file, argument):
+            return 2
+
+    descriptor = opened(serve(Both("both")))
+    assert fcntl.ioctl(descriptor, IO("B", 1)) == 1
+    assert fcntl.ioctl(descriptor, IO("B", 2)) == 2
