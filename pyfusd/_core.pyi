@@ -244,6 +244,9 @@ class DeviceCore:
 def is_data(result: object) -> bool:
     """Whether what read() returned are a client's bytes, not their count."""
 
+def is_held(result: object) -> bool:
+    """Whether a callback's result says that some request is answered later."""
+
 def answer_for_coroutine(request: Request, result: Any) -> None:
     """Answers a request with what its coroutine returned in the end."""
 

@@ -55,7 +55,9 @@ import contextvars
 import os
 import weakref
 
+from pyfusd import _errors
 from pyfusd._errors import (
+    MappingError,
     errno_of,
     log_callback_failure,
     log_dropped_request,
@@ -63,9 +65,10 @@ from pyfusd._errors import (
     warn_of_plain_state,
 )
 from pyfusd._forking import no_fork
-from pyfusd._mapping import MappingError, is_shared_mapping
+from pyfusd._proc import is_shared_mapping
 from pyfusd._timeouts import REQUEST, fail_after, forget_in_child
 
+cdef int MAX_ERRNO = _errors.MAX_ERRNO
 cdef Py_ssize_t TIMEOUT_REQUEST = REQUEST
 del REQUEST
 
@@ -112,7 +115,6 @@ cdef extern from "<sys/ioctl.h>":
 
 cdef extern from *:
     """
-    #define PYFUSD_MAX_ERRNO 4095
     #define PYFUSD_PATH_MAX 4096
     /* The Call whose callback this thread runs, the innermost one. */
     static _Thread_local void *pyfusd_call;
@@ -122,7 +124,6 @@ cdef extern from *:
     static _Thread_local void *pyfusd_ending;
     """
     enum:
-        PYFUSD_MAX_ERRNO
         PYFUSD_PATH_MAX
     void *pyfusd_call
     void *pyfusd_polling

@@ -140,7 +140,7 @@ cdef object start_coroutine(Call *call, object coroutine):
 
 def answer_for_coroutine(Request request not None, result):
     """Answers a request with what its coroutine returned in the end."""
-    if request.done or is_held(request, result):
+    if request.done or leaves_held(request, result):
         return
     try:
         request.reply(result)

@@ -43,7 +43,12 @@ _ERRNOS_BY_NAME = {
     ("socket", "timeout"): errno.ETIMEDOUT,
 }
 
-_MAX_ERRNO = 4095
+#: The kernel takes none that is greater, and so no transport passes one on.
+MAX_ERRNO = 4095
+
+
+class MappingError(ValueError):
+    """A mmap() callback returned memory that clients cannot share."""
 
 
 def _errno_of_class(kind: type[BaseException]) -> int | None:
@@ -64,7 +69,7 @@ def errno_of(error: BaseException) -> int:
     number = error.errno if isinstance(error, OSError) else None
     if number is None:
         number = _errno_of_class(type(error))
-    if isinstance(number, int) and 0 < number <= _MAX_ERRNO:
+    if isinstance(number, int) and 0 < number <= MAX_ERRNO:
         return number
     return 0
 

@@ -104,7 +104,7 @@ cdef class File:
     def hold(self, timeout=None, *, int error=ETIMEDOUT):
         """Keeps the client of the running callback blocked; gives its Request."""
         cdef Call *call = call_of(self)
-        if not 0 < error <= PYFUSD_MAX_ERRNO:
+        if not 0 < error <= MAX_ERRNO:
             raise ValueError(f"{error} is no errno")
         if call is NULL:
             request = coroutine_request(self)
@@ -296,7 +296,7 @@ cdef class Request:
 
     def fail(self, int error):
         """Answers with an errno."""
-        if not 0 < error <= PYFUSD_MAX_ERRNO:
+        if not 0 < error <= MAX_ERRNO:
             raise ValueError(f"{error} is no errno")
         self.check_pending()
         self.send(-error)

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Other Python processes that run this very package."""
+"""Other Python processes that run this very package: how they begin and end."""
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 _TOP = str(Path(__file__).parent.parent)
@@ -19,3 +22,13 @@ def own_program(module: str, *arguments: str) -> list[str]:
         f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
     )
     return [sys.executable, "-c", code, *arguments]
+
+
+def _wait_for_end() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def end_with_input() -> None:
+    """Sends this process SIGTERM when its standard input ends, as with its parent."""
+    threading.Thread(target=_wait_for_end, daemon=True).start()

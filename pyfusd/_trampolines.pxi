@@ -14,7 +14,7 @@ cdef ssize_t result_of(int operation, object result) except? -1:
             + ("a count or bytes" if operation == READ else "an int")
             + f", not {type(result).__name__}"
         ) from None
-    if retval < -PYFUSD_MAX_ERRNO:
+    if retval < -MAX_ERRNO:
         raise OverflowError(f"{retval} is neither a result nor a negative errno")
     if operation != READ and operation != WRITE and retval > INT_MAX:
         raise OverflowError(
@@ -63,9 +63,18 @@ cpdef bint is_data(object result) except? True:
     return view.ndim > 0 or view.format[-1] not in NUMBER_FORMATS
 
 
-cdef inline bint is_held(Request request, object result):
-    """Whether a callback's result says that the request is answered later."""
-    return result is request or (isinstance(result, int) and result == NOREPLY)
+cdef inline bint is_noreply(object result):
+    return isinstance(result, int) and result == NOREPLY
+
+
+cpdef bint is_held(object result):
+    """Whether a callback's result says that some request is answered later."""
+    return isinstance(result, Request) or is_noreply(result)
+
+
+cdef inline bint leaves_held(Request request, object result):
+    """Whether a callback's result says that this request is answered later."""
+    return result is request or is_noreply(result)
 
 
 cdef ssize_t answer(Call *call, object result) except? -1:
@@ -79,7 +88,7 @@ cdef ssize_t answer(Call *call, object result) except? -1:
             return -FUSD_NOREPLY
     if call.request is not NULL:
         request = <Request>call.request
-        if not is_held(request, result) and not request.done:
+        if not leaves_held(request, result) and not request.done:
             request.reply(result)
         return -FUSD_NOREPLY
     if call.operation == READ and is_data(result):
@@ -91,7 +100,7 @@ cdef ssize_t answer(Call *call, object result) except? -1:
         fusd_return_data(call.info, data.buf, data.len)
         PyBuffer_Release(&data)
         return -FUSD_NOREPLY
-    if isinstance(result, Request) or (isinstance(result, int) and result == NOREPLY):
+    if is_held(result):
         raise RuntimeError("a callback that does not answer has to call file.hold()")
     retval = result_of(call.operation, result)
     if (call.operation == READ or call.operation == WRITE) and not call.offset_is_set:

@@ -23,7 +23,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from pyfusd._core import (
-    NOREPLY,
     NOTIFY_ERROR,
     NOTIFY_EXCEPT,
     NOTIFY_HANGUP,
@@ -34,10 +33,12 @@ from pyfusd._core import (
     Request,
     Retry,
     is_data,
+    is_held,
     registered_devices,
 )
 from pyfusd._errors import errno_of, logger
 from pyfusd._ioctl import IoctlNumber
+from pyfusd._proc import process_name
 
 __all__ = ["Call", "trace"]
 
@@ -137,19 +138,6 @@ def _duration(microseconds: float) -> str:
     return f"{microseconds / 1e6:.2f} s"
 
 
-def command_of(pid: int) -> str:
-    """The name of a process or thread; "?" if it is gone or of another world."""
-    with suppress(OSError), open(f"/proc/{pid}/comm", "rb") as file:
-        return file.read().rstrip(b"\n").decode(errors="backslashreplace")
-    return "?"
-
-
-def _is_held(result: object) -> bool:
-    return isinstance(result, Request) or (
-        isinstance(result, int) and result == NOREPLY
-    )
-
-
 def _count(result: Any, operation: str) -> int:
     if operation == "read" and is_data(result):
         return memoryview(result).nbytes
@@ -188,7 +176,7 @@ def _failure_of_coroutine(error: BaseException, file: File) -> int:
 
 
 def _caller(file: File) -> dict[str, Any]:
-    return {"pid": file.pid, "command": command_of(file.pid), "uid": file.uid}
+    return {"pid": file.pid, "command": process_name(file.pid) or "?", "uid": file.uid}
 
 
 class _Started:
@@ -345,7 +333,7 @@ class Tracer:
 
     def _returned(self, started: _Started, file: File, result: Any) -> None:
         end = time.perf_counter_ns()
-        if _is_held(result):
+        if is_held(result):
             self._hold(started, file.hold())
         else:
             self._finish(started, result, end)

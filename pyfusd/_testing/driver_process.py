@@ -18,6 +18,7 @@ import traceback
 from typing import Any
 
 from pyfusd._errors import logger
+from pyfusd._own_program import end_with_input
 from pyfusd._run import serve
 from pyfusd._testing.callback_limit import CallbackLimit
 from pyfusd._testing.drivers import FailureHandler, make_device
@@ -52,11 +53,6 @@ class _Reporter:
         self.say("failure", text=text)
 
 
-def _wait_for_end() -> None:
-    sys.stdin.buffer.read()
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
 def _make(order: dict[str, Any]) -> Device:
     driver = _find(order)
     # After the module, which may define what is in them.
@@ -72,7 +68,7 @@ class _Limit(CallbackLimit):
 
 
 def _serve(device: Device, reporter: _Reporter, callback_timeout: float) -> None:
-    threading.Thread(target=_wait_for_end, daemon=True).start()
+    end_with_input()
     limit = _Limit(device, callback_timeout, reporter.failure)
     limit.start(threading.get_ident())
     ready = {"path": device.path, "transport": device.transport}

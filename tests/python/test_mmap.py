@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import pyfusd
-from pyfusd._mapping import is_shared_mapping
+from pyfusd._proc import is_shared_mapping
 from support.processes import PROGRAMS, Client
 
 SIZE = 4 * mmap.PAGESIZE

@@ -7,11 +7,10 @@ Says "ready TRANSPORT PATH" or "failed SENTENCE", and ends with its input.
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 
 from pyfusd import Device, run
+from pyfusd._own_program import end_with_input
 
 
 class Memory(Device):
@@ -22,11 +21,6 @@ class Memory(Device):
 
     def write(self, file: object, buf: memoryview, offset: int) -> int:
         return len(buf)
-
-
-def _wait_for_end() -> None:
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _say(*words: object) -> bool:
@@ -47,7 +41,7 @@ def main() -> int:
         _say("failed", error.strerror)
         return 1
     if _say("ready", device.transport, device.path):
-        threading.Thread(target=_wait_for_end, daemon=True).start()
+        end_with_input()
         run(device)
     device.unregister()
     return 0

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from pyfusd._ioctl import IO
+from pyfusd._proc import mounts, open_files, process_name, process_start
 
 _STATUS = "/dev/fusd/status"
 _STATUS_USE_BINARY = IO("F", 100)
@@ -42,52 +43,19 @@ class Entry:
     alive: bool
 
 
-def _command(pid: int) -> str | None:
-    with suppress(OSError), open(f"/proc/{pid}/comm", "rb") as file:
-        return file.read().rstrip(b"\n").decode(errors="backslashreplace")
-    return None
-
-
 def _open_descriptors() -> Counter[str] | None:
     """How many descriptors are open on each path; None if some are hidden."""
     if os.geteuid() != 0:
         return None
-    counts: Counter[str] = Counter()
-    for process in filter(str.isdigit, os.listdir("/proc")):
-        with suppress(OSError):
-            for descriptor in os.listdir(f"/proc/{process}/fd"):
-                with suppress(OSError):
-                    counts[os.readlink(f"/proc/{process}/fd/{descriptor}")] += 1
-    return counts
-
-
-def _unescape(text: str) -> str:
-    """A path of /proc/self/mountinfo, where blanks are octal."""
-    raw = re.sub(rb"\\([0-7]{3})", lambda m: bytes([int(m[1], 8)]), os.fsencode(text))
-    return os.fsdecode(raw)
-
-
-def _start_time(pid: int) -> int | None:
-    """When a process started, as proc(5) counts; None if it is gone."""
-    with suppress(OSError, ValueError, IndexError):
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-        return None if fields[0] in (b"Z", b"X") else int(fields[19])
-    return None
+    return Counter(path for _, path in open_files())
 
 
 def _fuse_mounts() -> Iterator[tuple[str, int, int]]:
     """Path, driver, and that one's start time."""
-    with open("/proc/self/mountinfo", "rb") as file:
-        # str.splitlines() would split at characters of a path, too.
-        for line in file.read().split(b"\n"):
-            fields, _, rest = os.fsdecode(line).partition(" - ")
-            if not rest:
-                continue
-            kind, source = rest.split(" ")[:2]
-            match = _MOUNT_SOURCE.match(source)
-            if kind == "fuse.fusd" and match:
-                yield _unescape(fields.split(" ")[4]), int(match[1]), int(match[2])
+    for mount in mounts():
+        match = _MOUNT_SOURCE.match(mount.source)
+        if mount.kind == "fuse.fusd" and match:
+            yield mount.path, int(match[1]), int(match[2])
 
 
 def _fuse(counts: Counter[str] | None) -> Iterator[Entry]:
@@ -96,9 +64,9 @@ def _fuse(counts: Counter[str] | None) -> Iterator[Entry]:
             path=path,
             transport="fuse",
             pid=pid,
-            command=_command(pid),
+            command=process_name(pid),
             opens=None if counts is None else counts[path],
-            alive=_start_time(pid) == start,
+            alive=process_start(pid) == start,
         )
 
 
@@ -119,7 +87,7 @@ def _kfusd() -> Iterator[Entry]:
             path="/dev/" + os.fsdecode(name.split(b"\0")[0]),
             transport="kfusd",
             pid=pid,
-            command=_command(pid),
+            command=process_name(pid),
             opens=opens,
             alive=not zombie,
         )
@@ -127,15 +95,7 @@ def _kfusd() -> Iterator[Entry]:
 
 def _cuse_drivers() -> list[int]:
     """Who has /dev/cuse open; the kernel does not tell which device is whose."""
-    found = []
-    for process in filter(str.isdigit, os.listdir("/proc")):
-        with suppress(OSError):
-            for descriptor in os.listdir(f"/proc/{process}/fd"):
-                with suppress(OSError):
-                    if os.readlink(f"/proc/{process}/fd/{descriptor}") == "/dev/cuse":
-                        found.append(int(process))
-                        break
-    return found
+    return list({pid for pid, path in open_files() if path == "/dev/cuse"})
 
 
 def _cuse(counts: Counter[str] | None) -> Iterator[Entry]:
@@ -153,7 +113,7 @@ def _cuse(counts: Counter[str] | None) -> Iterator[Entry]:
             path=path,
             transport="cuse",
             pid=pid,
-            command=None if pid is None else _command(pid),
+            command=None if pid is None else process_name(pid),
             opens=None if counts is None else counts[path],
             alive=True,
         )
