@@ -187,7 +187,9 @@ static bool kfusd_may_come_back(void)
 /* Whether this thread is about to handle a signal without SA_RESTART. */
 static bool kfusd_will_see_eintr(void)
 {
-	struct sighand_struct *handlers = current->sighand;
+	/* A thread that runs has its handlers; nobody else takes them away. */
+	struct sighand_struct *handlers =
+		rcu_dereference_protected(current->sighand, true);
 	const struct sigaction *action;
 	bool will_see = false;
 	sigset_t pending;
