@@ -3,5 +3,5 @@
 
 from pathlib import Path
 
-TESTS = Path(__file__).resolve().parent.parent
+TESTS = Path(__file__).parent.parent
 TOP = TESTS.parent

@@ -25,7 +25,7 @@ PRELOADED = (
     *("signal", "sys", "threading", "pyfusd"),
 )
 MESSAGE_SIZE = 1 << 18
-PROGRAMS = Path(__file__).resolve().parent.parent / "transport"
+PROGRAMS = Path(__file__).parent.parent / "transport"
 
 
 class Child:
