@@ -31,8 +31,8 @@
  *  7. -EINTR for a call that a signal made its client leave means that the
  *     driver gave it up because of the signal, of which FUSD_UNBLOCK may have
  *     told it. The call starts anew when it comes again, so that only a client
- *     whose handler lacks SA_RESTART sees EINTR. The result of any
- *     other call may be -EINTR.
+ *     whose handler lacks SA_RESTART sees EINTR. For any other call, -EINTR is
+ *     the result.
  *  8. mmap(2) waits under its process's mmap_lock, which readers of /proc/PID
  *     need. So it pauses every MMAP_PAUSE: its request is parked, received or
  *     not, the lock is let go of, and the call comes again, by rule 3. A pause
