@@ -11,10 +11,11 @@ import threading
 import pytest
 
 import pyfusd
+from support.named_device import content
 from support.waiting import DEADLINE, wait_until
 
 
-class NamedDevice(pyfusd.Device):
+class AsyncNamedDevice(pyfusd.Device):
     """A read gives its name, after a wait if it is told to."""
 
     delay = None
@@ -23,11 +24,6 @@ class NamedDevice(pyfusd.Device):
         if self.delay is not None:
             await asyncio.sleep(self.delay)
         return self.name.encode()[offset:]
-
-
-def content(path):
-    with open(path, "rb") as file:
-        return file.read()
 
 
 async def content_of(*devices):
@@ -52,7 +48,7 @@ async def cancelled(task):
 
 def test_serve_registers_and_unregisters():
     async def main():
-        devices = [NamedDevice(f"sub/number{n}") for n in range(12)]
+        devices = [AsyncNamedDevice(f"sub/number{n}") for n in range(12)]
         serving = asyncio.create_task(pyfusd.aio.serve(*devices))
         await until(lambda: devices[-1].registered, "the registration")
         assert await content_of(*devices) == [d.name.encode() for d in devices]
@@ -66,7 +62,7 @@ def test_serve_registers_and_unregisters():
 
 def test_serve_leaves_registered_what_was_so_before():
     async def main():
-        with NamedDevice("before") as device:
+        with AsyncNamedDevice("before") as device:
             for _ in range(2):
                 serving = asyncio.create_task(pyfusd.aio.serve(device))
                 assert await content_of(device) == [b"before"]
@@ -77,7 +73,7 @@ def test_serve_leaves_registered_what_was_so_before():
 
 
 def test_the_end_of_serve_ends_what_waits(in_thread, opened):
-    device = NamedDevice("waiting")
+    device = AsyncNamedDevice("waiting")
     device.delay = 3600
 
     async def main():
@@ -96,7 +92,7 @@ def test_the_end_of_serve_ends_what_waits(in_thread, opened):
 
 def test_serve_ends_with_its_last_device():
     async def main():
-        devices = [NamedDevice("one"), NamedDevice("two")]
+        devices = [AsyncNamedDevice("one"), AsyncNamedDevice("two")]
         serving = asyncio.create_task(pyfusd.aio.serve(*devices))
         await until(lambda: devices[-1].registered, "the registration")
         devices[0].unregister()
@@ -110,7 +106,7 @@ def test_serve_ends_with_its_last_device():
 
 def test_serve_without_arguments_serves_what_is_registered():
     async def main():
-        with NamedDevice("one") as one, NamedDevice("two") as two:
+        with AsyncNamedDevice("one") as one, AsyncNamedDevice("two") as two:
             serving = asyncio.create_task(pyfusd.aio.serve())
             assert await content_of(one, two) == [b"one", b"two"]
             await cancelled(serving)
@@ -121,7 +117,7 @@ def test_serve_without_arguments_serves_what_is_registered():
 def test_serve_serves_what_is_registered_meanwhile():
     class Parent(pyfusd.Device):
         async def write(self, file, buf, offset):
-            self.child = NamedDevice(bytes(buf).decode()).register()
+            self.child = AsyncNamedDevice(bytes(buf).decode()).register()
             return len(buf)
 
     async def main():
@@ -145,7 +141,7 @@ def test_serve_serves_what_is_registered_meanwhile():
 
 def test_several_serves_share_a_loop():
     async def main():
-        one, two = NamedDevice("one"), NamedDevice("two")
+        one, two = AsyncNamedDevice("one"), AsyncNamedDevice("two")
         two.delay = 0.001
         first = asyncio.create_task(pyfusd.aio.serve(one))
         second = asyncio.create_task(pyfusd.aio.serve(two))
@@ -160,7 +156,7 @@ def test_several_serves_share_a_loop():
 
 
 def test_each_thread_may_have_its_loop(serve_async, in_thread):
-    devices = [NamedDevice(f"thread{number}") for number in range(4)]
+    devices = [AsyncNamedDevice(f"thread{number}") for number in range(4)]
     for device in devices:
         device.delay = 0
         serve_async(device)
@@ -174,7 +170,7 @@ def test_each_thread_may_have_its_loop(serve_async, in_thread):
 
 
 def test_a_device_belongs_to_one_loop(serve_async):
-    device = serve_async(NamedDevice("taken"))
+    device = serve_async(AsyncNamedDevice("taken"))
     assert content(device.path) == b"taken"  # So it is being served.
     with pytest.raises(RuntimeError, match="another event loop"):
         asyncio.run(pyfusd.aio.serve(device))
@@ -182,12 +178,12 @@ def test_a_device_belongs_to_one_loop(serve_async):
 
 
 def test_devices_come_and_go_from_other_threads(serve_async):
-    keeper = serve_async(NamedDevice("keeper"))
+    keeper = serve_async(AsyncNamedDevice("keeper"))
     done = threading.Event()
 
     def churn(number):
         for round in range(20):
-            device = NamedDevice(f"churn{number}")
+            device = AsyncNamedDevice(f"churn{number}")
             device.delay = 0
             loop = threading.Thread(
                 target=asyncio.run, args=(pyfusd.aio.serve(device.register()),)
@@ -226,7 +222,7 @@ def test_a_loop_that_is_stuck_does_not_keep_a_device(serve_async, in_thread, ope
 
 @pytest.mark.parametrize("here", [True, False])
 def test_a_loop_closed_under_its_coroutines_does_not_keep_a_device(in_thread, here):
-    device = NamedDevice("closed")
+    device = AsyncNamedDevice("closed")
     device.delay = 1000
     loop = asyncio.new_event_loop()
     task = loop.create_task(pyfusd.aio.serve(device))
@@ -259,7 +255,7 @@ def test_a_loop_closed_under_its_coroutines_does_not_keep_a_device(in_thread, he
 
 def test_a_failing_register_undoes_the_others():
     async def main():
-        devices = [NamedDevice("fine"), NamedDevice("not/../fine")]
+        devices = [AsyncNamedDevice("fine"), AsyncNamedDevice("not/../fine")]
         with pytest.raises(OSError):
             await pyfusd.aio.serve(*devices)
         assert not devices[0].registered
