@@ -289,10 +289,16 @@ const struct fusd_transport *fusd_transport_choose(const char *name);
 void fusd_transport_forget_all(void);
 
 /* device.c */
+/* With the registration as its one user and reference. NULL: no memory. */
+struct fusd_device *fusd_device_new(const char *name,
+				    const struct fusd_transport *transport);
 void fusd_device_put_reference(struct fusd_device *device);
+/* Gives up a user's part. */
 void fusd_device_leave(struct fusd_device *device);
-/* An answer was sent that answering counted. */
+/* An answer was sent that device->answering counted. */
 void fusd_device_answered(struct fusd_device *device);
+
+/* register.c */
 /* Takes away a device that the registry has just let go of. */
 void fusd_device_unregister(struct fusd_device *device);
 
@@ -369,8 +375,6 @@ bool fusd_request_is_transfer(const struct fusd_request *request);
 void fusd_request_forget_all(struct fusd_device *device);
 
 /* queue.c */
-void fusd_queue_init(struct fusd_queue *queue);
-void fusd_queue_destroy(struct fusd_queue *queue);
 /* Keeps a received request for a thread that dispatches. */
 void fusd_queue_put(struct fusd_request *request);
 /* As the transport's receive, for what is queued; the oldest comes first. */

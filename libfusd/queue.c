@@ -7,23 +7,6 @@
 
 #include "internal.h"
 
-void fusd_queue_init(struct fusd_queue *queue)
-{
-	pthread_mutexattr_t attributes;
-
-	/* What is received under it may be the interrupt of what is queued. */
-	pthread_mutexattr_init(&attributes);
-	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
-	pthread_mutex_init(&queue->lock, &attributes);
-	pthread_mutexattr_destroy(&attributes);
-	queue->last = &queue->first;
-}
-
-void fusd_queue_destroy(struct fusd_queue *queue)
-{
-	pthread_mutex_destroy(&queue->lock);
-}
-
 /* Under the queue's lock. True if its client has been interrupted by now. */
 static bool queue_append(struct fusd_queue *queue, struct fusd_request *request)
 {
