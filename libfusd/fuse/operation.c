@@ -219,7 +219,7 @@ void fusd_operation_commit(struct fusd_request *request)
 	short operation = request->msg.subcmd;
 
 	if (operation == FUSD_POLL_DIFF) {
-		fusd_poll_commit(request, fops->retval);
+		fusd_poll_answered(request, fops->retval);
 		return;
 	}
 	if (operation == FUSD_UNBLOCK)

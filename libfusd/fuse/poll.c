@@ -2,30 +2,35 @@
 /*
  * poll on libfuse: the poll_diff exchange of each open file.
  *
- * The one rule: while anybody may be waiting, either a poll_diff with what they
- * were told is outstanding with the driver, or the waiters have just been woken
- * without a key; and after a read or write that changed the cached state the
- * driver is asked anew.
+ * To ask the driver is to send it a poll_diff with the cached state; it answers
+ * when the state is another. A poll_diff is outstanding from when it is sent
+ * until it is answered, detached for a newer one, or its open file is closed.
+ *
+ * The rule, on every transport: while anybody may be waiting, either a
+ * poll_diff with the cached state is outstanding with the driver, or the
+ * waiters have just been woken without a key; and after a read or write that
+ * changed the cached state the driver is asked anew.
  *
  * Somebody may be waiting while the open file has a poll_handle: the kernel
- * sends one with a poll if its file has waiters, of whatever process, thread or
- * descriptor, and for whatever events. Notifying it wakes them all, and uses
- * it up. Those who still wait are polled again by the kernel, edge-triggered or
- * not, which brings a new handle and asks the driver; what that tells them is
- * no event if it is none of theirs. So a wake-up that turns out to be for
- * nothing ends inside the kernel, and an open file that nobody polls never has
- * one.
+ * sends a handle with a poll if its file has waiters, of whatever process,
+ * thread or descriptor, and for whatever events. Notifying the handle wakes
+ * them all, without a key, and uses the handle up. Waiters that are woken poll
+ * again, inside the kernel, edge-triggered or not: that brings a new handle,
+ * and asks. A waiter whose event did not come goes on waiting. So a wake-up for
+ * nothing ends inside the kernel, and an open file that nobody polls is never
+ * woken, and costs no round trip.
  *
- * A poll that finds no poll_diff with the cached state asks the driver, and is
- * replied to after the callback: with its answer, and then the driver is asked
- * once more, in the same thread, with that; or with the cached state if the
- * callback held it. The poll's own handle joins the file's only then: its
- * client hears the answer with the reply, and no wake-up says it twice.
+ * A poll that has to ask is replied to after the poll_diff's callback. If the
+ * callback answered, the poll's reply is that answer, and the driver is asked
+ * once more, in the same thread, with the new cached state; if the callback
+ * held the poll_diff, the reply is the cached state. The poll's own handle
+ * becomes the open file's only then: its client hears the answer with the
+ * reply, and no wake-up says the same again.
  *
  * A callback that answers the very state it was asked about, instead of holding
- * that, gets no second question and wakes nobody, or client and driver would
- * spin. From a held request, or another thread, the same answer says that
- * the state went to and fro.
+ * the poll_diff, gets no second question and wakes nobody: client and driver
+ * would spin. The same answer from a held request, or from another thread, says
+ * that the state went to and fro.
  */
 #include <errno.h>
 #include <poll.h>
@@ -33,8 +38,7 @@
 
 #include "poll.h"
 
-/* For one poll. Another state each time is woken for, as if it had been held.
- */
+/* So often one poll asks; then its waiters are woken, and poll again. */
 #define MAX_ROUNDS 4
 
 static unsigned int poll_events(unsigned int state)
@@ -60,6 +64,7 @@ static unsigned int asked_state(const struct fusd_request *request)
 	return request->msg.parm.fops_msg.cmd;
 }
 
+/* Whether no poll_diff with the cached state is outstanding. */
 static bool has_to_ask(const struct fusd_open_file *file)
 {
 	const struct fusd_request *asked = file->poll_request;
@@ -135,8 +140,12 @@ void fusd_poll_end(struct fusd_request *request)
 	}
 }
 
-/* Makes request the poll_diff. The older one, if any, is to be ended. */
-static struct fusd_request *ask(struct fusd_request *request)
+/*
+ * Makes request the file's poll_diff, in place of an older one that asked about
+ * another state. Returns the older one, which fusd_poll_end() gets without the
+ * lock, or NULL.
+ */
+static struct fusd_request *replace_poll_diff(struct fusd_request *request)
 {
 	struct fusd_open_file *file = fuse_part(request)->open_file;
 	struct fusd_request *older = fusd_poll_detach(file);
@@ -171,7 +180,7 @@ void fusd_poll_receive(fuse_req_t fuse, struct fuse_file_info *info,
 	if (asks) {
 		request = fusd_session_begin(fuse, FUSD_POLL_DIFF, file);
 		fuse_part(request)->poll_handle = handle;
-		older = ask(request);
+		older = replace_poll_diff(request);
 	} else {
 		add_waiter(file, handle);
 	}
@@ -190,7 +199,7 @@ void fusd_poll_hold(struct fusd_request *request)
 		reply_poll(request);
 }
 
-void fusd_poll_commit(struct fusd_request *request, ssize_t retval)
+void fusd_poll_answered(struct fusd_request *request, ssize_t retval)
 {
 	struct fusd_open_file *file = fuse_part(request)->open_file;
 	bool is_changed, is_at_once;
@@ -286,7 +295,7 @@ struct fusd_request *fusd_poll_follow(struct fusd_request *request)
 	if (asks)
 		next = make_next(request);
 	if (next)
-		older = ask(next);
+		older = replace_poll_diff(next);
 	else
 		reply_poll(request);
 	if (asks && !next)

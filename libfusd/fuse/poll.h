@@ -28,14 +28,16 @@ void fusd_poll_hold(struct fusd_request *request);
 /* The callback of a poll_diff begins only now. Under the device's lock. */
 void fusd_poll_refresh(struct fusd_request *request);
 
-/* The parts of struct fusd_transport's commit and reply. */
-void fusd_poll_commit(struct fusd_request *request, ssize_t retval);
+/* The driver answers a poll_diff with retval. Under the device's lock. */
+void fusd_poll_answered(struct fusd_request *request, ssize_t retval);
+
+/* A poll_diff's part of struct fusd_transport's reply. */
 int fusd_poll_reply(struct fusd_request *request);
 
 /* A read or write was answered. Under the device's lock. */
 void fusd_poll_transferred(struct fusd_request *request);
 
-/* Without the lock: wakes the waiters whom commit or transferred found. */
+/* Without the lock: wakes the waiters whom answered or transferred found. */
 void fusd_poll_wake(struct fusd_request *request);
 
 #endif /* FUSD_FUSE_POLL_H */
