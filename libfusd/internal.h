@@ -444,9 +444,6 @@ void fusd_set_passive_open(int (*open)(struct fusd_file_info *file),
 /* thread_begin.c: a detached thread without signals. 0 or -errno. */
 int fusd_thread_begin(void *(*run)(void *unused));
 
-/* thread_start.c: proc(5)'s stat, field 22; 0 if the thread is dead */
-unsigned long long fusd_thread_start(pid_t pid);
-
 /* devtmpfs.c: the last mount at /dev is the kernel's own directory of devices
  */
 bool fusd_dev_is_devtmpfs(void);

@@ -6,8 +6,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -15,60 +13,17 @@
 #include <unistd.h>
 
 #include "client_descriptor.h"
+#include "proc.h"
 
 /* A client with more open files is not searched to the end. */
 #define MAX_SEARCHED 1024
 
-/* The kernel shows no call of a thread that has not gone to sleep in it yet. */
-#define MAX_LOOKS 100
-
-/* Reads a small file of a thread; false if there is none to be read. */
-static bool read_file(pid_t thread, const char *name, char *text, size_t size)
-{
-	char path[64];
-	ssize_t length;
-	int fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/%s", (int)thread, name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	length = read(fd, text, size - 1);
-	close(fd);
-	if (length <= 0)
-		return false;
-	text[length] = 0;
-	return true;
-}
-
-/* The system call in which a thread waits. */
-struct call {
-	long number;
-	unsigned long arguments[4];
-};
-
-static bool find_call(pid_t thread, struct call *call)
-{
-	unsigned long *arguments = call->arguments;
-	char text[256];
-
-	for (int look = 0; look < MAX_LOOKS; look++) {
-		if (!read_file(thread, "syscall", text, sizeof(text)))
-			return false;
-		if (isdigit((unsigned char)text[0]))
-			break;
-		sched_yield();
-	}
-	return sscanf(text, "%ld %lx %lx %lx %lx", &call->number, &arguments[0],
-		      &arguments[1], &arguments[2], &arguments[3]) == 5;
-}
-
 /* The descriptor that is an argument of a thread's call; -1: none. */
 static int descriptor_in_call(pid_t thread, bool in_ioctl)
 {
-	struct call call;
+	struct fusd_proc_call call;
 
-	if (!find_call(thread, &call))
+	if (!fusd_proc_find_call(thread, &call))
 		return -1;
 	/* A 32-bit client's ioctl has another number. */
 	if (in_ioctl)
@@ -81,9 +36,9 @@ static bool is_of_device(pid_t thread, int fd,
 			 const struct fusd_node_number *node)
 {
 	struct statx status;
-	char path[64];
+	char path[FUSD_PROC_PATH_SIZE];
 
-	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)thread, fd);
+	fusd_proc_descriptor_path(thread, fd, path);
 	if (statx(AT_FDCWD, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT,
 		  STATX_TYPE, &status) < 0)
 		return false;
@@ -95,30 +50,16 @@ static bool is_of_device(pid_t thread, int fd,
 		       node->number;
 }
 
-static int open_information(pid_t thread, int fd)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%d", (int)thread, fd);
-	return open(path, O_RDONLY | O_CLOEXEC);
-}
-
 /* What a file of proc(5) shows of a descriptor now. */
-static bool read_information(int file, struct fusd_descriptor *shown)
+static bool read_shown(int file, struct fusd_descriptor *shown)
 {
-	long long position;
-	char text[512];
-	ssize_t length = pread(file, text, sizeof(text) - 1, 0);
+	struct fusd_proc_information information;
 
-	if (length <= 0)
+	if (!fusd_proc_read_information(file, &information))
 		return false;
-	text[length] = 0;
-	if (sscanf(text, "pos: %lld flags: %lo mnt_id: %d", &position,
-		   &shown->flags, &shown->mount) != 3)
-		return false;
-	/* Of a descriptor, not of the open file. */
-	shown->flags &= ~(unsigned long)O_CLOEXEC;
-	shown->position = (uint64_t)position;
+	shown->flags = information.flags;
+	shown->mount = information.mount;
+	shown->position = information.position;
 	return true;
 }
 
@@ -131,10 +72,10 @@ static bool look_at(pid_t thread, int fd, const struct fusd_node_number *node,
 
 	if (fd < 0 || !is_of_device(thread, fd, node))
 		return false;
-	file = open_information(thread, fd);
+	file = fusd_proc_open_information(thread, fd);
 	if (file < 0)
 		return false;
-	is_read = read_information(file, &shown);
+	is_read = read_shown(file, &shown);
 	close(file);
 	if (!is_read || ((shown.flags ^ found->flags) & O_ACCMODE))
 		return false;
@@ -147,7 +88,7 @@ static void keep_file(struct fusd_descriptor_file *kept,
 {
 	if (kept->thread)
 		close(kept->file);
-	kept->file = open_information(found->thread, found->fd);
+	kept->file = fusd_proc_open_information(found->thread, found->fd);
 	kept->thread = kept->file < 0 ? 0 : found->thread;
 	kept->client_fd = found->fd;
 }
@@ -162,7 +103,7 @@ static bool look_again(struct fusd_descriptor_file *kept,
 	pthread_mutex_lock(&kept->lock);
 	if (kept->thread != found->thread || kept->client_fd != found->fd)
 		keep_file(kept, found);
-	is_same = kept->thread && read_information(kept->file, &shown) &&
+	is_same = kept->thread && read_shown(kept->file, &shown) &&
 		  shown.mount == found->mount &&
 		  !((shown.flags ^ found->flags) & O_ACCMODE);
 	pthread_mutex_unlock(&kept->lock);
@@ -178,12 +119,9 @@ static bool search(pid_t thread, const struct fusd_node_number *node,
 	struct fusd_descriptor first = { .thread = 0 };
 	bool is_one = true;
 	struct dirent *entry;
-	char path[64];
-	DIR *directory;
+	DIR *directory = fusd_proc_open_descriptors(thread);
 	int count = 0;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)thread);
-	directory = opendir(path);
 	if (!directory)
 		return false;
 	while (is_one && (entry = readdir(directory))) {
@@ -226,9 +164,9 @@ bool fusd_client_goes_on(pid_t thread, uint64_t offset,
 			 unsigned long flags)
 {
 	struct fusd_descriptor found = { .flags = flags };
-	struct call call;
+	struct fusd_proc_call call;
 
-	if (thread <= 0 || !find_call(thread, &call))
+	if (thread <= 0 || !fusd_proc_find_call(thread, &call))
 		return false;
 	switch (call.number) {
 	case SYS_pread64:

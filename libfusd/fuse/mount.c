@@ -22,6 +22,7 @@
 #include "directory.h"
 #include "mount.h"
 #include "internal.h"
+#include "proc.h"
 #include "program.h"
 
 /* What fusermount3 says at most; libfuse's own environment variable. */
@@ -46,72 +47,52 @@ static unsigned long long program_start(void)
 void fusd_mount_id(char id[FUSD_MOUNT_ID_SIZE])
 {
 	snprintf(id, FUSD_MOUNT_ID_SIZE, "fusd:%d:%llu:%llu", (int)getpid(),
-		 fusd_thread_start(getpid()), program_start());
+		 fusd_proc_thread_start(getpid()), program_start());
 }
 
-/* Octal escapes of proc(5)'s mountinfo, undone in place. */
-static void unescape(char *text)
-{
-	char *to = text;
+/* What is at a path. */
+struct mount_search {
+	const char *path;
+	char *id;  /* the last one's, FUSD_MOUNT_ID_SIZE bytes */
+	int found; /* as fusd_mount_find() returns */
+	int count;
+};
 
-	for (const char *from = text; *from; to++) {
-		if (from[0] == '\\' && from[1] && from[2] && from[3]) {
-			*to = (char)((from[1] - '0') << 6 |
-				     (from[2] - '0') << 3 | (from[3] - '0'));
-			from += 4;
-		} else {
-			*to = *from++;
-		}
-	}
-	*to = 0;
+static void note_mount(const struct fusd_proc_mount *mount, void *data)
+{
+	struct mount_search *search = data;
+
+	if (strcmp(mount->point, search->path))
+		return;
+	search->count++;
+	search->found = strcmp(mount->type, "fuse.fusd") ? 2 : 1;
+	if (search->found == 1)
+		snprintf(search->id, FUSD_MOUNT_ID_SIZE, "%s", mount->source);
 }
 
-/* Looks through all mounts; adds to *count those at path. */
-static int look(const char *path, char id[FUSD_MOUNT_ID_SIZE], int *count)
+/* Looks through all mounts. */
+static struct mount_search search_mounts(const char *path,
+					 char id[FUSD_MOUNT_ID_SIZE])
 {
-	FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	char *line = NULL;
-	size_t size = 0;
-	int found = 0;
+	struct mount_search search = { .path = path, .id = id };
+	int error = fusd_proc_for_each_mount(note_mount, &search);
 
-	if (!mounts)
-		return -errno;
-	while (getline(&line, &size, mounts) > 0) {
-		char *point = NULL;
-		const char *type;
-
-		if (sscanf(line, "%*s %*s %*s %*s %ms", &point) == 1) {
-			unescape(point);
-			type = strstr(line, " - ");
-			if (!strcmp(point, path) && type) {
-				found = sscanf(type, " - fuse.fusd %63s", id) ==
-							1 ?
-						1 :
-						2;
-				*count += 1;
-			}
-		}
-		free(point);
-	}
-	free(line);
-	fclose(mounts);
-	return found;
+	if (error)
+		search.found = error;
+	return search;
 }
 
 int fusd_mount_find(const char *path, char id[FUSD_MOUNT_ID_SIZE])
 {
-	int count = 0;
-
-	return look(path, id, &count);
+	return search_mounts(path, id).found;
 }
 
 bool fusd_mount_is_alone(const char *path, const char *id)
 {
 	char found[FUSD_MOUNT_ID_SIZE];
-	int count = 0;
+	struct mount_search search = search_mounts(path, found);
 
-	return look(path, found, &count) == 1 && count == 1 &&
-	       !strcmp(found, id);
+	return search.found == 1 && search.count == 1 && !strcmp(found, id);
 }
 
 bool fusd_may_mount(void)

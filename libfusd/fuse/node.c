@@ -21,6 +21,7 @@
 #include "directory.h"
 #include "mount.h"
 #include "node.h"
+#include "proc.h"
 
 /* Nobody else's socket has just this mode: the sticky bit means nothing there.
  */
@@ -50,7 +51,7 @@ static bool is_owner_alive(const char *id, int *owner)
 	/* Of this process: then of the program that it ran before. */
 	if (*owner == getpid() && strcmp(id, own) != 0)
 		return false;
-	return start != 0 && fusd_thread_start(*owner) == start;
+	return start != 0 && fusd_proc_thread_start(*owner) == start;
 }
 
 /* Waits until the mount of a dead driver is gone. */
@@ -62,7 +63,7 @@ static void wait_for_watcher(const char *path, const char *id)
 	long waited = 0;
 
 	/* proc(5): mountinfo polls when a mount comes or goes. */
-	mounts.fd = open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC);
+	mounts.fd = fusd_proc_open_mounts();
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	while (mounts.fd >= 0 && waited < WATCHER_TIME_MS &&
 	       fusd_mount_find(path, found) == 1 && !strcmp(found, id)) {

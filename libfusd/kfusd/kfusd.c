@@ -19,6 +19,7 @@
 
 #include "internal.h"
 #include "own_request.h"
+#include "proc.h"
 
 /* A device's transport_data. */
 struct kfusd_device {
@@ -180,28 +181,10 @@ static int check_vacant(struct fusd_device *device)
 	return 0;
 }
 
-/* The major number of the module's devices; 0: proc(5) does not tell. */
-static unsigned int find_major(void)
-{
-	unsigned int number, found = 0;
-	char line[128], name[64];
-	FILE *file = fopen("/proc/devices", "re");
-
-	if (!file)
-		return 0;
-	/* The block devices come last. */
-	while (!found && fgets(line, sizeof(line), file) && line[0] != 'B')
-		if (sscanf(line, "%u %63s", &number, name) == 2 &&
-		    !strcmp(name, "fusd"))
-			found = number;
-	fclose(file);
-	return found;
-}
-
 /* The kernel made the node before it answered; this process may not see it. */
 static int find_node(struct fusd_device *device)
 {
-	unsigned int major_number = find_major();
+	unsigned int major_number = fusd_proc_find_major("fusd");
 	struct statx status;
 
 	if (look_at(device->path, &status) < 0)
@@ -426,7 +409,7 @@ static int kfusd_fetch(struct fusd_request *request, struct fusd_region *region)
 {
 	if (!request->regions)
 		kfusd_part(request)->client_start =
-			fusd_thread_start(request->msg.parm.fops_msg.pid);
+			fusd_proc_thread_start(request->msg.parm.fops_msg.pid);
 	return fusd_region_read(request, region);
 }
 
@@ -434,7 +417,7 @@ static int kfusd_store(struct fusd_request *request,
 		       const struct fusd_region *region)
 {
 	unsigned long long start =
-		fusd_thread_start(request->msg.parm.fops_msg.pid);
+		fusd_proc_thread_start(request->msg.parm.fops_msg.pid);
 
 	if (start == 0 || start != kfusd_part(request)->client_start)
 		return -EFAULT;
