@@ -22,9 +22,9 @@ static bool may_ask(struct fusd_request *request)
 	return pending;
 }
 
-static struct fusd_region *find(struct fusd_request *request,
-				unsigned long address, size_t length,
-				bool is_written)
+static struct fusd_region *find_region(struct fusd_request *request,
+				       unsigned long address, size_t length,
+				       bool is_written)
 {
 	struct fusd_region *region;
 
@@ -70,7 +70,8 @@ struct fusd_region *fusd_region_new(unsigned long address, size_t length,
 }
 
 /* Fetches a region that is new to the request. 0, -EAGAIN if not yet. */
-static int add(struct fusd_request *request, struct fusd_region *region)
+static int fetch_new_region(struct fusd_request *request,
+			    struct fusd_region *region)
 {
 	struct fusd_region **link = &request->regions;
 	int error = request->device->transport->fetch(request, region);
@@ -84,12 +85,13 @@ static int add(struct fusd_request *request, struct fusd_region *region)
 	return error;
 }
 
-static int ask(struct fusd_request *request, unsigned long address,
-	       size_t length, bool is_written, struct fusd_region **region)
+static int ask_for_region(struct fusd_request *request, unsigned long address,
+			  size_t length, bool is_written,
+			  struct fusd_region **region)
 {
 	int error;
 
-	*region = find(request, address, length, is_written);
+	*region = find_region(request, address, length, is_written);
 	if (*region) {
 		(*region)->is_asked = true;
 		return (*region)->is_fetched ? 0 : -EAGAIN;
@@ -103,7 +105,7 @@ static int ask(struct fusd_request *request, unsigned long address,
 	*region = fusd_region_new(address, length, is_written);
 	if (!*region)
 		return -ENOMEM;
-	error = add(request, *region);
+	error = fetch_new_region(request, *region);
 	if (error && error != -EAGAIN)
 		free(*region);
 	return error;
@@ -120,8 +122,8 @@ FUSD_PUBLIC void *fusd_client_memory(struct fusd_file_info *file,
 
 	if (file && length > 0 && access && !(access & ~accesses) &&
 	    may_ask(request))
-		error = ask(request, address, length,
-			    access & FUSD_CLIENT_WRITE, &region);
+		error = ask_for_region(request, address, length,
+				       access & FUSD_CLIENT_WRITE, &region);
 	if (error) {
 		errno = -error;
 		return NULL;

@@ -80,7 +80,7 @@ static void watch_forks(void)
 	pthread_atfork(NULL, NULL, forget_helpers);
 }
 
-static void copy(struct transfer *transfer)
+static void copy_memory(struct transfer *transfer)
 {
 	struct iovec local = { transfer->data, transfer->length };
 	struct iovec remote = { (void *)transfer->address, transfer->length };
@@ -127,14 +127,14 @@ static struct transfer *next_transfer(void)
 	return transfer;
 }
 
-static void *help(void *unused)
+static void *run_helper(void *unused)
 {
 	struct transfer *transfer;
 
 	pthread_mutex_lock(&helpers.lock);
 	while ((transfer = next_transfer())) {
 		pthread_mutex_unlock(&helpers.lock);
-		copy(transfer);
+		copy_memory(transfer);
 		pthread_mutex_lock(&helpers.lock);
 		if (transfer->is_left) {
 			free(transfer);
@@ -156,7 +156,7 @@ static int start_helper(void)
 	int error;
 
 	pthread_once(&once, watch_forks);
-	error = fusd_thread_begin(help);
+	error = fusd_thread_begin(run_helper);
 	if (!error)
 		helpers.count++;
 	return error;
@@ -225,7 +225,7 @@ static void take_off_queue(struct transfer *transfer)
 }
 
 /* True if it is done; else a helper may still be at it, and frees it. */
-static bool is_done(struct transfer *transfer)
+static bool end_transfer(struct transfer *transfer)
 {
 	bool done, queued;
 
@@ -243,7 +243,7 @@ static bool is_done(struct transfer *transfer)
 }
 
 /* True if it was done, and is still the caller's. */
-static bool run(struct transfer *transfer, int *error)
+static bool run_transfer(struct transfer *transfer, int *error)
 {
 	void *state = NULL;
 
@@ -258,11 +258,11 @@ static bool run(struct transfer *transfer, int *error)
 	if (after_wait)
 		after_wait(state);
 	*error = -EFAULT;
-	return is_done(transfer);
+	return end_transfer(transfer);
 }
 
 /* What a call that was done means, and the end of it. */
-static int finish(struct transfer *transfer)
+static int finish_transfer(struct transfer *transfer)
 {
 	ssize_t result = transfer->result;
 	size_t length = transfer->length;
@@ -314,10 +314,10 @@ int fusd_transfer_from(pid_t thread, unsigned long address, void *data,
 	transfer = new_transfer(thread, address, length);
 	if (!transfer)
 		return -ENOMEM;
-	if (!run(transfer, &error))
+	if (!run_transfer(transfer, &error))
 		return error;
 	memcpy(data, transfer->data, length);
-	return finish(transfer);
+	return finish_transfer(transfer);
 }
 
 int fusd_transfer_to(pid_t thread, unsigned long address, const void *data,
@@ -333,5 +333,6 @@ int fusd_transfer_to(pid_t thread, unsigned long address, const void *data,
 		return -ENOMEM;
 	transfer->to_client = true;
 	memcpy(transfer->data, data, length);
-	return run(transfer, &error) ? finish(transfer) : error;
+	return run_transfer(transfer, &error) ? finish_transfer(transfer) :
+						error;
 }

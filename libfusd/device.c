@@ -27,7 +27,7 @@ struct fusd_device *fusd_device_new(const char *name,
 	device->transport = transport;
 	device->fd = -1;
 	atomic_init(&device->users, 1);
-	atomic_init(&device->answering, 0);
+	atomic_init(&device->exchanges, 0);
 	atomic_init(&device->references, 1);
 	pthread_mutex_init(&device->lock, NULL);
 	init_queue(&device->queue);
@@ -56,9 +56,9 @@ void fusd_device_leave(struct fusd_device *device)
 	fusd_device_put_reference(device);
 }
 
-void fusd_device_answered(struct fusd_device *device)
+void fusd_device_end_exchange(struct fusd_device *device)
 {
-	if (--device->answering == 0 && device->gone &&
+	if (--device->exchanges == 0 && device->gone &&
 	    device->transport->disconnect)
 		device->transport->disconnect(device);
 }

@@ -116,7 +116,7 @@ static ssize_t dispatch_mmap(struct fusd_request *request)
 	return result;
 }
 
-static ssize_t call(struct fusd_request *request)
+static ssize_t call_callback(struct fusd_request *request)
 {
 	switch (request->msg.subcmd) {
 	case FUSD_OPEN:
@@ -141,7 +141,7 @@ static ssize_t call(struct fusd_request *request)
 }
 
 /* The callback said -FUSD_NOREPLY; the request may be answered by now. */
-static void hold(struct fusd_request *request)
+static void hold_request(struct fusd_request *request)
 {
 	struct fusd_device *device = request->device;
 	struct fusd_request *unblock = NULL;
@@ -204,9 +204,9 @@ static void dispatch_one(struct fusd_request *request)
 	ssize_t result;
 
 	begin_file_info(request);
-	result = call(request);
+	result = call_callback(request);
 	if (result == -FUSD_NOREPLY)
-		hold(request);
+		hold_request(request);
 	else
 		fusd_request_returned(request, result);
 }
@@ -279,7 +279,7 @@ ssize_t fusd_call_passively(struct fusd_request *request)
 {
 	begin_file_info(request);
 	return has_passive_open(request) ? passive_open(&request->file) :
-					   call(request);
+					   call_callback(request);
 }
 
 /*
@@ -287,17 +287,18 @@ ssize_t fusd_call_passively(struct fusd_request *request)
  * in its hands that is on no list yet. Another thread may unregister at any
  * moment: -EBADF.
  */
-static int receive(struct fusd_device *device, struct fusd_request **request)
+static int receive_request(struct fusd_device *device,
+			   struct fusd_request **request)
 {
 	int result;
 
-	device->answering++;
+	device->exchanges++;
 	result = device->transport->receive(device, request);
 	if (result == 0 && device->gone) {
 		fusd_request_refuse(*request);
 		result = -EBADF;
 	}
-	fusd_device_answered(device);
+	fusd_device_end_exchange(device);
 	return result;
 }
 
@@ -308,7 +309,7 @@ int fusd_dispatch_device(struct fusd_device *device)
 	int result = 0;
 
 	for (int i = 0; i < MESSAGES_PER_DISPATCH && !device->gone; i++) {
-		result = receive(device, &request);
+		result = receive_request(device, &request);
 		if (result < 0)
 			break;
 		if (result > 0)

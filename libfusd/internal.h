@@ -63,7 +63,7 @@ struct fusd_device {
 	/* The registration, running dispatches, answers being sent. */
 	atomic_int users;
 	/* Messages being received, answers being sent, an unregister. */
-	atomic_int answering;
+	atomic_int exchanges;
 	/* The registration, and every request not yet freed. */
 	atomic_int references;
 
@@ -295,8 +295,8 @@ struct fusd_device *fusd_device_new(const char *name,
 void fusd_device_put_reference(struct fusd_device *device);
 /* Gives up a user's part. */
 void fusd_device_leave(struct fusd_device *device);
-/* An answer was sent that device->answering counted. */
-void fusd_device_answered(struct fusd_device *device);
+/* An exchange with the kernel that device->exchanges counted is over. */
+void fusd_device_end_exchange(struct fusd_device *device);
 
 /* register.c */
 /* Takes away a device that the registry has just let go of. */

@@ -8,7 +8,7 @@
 /* The threads in fusd_run(): the last one leaves what the next begins with. */
 static atomic_int runners;
 
-static void serve(int fd)
+static void serve_device(int fd)
 {
 	/* NULL: unregistered meanwhile, or no device: the set is empty. */
 	struct fusd_device *device = fusd_registry_enter(fd);
@@ -35,7 +35,7 @@ FUSD_PUBLIC void fusd_run(void)
 	do {
 		count = fusd_registry_wait(ready);
 		for (int i = 0; i < count; i++)
-			serve(ready[i]);
+			serve_device(ready[i]);
 	} while (count >= 0 || count == -EINTR);
 	if (--runners == 0)
 		fusd_registry_restart();
@@ -76,5 +76,5 @@ FUSD_PUBLIC void fusd_dispatch_fdset(fd_set *set)
 {
 	for (int fd = 0; fd < FD_SETSIZE; fd++)
 		if (FD_ISSET(fd, set))
-			serve(fd);
+			serve_device(fd);
 }

@@ -87,7 +87,7 @@ static bool is_lock_there(int seconds)
 	return there;
 }
 
-static bool wants(struct fusd_device *device, void *data)
+static bool is_with_own_client(struct fusd_device *device, void *data)
 {
 	(void)data;
 	return device->has_own_client;
@@ -148,7 +148,8 @@ static int fail_requests(struct fusd_device *device)
 static void fail_all(void)
 {
 	struct fusd_device *devices[MAX_DEVICES];
-	int count = fusd_registry_enter_each(wants, NULL, devices, MAX_DEVICES);
+	int count = fusd_registry_enter_each(is_with_own_client, NULL, devices,
+					     MAX_DEVICES);
 
 	for (int i = 0; i < count; i++) {
 		/* First the answer: the log may need the lock, too. */

@@ -260,13 +260,13 @@ void fusd_device_unregister(struct fusd_device *device)
 	bool was_transfer;
 
 	device->transport->remove_node(device);
-	device->answering++;
+	device->exchanges++;
 	pthread_mutex_lock(&device->lock);
 	device->gone = true;
 	pthread_mutex_unlock(&device->lock);
 	was_transfer = fusd_request_fail_all(device, EPIPE);
 	refuse_waiting(device, was_transfer);
-	fusd_device_answered(device);
+	fusd_device_end_exchange(device);
 	fusd_device_leave(device);
 }
 

@@ -27,14 +27,17 @@ static atomic_bool stopping;
 
 /* How fusd_registry_wait() waits. All fields: registry_lock. */
 static struct {
-	pid_t owner;  /* who made these; a forked child makes its own */
-	int alone_fd; /* eventfd; readable unless there is just one device */
+	pid_t owner; /* who made these; a forked child makes its own */
+	/* eventfd; readable unless there is just one device */
+	int single_ended_fd;
 	int empty_fd; /* eventfd; readable if there is no device; in epoll_fd */
 	int epoll_fd; /* -1 until a second device is registered */
 	/* eventfd, in epoll_fd; readable if stopping. A signal's handler reads
 	 * this without the lock. */
 	atomic_int stop_fd;
-} waiting = { .alone_fd = -1, .empty_fd = -1, .epoll_fd = -1, .stop_fd = -1 };
+} waiting = {
+	.single_ended_fd = -1, .empty_fd = -1, .epoll_fd = -1, .stop_fd = -1
+};
 
 static int make_room(int fd)
 {
@@ -55,14 +58,14 @@ static int make_room(int fd)
 	return 0;
 }
 
-static struct fusd_device *find(int fd)
+static struct fusd_device *find_device(int fd)
 {
 	if (fd < 0 || (size_t)fd >= devices_size)
 		return NULL;
 	return devices[fd];
 }
 
-static int watch(int fd)
+static int watch_descriptor(int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
 
@@ -71,11 +74,11 @@ static int watch(int fd)
 		       0;
 }
 
-static void close_all(void)
+static void close_waiting(void)
 {
 	int stop_fd = atomic_exchange(&waiting.stop_fd, -1);
-	int *const descriptors[] = { &waiting.alone_fd, &waiting.empty_fd,
-				     &waiting.epoll_fd };
+	int *const descriptors[] = { &waiting.single_ended_fd,
+				     &waiting.empty_fd, &waiting.epoll_fd };
 
 	for (size_t i = 0; i < 3; i++) {
 		if (*descriptors[i] >= 0)
@@ -93,12 +96,12 @@ static int open_epoll(void)
 	waiting.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (waiting.epoll_fd < 0)
 		return -errno;
-	error = watch(waiting.empty_fd);
+	error = watch_descriptor(waiting.empty_fd);
 	if (!error)
-		error = watch(waiting.stop_fd);
+		error = watch_descriptor(waiting.stop_fd);
 	for (size_t fd = 0; fd < devices_size && !error; fd++)
 		if (devices[fd])
-			error = watch((int)fd);
+			error = watch_descriptor((int)fd);
 	if (error) {
 		close(waiting.epoll_fd);
 		waiting.epoll_fd = -1;
@@ -110,7 +113,7 @@ static int open_epoll(void)
  * Opens what waiting needs. A forked child that goes on as the driver needs
  * its own: what it registers must not wake its parent.
  */
-static int open_all(void)
+static int open_waiting(void)
 {
 	const int flags = EFD_CLOEXEC | EFD_NONBLOCK;
 	bool had_epoll = waiting.epoll_fd >= 0;
@@ -118,42 +121,44 @@ static int open_all(void)
 
 	if (waiting.owner == getpid())
 		return 0;
-	close_all();
-	waiting.alone_fd = eventfd(devices_count != 1 || had_epoll, flags);
+	close_waiting();
+	waiting.single_ended_fd =
+		eventfd(devices_count != 1 || had_epoll, flags);
 	waiting.empty_fd = eventfd(devices_count == 0, flags);
 	waiting.stop_fd = eventfd(0, flags);
-	if (waiting.alone_fd < 0 || waiting.empty_fd < 0 || waiting.stop_fd < 0)
+	if (waiting.single_ended_fd < 0 || waiting.empty_fd < 0 ||
+	    waiting.stop_fd < 0)
 		error = -errno;
 	else if (had_epoll)
 		error = open_epoll();
 	if (error)
-		close_all();
+		close_waiting();
 	else
 		waiting.owner = getpid();
 	return error;
 }
 
-static int add(struct fusd_device *device)
+static int add_device(struct fusd_device *device)
 {
 	eventfd_t ignored;
 	int error;
 
-	error = open_all();
+	error = open_waiting();
 	if (!error)
 		error = make_room(device->fd);
 	if (!error && had_device && waiting.epoll_fd < 0)
 		error = open_epoll();
 	if (!error && waiting.epoll_fd >= 0)
-		error = watch(device->fd);
+		error = watch_descriptor(device->fd);
 	if (error)
 		return error;
 	devices[device->fd] = device;
 	devices_count++;
 	eventfd_read(waiting.empty_fd, &ignored);
 	if (had_device)
-		eventfd_write(waiting.alone_fd, 1);
+		eventfd_write(waiting.single_ended_fd, 1);
 	else
-		eventfd_read(waiting.alone_fd, &ignored);
+		eventfd_read(waiting.single_ended_fd, &ignored);
 	had_device = true;
 	return 0;
 }
@@ -163,19 +168,19 @@ int fusd_registry_add(struct fusd_device *device)
 	int error;
 
 	pthread_mutex_lock(&registry_lock);
-	error = add(device);
+	error = add_device(device);
 	pthread_mutex_unlock(&registry_lock);
 	return error;
 }
 
 static void remove_device(int fd)
 {
-	if (!open_all() && waiting.epoll_fd >= 0)
+	if (!open_waiting() && waiting.epoll_fd >= 0)
 		epoll_ctl(waiting.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 	devices[fd] = NULL;
 	if (--devices_count == 0) {
 		eventfd_write(waiting.empty_fd, 1);
-		eventfd_write(waiting.alone_fd, 1);
+		eventfd_write(waiting.single_ended_fd, 1);
 	}
 }
 
@@ -184,7 +189,7 @@ struct fusd_device *fusd_registry_remove(int fd)
 	struct fusd_device *device;
 
 	pthread_mutex_lock(&registry_lock);
-	device = find(fd);
+	device = find_device(fd);
 	if (device)
 		remove_device(fd);
 	pthread_mutex_unlock(&registry_lock);
@@ -196,7 +201,7 @@ bool fusd_registry_remove_device(struct fusd_device *device)
 	bool is_there;
 
 	pthread_mutex_lock(&registry_lock);
-	is_there = find(device->fd) == device;
+	is_there = find_device(device->fd) == device;
 	if (is_there)
 		remove_device(device->fd);
 	pthread_mutex_unlock(&registry_lock);
@@ -225,11 +230,11 @@ void fusd_registry_restart(void)
 	drain_stop();
 }
 
-static int wait_for_one(int fd, int alone_fd, int *ready)
+static int wait_for_one(int fd, int single_ended_fd, int *ready)
 {
 	struct pollfd polled[] = {
 		{ .fd = fd, .events = POLLIN },
-		{ .fd = alone_fd, .events = POLLIN },
+		{ .fd = single_ended_fd, .events = POLLIN },
 		{ .fd = waiting.stop_fd, .events = POLLIN },
 	};
 
@@ -259,12 +264,12 @@ static int wait_for_any(int epoll_fd, int *ready, int size)
 
 int fusd_registry_wait(int ready[FUSD_WAIT_SIZE])
 {
-	int alone_fd, epoll_fd, error;
+	int single_ended_fd, epoll_fd, error;
 	size_t count, fd = 0;
 
 	pthread_mutex_lock(&registry_lock);
-	error = open_all();
-	alone_fd = waiting.alone_fd;
+	error = open_waiting();
+	single_ended_fd = waiting.single_ended_fd;
 	epoll_fd = waiting.epoll_fd;
 	count = devices_count;
 	if (epoll_fd < 0 && count == 1)
@@ -278,7 +283,7 @@ int fusd_registry_wait(int ready[FUSD_WAIT_SIZE])
 	if (count == 0)
 		return -ENODEV;
 	if (epoll_fd < 0)
-		return wait_for_one((int)fd, alone_fd, ready);
+		return wait_for_one((int)fd, single_ended_fd, ready);
 	return wait_for_any(epoll_fd, ready, FUSD_WAIT_SIZE);
 }
 
@@ -287,7 +292,7 @@ struct fusd_device *fusd_registry_enter(int fd)
 	struct fusd_device *device;
 
 	pthread_mutex_lock(&registry_lock);
-	device = find(fd);
+	device = find_device(fd);
 	if (device)
 		device->users++;
 	pthread_mutex_unlock(&registry_lock);
@@ -321,7 +326,7 @@ void fusd_registry_forget(void (*visit)(struct fusd_device *device))
 	devices = NULL;
 	devices_size = devices_count = 0;
 	had_device = false;
-	close_all();
+	close_waiting();
 	waiting.owner = 0;
 	stopping = false;
 }

@@ -97,7 +97,7 @@ static bool is_negative_errno(ssize_t retval)
 }
 
 /* A driver's answer, held to what its operation can mean. */
-static ssize_t bounded(const struct fusd_request *request, ssize_t retval)
+static ssize_t bound_answer(const struct fusd_request *request, ssize_t retval)
 {
 	const fops_msg_t *fops = &request->msg.parm.fops_msg;
 
@@ -124,14 +124,14 @@ static ssize_t bounded(const struct fusd_request *request, ssize_t retval)
  * Makes the caller the one who answers, with retval; under the device's lock.
  * The transport stays open until fusd_device_leave().
  */
-static void claim(struct fusd_request *request, ssize_t retval)
+static void claim_request(struct fusd_request *request, ssize_t retval)
 {
 	request->state = FUSD_REQUEST_ANSWERED;
 	*request->link = request->next;
 	if (request->next)
 		request->next->link = request->link;
 	request->device->users++;
-	request->device->answering++;
+	request->device->exchanges++;
 	request->msg.cmd++;
 	request->msg.parm.fops_msg.retval = retval;
 	request->device->transport->commit(request);
@@ -163,7 +163,7 @@ static bool claim_for_driver(struct fusd_request *request, ssize_t retval,
 		fops->flags = request->file.flags;
 		if (request->msg.data && carries_data(request))
 			request->data = request->msg.data;
-		claim(request, retval);
+		claim_request(request, retval);
 	}
 	if (is_over)
 		fusd_request_leave(request);
@@ -172,7 +172,7 @@ static bool claim_for_driver(struct fusd_request *request, ssize_t retval,
 }
 
 /* Sends the answer of a claimed request, with its own data if data is NULL. */
-static int send(struct fusd_request *request, const void *data)
+static int send_answer(struct fusd_request *request, const void *data)
 {
 	struct fusd_device *device = request->device;
 	fops_msg_t *fops = &request->msg.parm.fops_msg;
@@ -185,24 +185,24 @@ static int send(struct fusd_request *request, const void *data)
 	error = device->transport->reply(
 		request, data ? data : request->data,
 		fops->retval > 0 ? (size_t)fops->retval : 0);
-	fusd_device_answered(device);
+	fusd_device_end_exchange(device);
 	fusd_device_leave(device);
 	return error;
 }
 
 /* Answers for the driver, and gives up its reference. */
-static int answer(struct fusd_request *request, ssize_t retval,
-		  const void *data, bool is_over)
+static int answer_request(struct fusd_request *request, ssize_t retval,
+			  const void *data, bool is_over)
 {
 	int error = -EPIPE;
 
-	if (claim_for_driver(request, bounded(request, retval), is_over))
-		error = send(request, data);
+	if (claim_for_driver(request, bound_answer(request, retval), is_over))
+		error = send_answer(request, data);
 	fusd_request_put(request);
 	return error;
 }
 
-static void leave(struct fusd_request *request)
+static void leave_request(struct fusd_request *request)
 {
 	pthread_mutex_lock(&request->device->lock);
 	fusd_request_leave(request);
@@ -213,10 +213,10 @@ int fusd_request_returned(struct fusd_request *request, ssize_t retval)
 {
 	/* The open file's, perhaps, which its close would free. */
 	bool has_own_buffer = request->msg.data != request->data;
-	int error = answer(request, retval, NULL, !has_own_buffer);
+	int error = answer_request(request, retval, NULL, !has_own_buffer);
 
 	if (has_own_buffer)
-		leave(request);
+		leave_request(request);
 	return error;
 }
 
@@ -230,10 +230,10 @@ void fusd_request_fail(struct fusd_request *request, int error)
 	claimed = abandoned || request->state == FUSD_REQUEST_PENDING;
 	/* The driver's file_info is not read: it may be writing to it. */
 	if (claimed)
-		claim(request, -error);
+		claim_request(request, -error);
 	pthread_mutex_unlock(&device->lock);
 	if (claimed)
-		send(request, NULL);
+		send_answer(request, NULL);
 	if (abandoned)
 		fusd_request_put(request);
 }
@@ -243,7 +243,7 @@ struct fusd_request *fusd_request_drop(struct fusd_request *request, int error)
 	struct fusd_request *close;
 
 	/* First: once it is answered, its client may close the file. */
-	leave(request);
+	leave_request(request);
 	close = request->close;
 	fusd_request_fail(request, error);
 	fusd_request_put(request);
@@ -304,8 +304,8 @@ FUSD_PUBLIC int fusd_return(struct fusd_file_info *file, ssize_t retval)
 {
 	if (!file)
 		return fusd_result(-EINVAL);
-	return fusd_result(
-		answer((struct fusd_request *)file, retval, NULL, false));
+	return fusd_result(answer_request((struct fusd_request *)file, retval,
+					  NULL, false));
 }
 
 FUSD_PUBLIC int fusd_return_data(struct fusd_file_info *file, const void *data,
@@ -315,7 +315,7 @@ FUSD_PUBLIC int fusd_return_data(struct fusd_file_info *file, const void *data,
 
 	if (!file || request->msg.subcmd != FUSD_READ)
 		return fusd_result(-EINVAL);
-	return fusd_result(answer(
+	return fusd_result(answer_request(
 		request, (ssize_t)(length < SSIZE_MAX ? length : SSIZE_MAX),
 		data, false));
 }

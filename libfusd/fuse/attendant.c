@@ -67,7 +67,7 @@ static bool is_busy(const struct fusd_attendance *attendance)
 }
 
 /* Receives what waits for a busy device. Under the round lock. */
-static void receive(struct round *round, struct fusd_device *device)
+static void receive_early(struct round *round, struct fusd_device *device)
 {
 	struct fusd_attendance *attendance =
 		&fusd_session_of(device)->attendance;
@@ -113,7 +113,7 @@ static void answer_passive(struct fusd_request *request)
 }
 
 /* Under the registry's lock. */
-static bool wants(struct fusd_device *device, void *data)
+static bool is_to_be_attended(struct fusd_device *device, void *data)
 {
 	struct round *round = data;
 	struct fusd_attendance *attendance;
@@ -165,10 +165,10 @@ static bool attend_once(bool is_tick)
 	struct fusd_request *request;
 
 	pthread_mutex_lock(&round_lock);
-	round.count = fusd_registry_enter_each(wants, &round, round.devices,
-					       MAX_DEVICES);
+	round.count = fusd_registry_enter_each(is_to_be_attended, &round,
+					       round.devices, MAX_DEVICES);
 	for (int i = 0; i < round.count; i++)
-		receive(&round, round.devices[i]);
+		receive_early(&round, round.devices[i]);
 	pthread_mutex_unlock(&round_lock);
 	while ((request = round.passive)) {
 		round.passive = request->queue_next;
@@ -199,7 +199,7 @@ static void attend_while_awake(void)
 	}
 }
 
-static void *attend(void *unused)
+static void *run_attendant(void *unused)
 {
 	for (;;) {
 		attend_while_awake();
@@ -254,7 +254,7 @@ static void wake_attendant(void)
 	pthread_mutex_lock(&attendant.lock);
 	/* Without a thread, clients wait for the callback. */
 	if (!attendant.is_started)
-		attendant.is_started = !fusd_thread_begin(attend);
+		attendant.is_started = !fusd_thread_begin(run_attendant);
 	attendant.is_awake = true;
 	pthread_cond_signal(&attendant.change);
 	pthread_mutex_unlock(&attendant.lock);

@@ -44,10 +44,10 @@ static bool is_of_device(pid_t thread, int fd,
 		return false;
 	if (!node->is_character_device)
 		return makedev(status.stx_dev_major, status.stx_dev_minor) ==
-		       node->number;
+		       node->device_number;
 	return S_ISCHR(status.stx_mode) &&
 	       makedev(status.stx_rdev_major, status.stx_rdev_minor) ==
-		       node->number;
+		       node->device_number;
 }
 
 /* What a file of proc(5) shows of a descriptor now. */
@@ -63,8 +63,9 @@ static bool read_shown(int file, struct fusd_descriptor *shown)
 	return true;
 }
 
-static bool look_at(pid_t thread, int fd, const struct fusd_node_number *node,
-		    struct fusd_descriptor *found)
+static bool look_at_descriptor(pid_t thread, int fd,
+			       const struct fusd_node_number *node,
+			       struct fusd_descriptor *found)
 {
 	struct fusd_descriptor shown = { .thread = thread, .fd = fd };
 	bool is_read;
@@ -93,9 +94,10 @@ static void keep_file(struct fusd_descriptor_file *kept,
 	kept->client_fd = found->fd;
 }
 
-/* As look_at(), at what was found before, if it is the same still. */
-static bool look_again(struct fusd_descriptor_file *kept,
-		       struct fusd_descriptor *found)
+/* As look_at_descriptor(), at what was found before, if it is the same still.
+ */
+static bool look_at_known(struct fusd_descriptor_file *kept,
+			  struct fusd_descriptor *found)
 {
 	struct fusd_descriptor shown = *found;
 	bool is_same;
@@ -113,8 +115,8 @@ static bool look_again(struct fusd_descriptor_file *kept,
 }
 
 /* Looks at all of a process; true if all that it may be show the same. */
-static bool search(pid_t thread, const struct fusd_node_number *node,
-		   struct fusd_descriptor *found)
+static bool search_process(pid_t thread, const struct fusd_node_number *node,
+			   struct fusd_descriptor *found)
 {
 	struct fusd_descriptor first = { .thread = 0 };
 	bool is_one = true;
@@ -130,7 +132,8 @@ static bool search(pid_t thread, const struct fusd_node_number *node,
 		if (++count > MAX_SEARCHED)
 			is_one = false;
 		else if (!isdigit((unsigned char)entry->d_name[0]) ||
-			 !look_at(thread, atoi(entry->d_name), node, &one))
+			 !look_at_descriptor(thread, atoi(entry->d_name), node,
+					     &one))
 			continue;
 		else if (!first.thread)
 			first = one;
@@ -152,11 +155,11 @@ bool fusd_client_descriptor(pid_t thread, bool in_ioctl,
 {
 	if (thread <= 0)
 		return false;
-	if (found->thread == thread && look_again(kept, found))
+	if (found->thread == thread && look_at_known(kept, found))
 		return true;
-	return look_at(thread, descriptor_in_call(thread, in_ioctl), node,
-		       found) ||
-	       search(thread, node, found);
+	return look_at_descriptor(thread, descriptor_in_call(thread, in_ioctl),
+				  node, found) ||
+	       search_process(thread, node, found);
 }
 
 bool fusd_client_goes_on(pid_t thread, uint64_t offset,
@@ -175,7 +178,8 @@ bool fusd_client_goes_on(pid_t thread, uint64_t offset,
 	case SYS_read:
 	case SYS_readv:
 		/* The kernel moves the position when the call ends. */
-		return look_at(thread, (int)call.arguments[0], node, &found) &&
+		return look_at_descriptor(thread, (int)call.arguments[0], node,
+					  &found) &&
 		       found.position != offset;
 	default:
 		return false;

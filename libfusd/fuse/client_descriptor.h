@@ -10,7 +10,7 @@
 
 /* A device's node: the number of it, or of the file system that it is. */
 struct fusd_node_number {
-	dev_t number;
+	dev_t device_number;
 	bool is_character_device;
 };
 

@@ -29,7 +29,7 @@
 /* A device's transport_data. */
 struct cuse_device {
 	struct fusd_session session; /* first */
-	dev_t number;
+	dev_t device_number;
 };
 
 static struct cuse_device *cuse_device(struct fusd_device *device)
@@ -111,7 +111,7 @@ static int check_name(const char *name)
 }
 
 /* The number the kernel gave to the device of this name; 0: there is none. */
-static dev_t find_number(const char *name)
+static dev_t find_device_number(const char *name)
 {
 	char path[128];
 	unsigned int major_number, minor_number;
@@ -213,14 +213,14 @@ static int connect_device(struct fusd_device *device, dev_t number)
 
 static int make_device(struct fusd_device *device)
 {
-	dev_t number = fusd_number_take();
+	dev_t number = fusd_cuse_number_take();
 	int error = connect_device(device, number);
 
 	if (error == -EAGAIN && number)
 		error = connect_device(device, 0);
 	if (error != -EAGAIN)
 		return error;
-	if (find_number(device->name))
+	if (find_device_number(device->name))
 		return fusd_fail(EEXIST, "%s is served by another driver",
 				 device->path);
 	return fusd_fail(ENOSPC,
@@ -232,7 +232,7 @@ static int make_device(struct fusd_device *device)
 /* The device is there; sees to its node. */
 static int set_up_node(struct fusd_device *device)
 {
-	dev_t number = find_number(device->name);
+	dev_t number = find_device_number(device->name);
 
 	if (!number && (errno == EMFILE || errno == ENFILE))
 		return fusd_fail(errno, "cannot look for %s: %s", device->path,
@@ -250,12 +250,12 @@ static int set_up_node(struct fusd_device *device)
 	if (chmod(device->path, device->mode) < 0)
 		return fusd_fail(errno, "cannot set the mode of %s: %s",
 				 device->path, strerror(errno));
-	cuse_device(device)->number = number;
+	cuse_device(device)->device_number = number;
 	cuse_device(device)->session.node = (struct fusd_node_number){
-		.number = number,
+		.device_number = number,
 		.is_character_device = true,
 	};
-	fusd_number_keep(number);
+	fusd_cuse_number_keep(number);
 	return 0;
 }
 
@@ -264,7 +264,7 @@ static int open_node(struct fusd_device *device)
 	struct stat status;
 	int error;
 
-	if (is_node(device->path, find_number(device->name)))
+	if (is_node(device->path, find_device_number(device->name)))
 		return fusd_fail(EEXIST, "%s is served by another driver",
 				 device->path);
 	/* Else the kernel would make a device without a node. */
@@ -287,7 +287,7 @@ static int open_node(struct fusd_device *device)
 static bool name_connection(struct fusd_device *device,
 			    char name[FUSD_CONNECTION_SIZE])
 {
-	dev_t number = cuse_device(device)->number;
+	dev_t number = cuse_device(device)->device_number;
 
 	snprintf(name, FUSD_CONNECTION_SIZE, "char:%u:%u", major(number),
 		 minor(number));
@@ -336,7 +336,7 @@ static void cuse_remove_node(struct fusd_device *device)
 	/* A signal that ends the driver in between would leave directories. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	if (is_node(device->path, cuse_device(device)->number) &&
+	if (is_node(device->path, cuse_device(device)->device_number) &&
 	    unlink(device->path) == 0) /* the kernel made them */
 		fusd_directories_remove("/dev", device->path, true);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -351,7 +351,7 @@ static void cuse_disconnect(struct fusd_device *device)
 static void cuse_close_device(struct fusd_device *device)
 {
 	fusd_session_close(device);
-	fusd_number_release(cuse_device(device)->number);
+	fusd_cuse_number_release(cuse_device(device)->device_number);
 	free(cuse_device(device));
 }
 
@@ -374,5 +374,5 @@ const struct fusd_transport fusd_transport_cuse = {
 	.remove_node = cuse_remove_node,
 	.disconnect = cuse_disconnect,
 	.close_device = cuse_close_device,
-	.forget = fusd_number_forget,
+	.forget = fusd_cuse_number_forget,
 };

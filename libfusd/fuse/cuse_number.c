@@ -17,7 +17,7 @@ static unsigned int shared_major; /* numbers_lock */
 static unsigned int next_minor;	  /* numbers_lock */
 static int users;		  /* numbers_lock; devices with shared_major */
 
-dev_t fusd_number_take(void)
+dev_t fusd_cuse_number_take(void)
 {
 	dev_t number = 0;
 
@@ -30,7 +30,7 @@ dev_t fusd_number_take(void)
 	return number;
 }
 
-void fusd_number_keep(dev_t number)
+void fusd_cuse_number_keep(dev_t number)
 {
 	pthread_mutex_lock(&numbers_lock);
 	if (users == 0) {
@@ -42,13 +42,13 @@ void fusd_number_keep(dev_t number)
 	pthread_mutex_unlock(&numbers_lock);
 }
 
-void fusd_number_forget(void)
+void fusd_cuse_number_forget(void)
 {
 	pthread_mutex_init(&numbers_lock, NULL);
 	users = 0;
 }
 
-void fusd_number_release(dev_t number)
+void fusd_cuse_number_release(dev_t number)
 {
 	pthread_mutex_lock(&numbers_lock);
 	if (users > 0 && major(number) == shared_major)

@@ -51,7 +51,7 @@ static void open_to_all(int fd)
 	chmod(path, MADE_MODE);
 }
 
-static int make(int parent, const char *name, const char *path)
+static int make_directory(int parent, const char *name, const char *path)
 {
 	if (mkdirat(parent, name, MADE_MODE) == 0)
 		return 1;
@@ -77,7 +77,8 @@ int fusd_directory_make(const char *path)
 	return 0;
 }
 
-static int refuse(int parent, const char *name, const char *path, int error)
+static int refuse_directory(int parent, const char *name, const char *path,
+			    int error)
 {
 	struct stat status;
 	char *real = NULL;
@@ -115,19 +116,20 @@ static int check_owner(int fd, const char *path, uid_t owner)
 			 path, (unsigned int)status.st_uid);
 }
 
-static int enter(int parent, const char *name, const char *path, bool is_made)
+static int enter_directory(int parent, const char *name, const char *path,
+			   bool is_made)
 {
 	int fd = openat(parent, name, ENTER);
 	int made = 0;
 
 	if (fd < 0 && errno == ENOENT && is_made) {
-		made = make(parent, name, path);
+		made = make_directory(parent, name, path);
 		if (made < 0)
 			return made;
 		fd = openat(parent, name, ENTER);
 	}
 	if (fd < 0)
-		return refuse(parent, name, path, errno);
+		return refuse_directory(parent, name, path, errno);
 	if (made)
 		open_to_all(fd);
 	return fd;
@@ -154,7 +156,7 @@ int fusd_place_open(struct fusd_place *place, const char *root,
 		snprintf(part, sizeof(part), "%.*s", (int)(slash - name), name);
 		snprintf(whole, sizeof(whole), "%.*s", (int)(slash - path),
 			 path);
-		next = enter(place->directory, part, whole, is_made);
+		next = enter_directory(place->directory, part, whole, is_made);
 		error = next < 0 ? next :
 				   check_owner(next, whole, status.st_uid);
 		if (next >= 0) {

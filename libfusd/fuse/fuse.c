@@ -215,7 +215,7 @@ static int start_session(struct fusd_device *device, int connection)
 }
 
 /* The number of the file system that was mounted; no message asks for it. */
-static dev_t find_number(const char *path)
+static dev_t find_device_number(const char *path)
 {
 	struct statx status;
 
@@ -236,8 +236,8 @@ static int mount_device(struct fusd_device *device, const char *root)
 	if (error)
 		fusd_node_remove(root, device->path, node);
 	else
-		fuse_device(device)->session.node.number =
-			find_number(device->path);
+		fuse_device(device)->session.node.device_number =
+			find_device_number(device->path);
 	return error;
 }
 

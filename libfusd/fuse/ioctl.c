@@ -18,14 +18,14 @@
 #define MAX_VECTORS 256
 
 /* What the request number alone speaks of. */
-struct coded {
+struct ioctl_sizes {
 	size_t in_size;
 	size_t out_size;
 };
 
-static struct coded coded_sizes(unsigned int number)
+static struct ioctl_sizes decode_sizes(unsigned int number)
 {
-	return (struct coded){
+	return (struct ioctl_sizes){
 		.in_size =
 			_IOC_DIR(number) & _IOC_WRITE ? _IOC_SIZE(number) : 0,
 		.out_size =
@@ -34,11 +34,11 @@ static struct coded coded_sizes(unsigned int number)
 }
 
 /* Fills the regions with what the kernel sent; false if it is not that. */
-static bool fill(const struct fusd_retry *retry, unsigned int number,
-		 const void *argument, const char *data, size_t in_size,
-		 size_t out_size)
+static bool fill_regions(const struct fusd_retry *retry, unsigned int number,
+			 const void *argument, const char *data, size_t in_size,
+			 size_t out_size)
 {
-	struct coded expected = coded_sizes(number);
+	struct ioctl_sizes expected = decode_sizes(number);
 	struct fusd_region *region;
 
 	if (retry->number != number || retry->argument != argument)
@@ -69,12 +69,12 @@ struct vectors {
 static void begin_vectors(struct vectors *vectors, unsigned int number,
 			  void *argument)
 {
-	struct coded coded = coded_sizes(number);
+	struct ioctl_sizes sizes = decode_sizes(number);
 
-	vectors->in_count = coded.in_size > 0;
-	vectors->in[0] = (struct iovec){ argument, coded.in_size };
-	vectors->out_count = coded.out_size > 0;
-	vectors->out[0] = (struct iovec){ argument, coded.out_size };
+	vectors->in_count = sizes.in_size > 0;
+	vectors->in[0] = (struct iovec){ argument, sizes.in_size };
+	vectors->out_count = sizes.out_size > 0;
+	vectors->out[0] = (struct iovec){ argument, sizes.out_size };
 }
 
 static void add_vector(struct vectors *vectors,
@@ -98,21 +98,21 @@ static int reply_vectors(fuse_req_t fuse, const struct vectors *vectors)
  * true if the request is complete, with its regions, else it is answered: the
  * kernel shall send it again.
  */
-static bool complete(fuse_req_t fuse, unsigned int number, void *argument,
-		     struct fuse_file_info *info, const void *in_data,
-		     size_t in_size, size_t out_size,
-		     struct fusd_region **regions)
+static bool collect_data(fuse_req_t fuse, unsigned int number, void *argument,
+			 struct fuse_file_info *info, const void *in_data,
+			 size_t in_size, size_t out_size,
+			 struct fusd_region **regions)
 {
-	struct coded coded = coded_sizes(number);
+	struct ioctl_sizes sizes = decode_sizes(number);
 	struct fusd_retry *retry = fusd_retry_take(
 		fuse_req_userdata(fuse), &fusd_session_file(info)->retries,
 		fuse_req_ctx(fuse)->pid);
 	bool is_complete =
-		in_size == coded.in_size && out_size == coded.out_size;
+		in_size == sizes.in_size && out_size == sizes.out_size;
 	struct vectors vectors;
 
 	if (!is_complete && retry &&
-	    fill(retry, number, argument, in_data, in_size, out_size)) {
+	    fill_regions(retry, number, argument, in_data, in_size, out_size)) {
 		is_complete = true;
 		*regions = retry->regions;
 		retry->regions = NULL;
@@ -149,11 +149,11 @@ void fusd_ioctl_receive(fuse_req_t fuse, unsigned int number, void *argument,
 	fops_msg_t *fops;
 
 	if (session->is_unrestricted) {
-		if (!complete(fuse, number, argument, info, in_data, in_size,
-			      out_size, &regions))
+		if (!collect_data(fuse, number, argument, info, in_data,
+				  in_size, out_size, &regions))
 			return;
-		in_size = coded_sizes(number).in_size;
-		out_size = coded_sizes(number).out_size;
+		in_size = decode_sizes(number).in_size;
+		out_size = decode_sizes(number).out_size;
 	}
 	request = fusd_session_begin(fuse, FUSD_IOCTL, fusd_session_file(info));
 	request->regions = regions;

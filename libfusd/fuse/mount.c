@@ -166,7 +166,8 @@ static char **environment_with(char *variable)
 }
 
 /* Runs fusermount3; what it says comes from words. 0 or -errno. */
-static int spawn(const char *const arguments[], int end, int words, pid_t *pid)
+static int spawn_fusermount(const char *const arguments[], int end, int words,
+			    pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
 	char program[FUSD_PLACE_SIZE];
@@ -252,7 +253,7 @@ static int raise_above(int ends[2], int lowest)
 }
 
 /* Says why there is no mount, in fusermount3's words if it had some. */
-static int refuse(const char *path, const char *words, int error)
+static int refuse_mount(const char *path, const char *words, int error)
 {
 	struct passwd entry, *found = NULL;
 	char names[1024];
@@ -294,7 +295,7 @@ int fusd_mount_as_user(const char *path, const char id[FUSD_MOUNT_ID_SIZE])
 	if (!error)
 		error = raise_above(said, 4);
 	if (!error)
-		error = spawn(arguments, ends[1], said[1], &pid);
+		error = spawn_fusermount(arguments, ends[1], said[1], &pid);
 	for (int i = 0; i < 2; i++) {
 		int *one = i ? &said[1] : &ends[1];
 
@@ -311,7 +312,7 @@ int fusd_mount_as_user(const char *path, const char id[FUSD_MOUNT_ID_SIZE])
 	close(said[0]);
 	if (fd >= 0)
 		return fd;
-	return refuse(path, words, error ? error : -EPERM);
+	return refuse_mount(path, words, error ? error : -EPERM);
 }
 
 void fusd_unmount(const char *path, const char *real)
@@ -326,7 +327,7 @@ void fusd_unmount(const char *path, const char *real)
 	nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	if (nowhere < 0)
 		return;
-	if (!spawn(arguments, -1, nowhere, &pid))
+	if (!spawn_fusermount(arguments, -1, nowhere, &pid))
 		while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 			;
 	close(nowhere);

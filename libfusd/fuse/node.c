@@ -125,8 +125,8 @@ static int clear_mount(const struct fusd_place *place, const char *path)
 }
 
 /* What is asked of no driver, which may be this process. */
-static bool look(int directory, const char *name, int flags,
-		 struct statx *found)
+static bool look_at_name(int directory, const char *name, int flags,
+			 struct statx *found)
 {
 	return statx(directory, name,
 		     flags | AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC,
@@ -146,7 +146,7 @@ static bool is_named(const struct fusd_node *node,
 {
 	struct statx found;
 
-	return look(place->directory, place->name, 0, &found) &&
+	return look_at_name(place->directory, place->name, 0, &found) &&
 	       is_node(node, &found);
 }
 
@@ -154,7 +154,7 @@ static bool note_node(struct fusd_node *node, int fd)
 {
 	struct statx found;
 
-	if (!look(fd, "", AT_EMPTY_PATH, &found))
+	if (!look_at_name(fd, "", AT_EMPTY_PATH, &found))
 		return false;
 	node->file_device = makedev(found.stx_dev_major, found.stx_dev_minor);
 	node->file_inode = found.stx_ino;
@@ -207,7 +207,7 @@ static int take_leftover(const struct fusd_place *place, const char *path,
 	struct statx found;
 	int file;
 
-	if (fd < 0 || !look(fd, "", AT_EMPTY_PATH, &found)) {
+	if (fd < 0 || !look_at_name(fd, "", AT_EMPTY_PATH, &found)) {
 		if (fd >= 0)
 			close(fd);
 		return errno == ENOENT ? -EAGAIN :

@@ -97,7 +97,7 @@ static struct {
 };
 
 /* Leaves this thread with one descriptor, in a table of its own. */
-static bool isolate(unsigned int end)
+static bool isolate_canary(unsigned int end)
 {
 #ifdef SYS_close_range
 	if (syscall(SYS_close_range, end + 1, ~0U, CLOSE_RANGE_UNSHARE) < 0)
@@ -128,7 +128,7 @@ static void send_line(void)
 /* Uses no descriptor of the process: it has none of them. */
 static void *be_canary(void *unused)
 {
-	bool isolated = isolate((unsigned int)guard.end);
+	bool isolated = isolate_canary((unsigned int)guard.end);
 
 	pthread_mutex_lock(&guard.lock);
 	guard.state = isolated ? CANARY_READY : CANARY_FAILED;
@@ -155,7 +155,7 @@ static void watch_forks(void)
 }
 
 /* Under the lock, which is released while the canary starts. */
-static void start(void)
+static void start_canary(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	char driver[16];
@@ -180,7 +180,7 @@ static void start(void)
 }
 
 /* Has the canary say it, and waits until it did. Under the lock. */
-static void say(const char *sign, const char *connection)
+static void say_line(const char *sign, const char *connection)
 {
 	struct line *line = malloc(sizeof(*line));
 
@@ -199,11 +199,11 @@ void fusd_own_client_guard(const char *connection)
 {
 	pthread_mutex_lock(&guard.lock);
 	if (guard.state == CANARY_NONE)
-		start();
+		start_canary();
 	while (guard.state == CANARY_STARTS)
 		pthread_cond_wait(&guard.change, &guard.lock);
 	if (guard.state == CANARY_READY)
-		say("+", connection);
+		say_line("+", connection);
 	pthread_mutex_unlock(&guard.lock);
 }
 
@@ -211,6 +211,6 @@ void fusd_own_client_release(const char *connection)
 {
 	pthread_mutex_lock(&guard.lock);
 	if (guard.state == CANARY_READY)
-		say("-", connection);
+		say_line("-", connection);
 	pthread_mutex_unlock(&guard.lock);
 }

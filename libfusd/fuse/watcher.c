@@ -79,7 +79,7 @@ static void dismiss_idle(void)
 	}
 }
 
-static int start(const char *root)
+static int start_watcher(const char *root)
 {
 	struct watcher *watcher = malloc(sizeof(*watcher) + strlen(root) + 1);
 	char id[FUSD_MOUNT_ID_SIZE];
@@ -111,7 +111,7 @@ free_watcher:
 	return error;
 }
 
-static struct watcher *find(const char *root)
+static struct watcher *find_watcher(const char *root)
 {
 	struct watcher *watcher = watchers;
 
@@ -127,10 +127,10 @@ int fusd_watcher_start(const char *root)
 	int error = 0;
 
 	pthread_mutex_lock(&watchers_lock);
-	watcher = find(root);
+	watcher = find_watcher(root);
 	if (!watcher) {
 		dismiss_idle();
-		error = start(root);
+		error = start_watcher(root);
 		watcher = watchers;
 	}
 	if (!error)
@@ -144,7 +144,7 @@ void fusd_watcher_stop(const char *root)
 	struct watcher *watcher;
 
 	pthread_mutex_lock(&watchers_lock);
-	watcher = find(root);
+	watcher = find_watcher(root);
 	/* None: the device is of the parent of this process. */
 	if (watcher)
 		watcher->devices--;

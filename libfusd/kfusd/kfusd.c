@@ -112,7 +112,7 @@ static int copy_name(char field[FUSD_MAX_NAME_LENGTH + 1], const char *name)
 	return 0;
 }
 
-static int refused(const struct fusd_device *device, int error)
+static int refuse_device(const struct fusd_device *device, int error)
 {
 	switch (error) {
 	case EEXIST:
@@ -150,12 +150,12 @@ static int register_name(struct fusd_device *device,
 	if (error)
 		return error;
 	if (write(fd, &message, sizeof(message)) < 0)
-		return refused(device, errno);
+		return refuse_device(device, errno);
 	return 0;
 }
 
 /* Looks at what is at a path without opening it, or asking another driver. */
-static int look_at(const char *path, struct statx *status)
+static int look_at_path(const char *path, struct statx *status)
 {
 	const int flags =
 		AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
@@ -171,10 +171,10 @@ static int look_at(const char *path, struct statx *status)
 static int check_vacant(struct fusd_device *device)
 {
 	struct statx status;
-	int error = look_at(device->path, &status);
+	int error = look_at_path(device->path, &status);
 
 	if (error == 0)
-		return refused(device, EEXIST);
+		return refuse_device(device, EEXIST);
 	if (error == -ENOTDIR || error == -ELOOP)
 		return fusd_fail(EEXIST, "%s cannot be a device: %s",
 				 device->path, strerror(-error));
@@ -187,7 +187,7 @@ static int find_node(struct fusd_device *device)
 	unsigned int major_number = fusd_proc_find_major("fusd");
 	struct statx status;
 
-	if (look_at(device->path, &status) < 0)
+	if (look_at_path(device->path, &status) < 0)
 		return fusd_fail(ENODEV,
 				 "%s did not appear: /dev is no devtmpfs here; "
 				 "mount one, or use the transport fuse",
@@ -195,7 +195,7 @@ static int find_node(struct fusd_device *device)
 	/* Made by somebody else since it was vacant. */
 	if (!S_ISCHR(status.stx_mode) ||
 	    (major_number && status.stx_rdev_major != major_number))
-		return refused(device, EEXIST);
+		return refuse_device(device, EEXIST);
 	return 0;
 }
 
