@@ -22,7 +22,7 @@
 /* A signal is no reason to lose a copy that ends at once. */
 #define LIMIT_AFTER_SIGNAL_MS 500
 
-/* So many copies may hang; further ones wait until their time is up. */
+/* The copies that may hang; further ones wait until their time is up. */
 #define MAX_HELPERS 16
 #define HELPER_IDLE_SECONDS 2
 
@@ -31,7 +31,7 @@ enum transfer_state {
 	TRANSFER_DONE,
 };
 
-/* Whoever asked has it until it is left behind, then the helper. */
+/* Belongs to the thread that asked until that leaves it, then to the helper. */
 struct transfer {
 	struct transfer *next; /* helpers.lock */
 	pid_t thread;
@@ -167,7 +167,7 @@ static int hand_over(struct transfer *transfer)
 	int error = 0;
 
 	pthread_mutex_lock(&helpers.lock);
-	/* Those that are idle are woken by what is queued already. */
+	/* The idle helpers are woken by what is queued already. */
 	if (helpers.queued >= helpers.idle && helpers.count < MAX_HELPERS)
 		error = start_helper();
 	/* With another helper it only takes longer. */
@@ -224,7 +224,7 @@ static void take_off_queue(struct transfer *transfer)
 	transfer->is_queued = false;
 }
 
-/* True if it is done; else a helper may still be at it, and frees it. */
+/* True if the copy is done. If not, a helper may be at it, and frees it. */
 static bool end_transfer(struct transfer *transfer)
 {
 	bool done, queued;

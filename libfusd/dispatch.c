@@ -157,7 +157,7 @@ static void hold_request(struct fusd_request *request)
 	}
 	fusd_request_leave(request);
 	pthread_mutex_unlock(&device->lock);
-	/* It came too late for unregister to see it. */
+	/* unregister was too early to see that the request is held. */
 	if (gone)
 		fusd_request_fail(request, EPIPE);
 	if (interrupted)

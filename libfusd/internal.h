@@ -8,9 +8,17 @@
  * -errno; only the public functions turn that into -1 and errno.
  *
  * Locks, in the order in which they may be taken:
- *   the registry's lock -> a device's lock -> a transport's own locks.
- * A transport's locks around receiving come before a device's lock.
- * No lock is held while a callback runs.
+ *   round_lock (fuse/attendant.c), while the attendant receives;
+ *   registry_lock (registry.c);
+ *   a device's queue.lock, or, on kfusd, its receive_lock (kfusd/kfusd.c);
+ *   a device's lock;
+ *   pool_lock (block.c), and those that libfuse has inside.
+ * The other locks are each of one file, come last, and none is taken inside
+ * another: helpers.lock (client_transfer.c), probe.lock
+ * (own_request.c), and, in fuse/, attendant.lock (attendant.c), guard.lock
+ * (own_client.c), taking_lock (node.c), watchers_lock (watcher.c),
+ * numbers_lock (cuse_number.c) and a session's descriptor_file.lock
+ * (client_descriptor.c). No lock is held while a callback runs.
  */
 #ifndef FUSD_INTERNAL_H
 #define FUSD_INTERNAL_H
@@ -23,7 +31,8 @@
 #undef FUSD_KOR_API
 #include "fusd.h"
 
-/* Whoever carries the library inside himself may define it as nothing. */
+/* A program that carries the library inside may define FUSD_PUBLIC as nothing.
+ */
 #ifndef FUSD_PUBLIC
 #define FUSD_PUBLIC __attribute__((visibility("default")))
 #endif
@@ -85,23 +94,24 @@ enum fusd_request_state {
 	FUSD_REQUEST_ANSWERED,	/* off the list; further answers are EPIPE */
 };
 
-/* Of an ioctl's client: some memory that the callback asked for. */
+/* Some memory of an ioctl's client, which the callback asked for. */
 struct fusd_region {
 	struct fusd_region *next;
 	unsigned long address;
 	size_t length;
 	bool is_written; /* back to the client, with the answer */
 	bool is_fetched; /* data holds what the client had */
-	bool is_asked;	 /* by the callback that runs; else by one before */
+	bool is_asked;	 /* by the callback that runs, not only by one before */
 	_Alignas(16) char data[];
 };
 
 /*
  * One request with its memory, a struct fusd_buffer to the outside.
  *
- * It begins with two references: one belongs to whoever may answer it (the
- * driver while it is held), one to the dispatch that runs the callback. Who
- * moves the state to ANSWERED, under the device's lock, sends the answer.
+ * A request begins with two references: one belongs to the thread that may
+ * answer it (to the driver while it is held), one to the dispatch that runs the
+ * callback. The thread that moves the state to ANSWERED, under the device's
+ * lock, sends the answer.
  */
 struct fusd_request {
 	struct fusd_file_info file; /* first: its address is the handle */
@@ -115,23 +125,23 @@ struct fusd_request {
 	struct fusd_request *next, **link; /* device->lock */
 
 	/*
-	 * So that close is the last callback of an open file: from when the
-	 * request is received until its callback has returned, or it is known
-	 * that there will be none, it is on the device's list of those. A
-	 * close that comes meanwhile waits at one of its file's, and goes on
-	 * in the thread that takes that off the list.
+	 * These make close the last callback of an open file. A request is on
+	 * the device's list of running ones from when it is received until its
+	 * callback has returned, or it is known that there will be no callback.
+	 * A close that finds requests of its open file on the list waits, as
+	 * the close of one of them, for the thread that takes that one off.
 	 */
 	uint64_t file_id;	    /* no other open file has it */
 	struct fusd_request *close; /* device->lock, or who took it off */
 	struct fusd_request *running_next, **running_link; /* device->lock */
 
 	atomic_bool is_queued;		 /* on its device's queue */
-	struct fusd_request *queue_next; /* of the queue; queue.lock */
+	struct fusd_request *queue_next; /* the list's that it is on alone */
 
 	/*
-	 * So that no reply shows one open file's bytes to another: the payload
-	 * up to clean is zero or dirty_file's own, from there to dirty it may
-	 * be anybody's, and from dirty on it is zero.
+	 * These keep a reply from showing one open file's bytes to another. The
+	 * payload up to clean is zero or dirty_file's own, from clean to dirty
+	 * it may be any open file's, and from dirty on it is zero.
 	 */
 	size_t clean;
 	size_t dirty;

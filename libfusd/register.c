@@ -14,7 +14,7 @@
 /* A client that calls on and on must not keep unregister from ending. */
 #define MESSAGES_AT_UNREGISTER 10000
 
-/* So long may the next in a line of clients take to make his request. */
+/* How long the next in a line of clients may take to make a request. */
 #define LINE_MILLISECONDS 50
 
 /* Finds the name proper and checks it. */

@@ -267,7 +267,7 @@ static int open_node(struct fusd_device *device)
 	if (is_node(device->path, find_device_number(device->name)))
 		return fusd_fail(EEXIST, "%s is served by another driver",
 				 device->path);
-	/* Else the kernel would make a device without a node. */
+	/* Where something is, the kernel would make a device without a node. */
 	if (lstat(device->path, &status) == 0)
 		return fusd_fail(EEXIST,
 				 "%s is there already: choose another name",

@@ -179,7 +179,7 @@ static bool remove_made(const char *root, const char *path, bool is_any)
 	bool is_removed;
 
 	if (error) {
-		/* Of a driver that has no descriptors left. */
+		/* A driver that has no descriptors left may still end. */
 		if (error != -EMFILE && error != -ENFILE)
 			return false;
 		place = (struct fusd_place){ AT_FDCWD, path };

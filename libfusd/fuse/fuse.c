@@ -44,7 +44,7 @@ static struct fuse_device *fuse_device(struct fusd_device *device)
 static void on_init(void *userdata, struct fuse_conn_info *conn)
 {
 	fusd_session_init(userdata, conn);
-	/* Else "echo > device" would send a truncation of its own. */
+	/* So "echo > device" sends no truncation of its own. */
 	conn->want |= conn->capable & FUSE_CAP_ATOMIC_O_TRUNC;
 }
 

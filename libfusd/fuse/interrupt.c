@@ -11,10 +11,10 @@
 #include "poll.h"
 
 /*
- * The kernel makes several requests of a read that has more pieces, or is
- * longer, than it can put into one. True of the second and later ones of a
- * client's call. A write is left to wait: its data would come again. Under the
- * device's lock.
+ * Whether the request is the second or a later one of a client's read: the
+ * kernel makes several requests of a read that has more pieces, or is longer,
+ * than one request can carry. False for a write, which is left to wait: its
+ * data would come again. Under the device's lock.
  */
 static bool goes_on(const struct fusd_request *request)
 {
@@ -51,7 +51,7 @@ bool fusd_interrupt_queued(struct fusd_request *request)
 
 void fusd_interrupt_dequeued(struct fusd_request *request)
 {
-	/* Who answers it takes the lock first. */
+	/* A thread that answers the request takes the lock first. */
 	if (is_interruptible(request))
 		fusd_session_ignore_interrupt(request);
 	fusd_operation_renew(request);
@@ -66,7 +66,7 @@ bool fusd_interrupt_hold(struct fusd_request *request)
 	}
 	if (fuse_part(request)->fuse)
 		fusd_session_watch_interrupt(request);
-	/* Who has got something does not wait for more, as if interrupted. */
+	/* A read that has got something does not wait for more. */
 	return fuse_part(request)->interrupted || goes_on(request);
 }
 
@@ -128,7 +128,7 @@ struct fusd_request *fusd_interrupt_begin(struct fusd_request *request)
 	}
 	fusd_session_lock(request);
 	held = fuse_part(request)->held;
-	/* A dispatcher has just taken it: seen when it is held. */
+	/* A dispatcher has just taken the request: seen when it is held. */
 	if (!held)
 		fuse_part(request)->interrupted = true;
 	fusd_session_unlock(request);

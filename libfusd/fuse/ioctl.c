@@ -94,9 +94,9 @@ static int reply_vectors(fuse_req_t fuse, const struct vectors *vectors)
 }
 
 /*
- * An unrestricted ioctl's data, from the first message or a later one. Returns
- * true if the request is complete, with its regions, else it is answered: the
- * kernel shall send it again.
+ * Collects an unrestricted ioctl's data, from the first message or a later one.
+ * True if the request is complete, with its regions. If not, the message was
+ * answered: the kernel shall send the ioctl again.
  */
 static bool collect_data(fuse_req_t fuse, unsigned int number, void *argument,
 			 struct fuse_file_info *info, const void *in_data,

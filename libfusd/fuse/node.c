@@ -28,12 +28,12 @@
 #define SOCKET_MODE S_ISVTX
 
 /*
- * Nor has an empty file, which holds nothing, so that taking over one that was
- * left behind loses nothing. Covered, it has none of the bits.
+ * The mode of an empty file to mount over, which nobody else's has. Taking over
+ * one that was left behind loses nothing. Covered, it has none of the bits.
  */
 #define FILE_MODE 0200
 
-/* So often another driver may come or go. */
+/* How often another driver may come or go meanwhile. */
 #define MAX_ROUNDS 100
 
 /* How long a dead driver's watcher gets to clean up before we do it. */
@@ -48,7 +48,7 @@ static bool is_owner_alive(const char *id, int *owner)
 	*owner = 0;
 	sscanf(id, "fusd:%d:%llu", owner, &start);
 	fusd_mount_id(own);
-	/* Of this process: then of the program that it ran before. */
+	/* Another id of this process is one of a program that it ran before. */
 	if (*owner == getpid() && strcmp(id, own) != 0)
 		return false;
 	return start != 0 && fusd_proc_thread_start(*owner) == start;
@@ -109,7 +109,7 @@ static int clear_mount(const struct fusd_place *place, const char *path)
 	 * process id: then the connection answers, or is in use.
 	 */
 	if (is_owner_alive(id, &owner) || !is_disconnected(path)) {
-		/* Or a dead driver's watcher has just cleared it away. */
+		/* A dead driver's watcher may have just cleared it away. */
 		if (fusd_mount_find(path, after) != 1 || strcmp(after, id))
 			return -EAGAIN;
 		return fusd_fail(EEXIST,
@@ -439,8 +439,9 @@ int fusd_node_mount(const char *root, const char *path, struct fusd_node *node)
 }
 
 /*
- * Who takes a device away from outside makes room for another driver's, or for
- * a file. A mount that cannot be looked for is most likely ours.
+ * Whether something else is in the device's place: umount(8) makes room for
+ * another driver's device, or a file. A mount that cannot be looked for is most
+ * likely ours.
  */
 static bool is_taken(const char *path, const struct fusd_node *node)
 {
@@ -504,7 +505,7 @@ static int make_private(const char *directory)
 	return 0;
 }
 
-/* That of another user, which sudo(8) may leave in the environment, is none. */
+/* The environment may name another user's directory, after sudo(8) say. */
 static bool is_own_directory(const char *path)
 {
 	struct stat status;

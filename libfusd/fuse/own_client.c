@@ -3,12 +3,12 @@
  * A process that is driver and client at once must die when it is killed.
  *
  * FUSE lets a client go, killed or not, when its request was answered, or when
- * the connection ends. The latter is when the driver's descriptor is closed:
- * not as long as one thread of the process, and with it the process's table of
- * descriptors, waits for the answer that no other thread will give. So one
- * thread, the canary, has a table of its own, with one end of a connection to
- * a shell. It dies when the process is killed, and the shell, if then a thread
- * is left, cuts the connections that it was told of.
+ * the connection ends. The connection ends when the driver's descriptor is
+ * closed: not as long as one thread of the process, and with it the process's
+ * table of descriptors, waits for the answer that no other thread will give. So
+ * one thread, the canary, has a table of its own, with one end of a connection
+ * to a shell. The canary dies when the process is killed, and the shell, if
+ * then a thread is left, cuts the connections that it was told of.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -38,7 +38,7 @@
 
 #include "poll.h"
 
-/* So often one poll asks; then its waiters are woken, and poll again. */
+/* How often one poll asks; after that its waiters are woken, and poll again. */
 #define MAX_ROUNDS 4
 
 static unsigned int poll_events(unsigned int state)
@@ -73,13 +73,14 @@ static bool has_to_ask(const struct fusd_open_file *file)
 	       (!asked || asked_state(asked) != file->cached_state);
 }
 
-/* Whoever the handle stands for is about to be told the cached state. */
+/* The waiters that the handle stands for are about to get the cached state. */
 static void add_waiter(struct fusd_open_file *file,
 		       struct fuse_pollhandle *handle)
 {
 	if (!handle)
 		return;
-	/* They stand for the same waiters: the kernel knows one per file. */
+	/* An older handle stands for the same: the kernel knows one per file.
+	 */
 	if (file->poll_handle)
 		fuse_pollhandle_destroy(file->poll_handle);
 	file->poll_handle = handle;

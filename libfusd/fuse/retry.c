@@ -5,8 +5,8 @@
 #include "retry.h"
 
 /*
- * So many of an open file's clients can wait for their memory; one more makes
- * the oldest begin again. Those who were killed meanwhile count too.
+ * How many of an open file's clients can wait for their memory; one more makes
+ * the oldest begin again. Clients that were killed meanwhile count too.
  */
 #define MAX_RETRIES 64
 

@@ -60,8 +60,9 @@ int fusd_session_read_message(struct fusd_device *device,
 			      struct fusd_request **interrupted);
 
 /*
- * Whether the request's interrupted is to be set, or, inside of
- * fusd_session_read_message(), *interrupted. Under the device's lock.
+ * Begins and ends to look for a signal to the request's client, which sets the
+ * request's interrupted, or comes out of fusd_session_read_message(). Under the
+ * device's lock.
  */
 void fusd_session_watch_interrupt(struct fusd_request *request);
 void fusd_session_ignore_interrupt(struct fusd_request *request);
@@ -74,7 +75,8 @@ void fusd_session_wake_dispatchers(struct fusd_device *device);
 
 /*
  * Cuts the connection, so that the device's clients do not wait for a callback
- * that another thread is in: what path opens as takes its descriptor.
+ * that another thread is in: the descriptor becomes one of what is at path,
+ * opened with flags.
  */
 void fusd_session_disconnect(struct fusd_device *device, const char *path,
 			     int flags);
@@ -85,17 +87,20 @@ bool fusd_session_is_connected(const struct fusd_device *device);
 /* Ends the connection (and closes device->fd) and frees all open files. */
 void fusd_session_close(struct fusd_device *device);
 
-/*
- * For the operations: new_request makes one, begin fills in the request that is
- * being received, lock takes its device's lock, finish completes it and puts it
- * on the list.
- */
 struct fusd_open_file *fusd_session_file(const struct fuse_file_info *info);
+
+/* fusd_request_new(), with libfuse's part as empty as the common one. */
 struct fusd_request *fusd_session_new_request(struct fusd_device *device);
+
+/* An operation's request: fills in what is known of any operation's. */
 struct fusd_request *fusd_session_begin(fuse_req_t fuse, int subcmd,
 					struct fusd_open_file *file);
-void fusd_session_lock(struct fusd_request *request);
+
+/* The same with what the open file has now. Under the device's lock. */
 void fusd_session_finish(struct fusd_request *request);
+
+/* The lock of the request's device. */
+void fusd_session_lock(struct fusd_request *request);
 void fusd_session_unlock(struct fusd_request *request);
 
 #endif /* FUSD_FUSE_SESSION_H */

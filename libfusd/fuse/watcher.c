@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * A driver may die at any moment, by SIGKILL too, and its mounts would stay.
- * So one small shell per process waits for the end of a connection that only
- * the driver holds open, and then removes what the driver left. It is a shell,
- * not a forked copy, so that it shares no memory and no descriptor with a
- * driver that may be large, multi-threaded and short of both.
+ * The watcher, one small shell per process, waits for the end of a connection
+ * that only the driver holds open, and then removes what the driver left. The
+ * watcher is a shell, not a forked copy, so that it shares no memory and no
+ * descriptor with a driver that may be large, multi-threaded and short of both.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -381,7 +381,7 @@ static int kfusd_reply(struct fusd_request *request, const void *data,
 	};
 	int error;
 
-	/* It is told, not asked. */
+	/* The driver is told of an unblock, not asked. */
 	if (message->subcmd == FUSD_UNBLOCK)
 		return 0;
 	parts[1].iov_base =
