@@ -10,13 +10,15 @@ import ctypes
 import errno
 import fcntl
 import itertools
+import mmap
 import os
 import select
-import threading
+import signal
 from pathlib import Path
 
 import pytest
 
+from support.forked_clients import process
 from support.raw_driver import (
     CLOSE,
     HEADER_SIZE,
@@ -50,6 +52,14 @@ def faults():
 LIBC = ctypes.PyDLL(None, use_errno=True)
 
 
+def call_of_libc(name, *arguments):
+    """With the interpreter's lock kept: taking it may be what fails."""
+    result = getattr(LIBC, name)(*arguments)
+    if result < 0:
+        raise OSError(ctypes.get_errno(), name)
+    return result
+
+
 class Fault:
     """The one that the kernel makes in this thread, if it comes so far."""
 
@@ -57,14 +67,17 @@ class Fault:
         self.file = os.open(FAIL_NTH, os.O_RDWR)
 
     def set(self, number):
-        os.pwrite(self.file, b"%d" % number, 0)
+        value = b"%d" % number
+        call_of_libc("pwrite", self.file, value, len(value), 0)
 
     def take(self):
         """Ends it; whether it has happened."""
         happened = False
         # To ask is a copy itself, which may be the one that fails.
         with contextlib.suppress(OSError):
-            happened = int(os.pread(self.file, 20, 0)) == 0
+            value = ctypes.create_string_buffer(20)
+            call_of_libc("pread", self.file, value, len(value), 0)
+            happened = int(value.value) == 0
         with contextlib.suppress(OSError):
             self.set(0)
         return happened
@@ -96,38 +109,56 @@ def each_fault(call, undo=lambda _: None):
 
 
 class Server:
-    """A driver in a thread, which no fault is made for."""
+    """A driver that no fault is made for.
 
-    def __init__(self, driver):
-        self.driver = driver
-        self.opened = self.closed = 0
-        threading.Thread(target=self._serve, daemon=True).start()
+    In a process of its own: in a thread it would contend for the interpreter's
+    lock, and what waits for that ends with the process if the wait fails.
+    """
 
-    def _serve(self):
-        with contextlib.suppress(OSError):  # Until the descriptor is closed.
+    def __init__(self, name):
+        self.path = f"/dev/{name}"
+        self.shared = mmap.mmap(-1, mmap.PAGESIZE)
+        self.counts = memoryview(self.shared).cast("L")[:2]
+        self.pid = process(self._serve, name)
+        wait_until(lambda: os.path.exists(self.path), "the driver's device")
+
+    @property
+    def opened(self):
+        return self.counts[0]
+
+    @property
+    def closed(self):
+        return self.counts[1]
+
+    def _serve(self, name):
+        with Driver(name) as driver:
             while True:
-                message = self.driver.receive()
+                message = driver.receive()
                 with contextlib.suppress(BrokenPipeError):
-                    self._answer(message)
+                    self._answer(driver, message)
 
-    def _answer(self, message):
+    def _answer(self, driver, message):
         # Counted first: whoever has the answer may look.
-        self.opened += message.subcmd == OPEN
-        self.closed += message.subcmd == CLOSE
+        self.counts[0] += message.subcmd == OPEN
+        self.counts[1] += message.subcmd == CLOSE
         results = {READ: 4, WRITE: message.fops.length, POLL_DIFF: 1}
         data = {READ: b"data", IOCTL: message.bytes[::-1]}
-        self.driver.reply(
-            message, results.get(message.subcmd, 0), data.get(message.subcmd)
-        )
+        driver.reply(message, results.get(message.subcmd, 0), data.get(message.subcmd))
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
 
 
 @pytest.fixture
-def server(driver):
-    return Server(driver)
+def server(name):
+    one = Server(name)
+    yield one
+    one.end()
 
 
 def test_each_failure_in_a_client_s_call_is_an_error_of_that_call(server):
-    path = server.driver.path
+    path = server.path
     assert each_fault(lambda: os.open(path, os.O_RDWR), os.close) > 0
     descriptor = os.open(path, os.O_RDWR)
     poller = select.poll()
@@ -147,7 +178,7 @@ def test_each_failure_in_a_client_s_call_is_an_error_of_that_call(server):
 def test_a_close_comes_whatever_fails(server):
     fault = Fault()
     for number in range(1, 20):
-        descriptor = os.open(server.driver.path, os.O_RDWR)
+        descriptor = os.open(server.path, os.O_RDWR)
         fault.set(number)
         os.close(descriptor)
         fault.take()
@@ -164,17 +195,10 @@ def test_each_failure_in_a_registration_leaves_nothing(name):
     assert not os.path.exists(f"/dev/{name}")
 
 
-def call_of_libc(name, *arguments):
-    """With the interpreter's lock kept: taking it may be what fails."""
-    result = getattr(LIBC, name)(*arguments)
-    if result < 0:
-        raise OSError(ctypes.get_errno(), name)
-    return result
-
-
 def read_from(descriptor, size):
     buffer = ctypes.create_string_buffer(size)
-    return buffer.raw[: call_of_libc("read", descriptor, buffer, size)]
+    count = call_of_libc("read", descriptor, buffer, size)
+    return buffer.raw[:count]
 
 
 def test_a_driver_that_fails_to_receive_or_answer_may_do_it_again(opened):
