@@ -27,6 +27,8 @@ static int kfusd_await_room(struct pipe_inode_info *pipe)
 	int error = 0;
 
 	while (!error && !kfusd_has_room(pipe)) {
+		/* For what was added: the kernel wakes them at the end only. */
+		wake_up_interruptible_all(&pipe->rd_wait);
 		pipe_unlock(pipe);
 		error = wait_event_interruptible(pipe->wr_wait,
 						 kfusd_has_room(pipe));
