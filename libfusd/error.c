@@ -10,24 +10,49 @@
 #define MESSAGE_SIZE 1024
 
 static _Thread_local char last_error[MESSAGE_SIZE];
+static _Thread_local const char *last_advice = "";
 static _Thread_local bool is_quiet;
 
 static void (*log_hook)(int priority, const char *message, void *data);
 static void *log_data;
 
-int fusd_fail(int error, const char *format, ...)
+__attribute__((format(printf, 2, 0))) static void
+note_failure(const char *advice, const char *format, va_list arguments)
 {
 	char message[MESSAGE_SIZE];
-	va_list arguments;
 
 	/* The arguments may include the previous message. */
-	va_start(arguments, format);
 	vsnprintf(message, sizeof(message), format, arguments);
-	va_end(arguments);
 	memcpy(last_error, message, sizeof(message));
+	last_advice = advice;
 	if (!is_quiet)
 		fusd_log(LOG_ERR, "%s", message);
+}
+
+int fusd_fail(int error, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	note_failure("", format, arguments);
+	va_end(arguments);
 	return -error;
+}
+
+int fusd_fail_with_advice(int error, const char *advice, const char *format,
+			  ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	note_failure(advice, format, arguments);
+	va_end(arguments);
+	return -error;
+}
+
+const char *fusd_advice(void)
+{
+	return last_advice;
 }
 
 bool fusd_fail_quietly(bool quiet)

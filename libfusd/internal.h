@@ -171,6 +171,7 @@ struct fusd_request {
 /* The seam between the library and the ways to reach a kernel. */
 struct fusd_transport {
 	const char *name;
+	const char *summary; /* what its devices are, in a few words */
 
 	/* 0 if it works here for this user, or -errno and fusd_error(). */
 	int (*check)(void);
@@ -294,6 +295,8 @@ struct fusd_transport {
 
 /* transport.c */
 const struct fusd_transport *fusd_transport_choose(const char *name);
+/* All of them, in the order in which "auto" tries them; NULL after the last. */
+const struct fusd_transport *fusd_transport_at(size_t index);
 /* In a forked child: what the transports keep for the process is its parent's.
  */
 void fusd_transport_forget_all(void);
@@ -462,6 +465,13 @@ bool fusd_dev_is_devtmpfs(void);
 /* Sets fusd_error() and returns -error. */
 int fusd_fail(int error, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/*
+ * The same with the commands that would help, one a line, as a constant, which
+ * fusd_advice() gives then; after fusd_fail() it gives "".
+ */
+int fusd_fail_with_advice(int error, const char *advice, const char *format,
+			  ...) __attribute__((format(printf, 3, 4)));
+const char *fusd_advice(void);
 /* Whether this thread's fusd_fail() leaves the log alone; gives what was so. */
 bool fusd_fail_quietly(bool quiet);
 void fusd_log(int priority, const char *format, ...)

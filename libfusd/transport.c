@@ -110,6 +110,11 @@ const struct fusd_transport *fusd_transport_choose(const char *name)
 	return error ? refuse_transport(error) : transport;
 }
 
+const struct fusd_transport *fusd_transport_at(size_t index)
+{
+	return index < TRANSPORT_COUNT ? transports[index] : NULL;
+}
+
 void fusd_transport_forget_all(void)
 {
 	for (size_t i = 0; i < TRANSPORT_COUNT; i++)

@@ -263,6 +263,16 @@ def transport_problem(transport: str) -> str | None:
     device: "fusd doctor" tries one, too.
     """
 
+def transport_advice(transport: str) -> list[str]:
+    """The commands that would make a transport work here for this user.
+
+    Some of the commands that transport_problem() speaks of, one of them or all in
+    order; none if it works, or if no command helps.
+    """
+
+def transport_summaries() -> dict[str, str]:
+    """Each transport's name and what its devices are, as "auto" tries them."""
+
 def library_version() -> str:
     """The version of libfusd that the extension carries, as "0.1.0"; also
     ``pyfusd.__version__``."""

@@ -465,6 +465,25 @@ def transport_problem(str transport not None):
     return os.fsdecode(reason)
 
 
+def transport_advice(str transport not None):
+    """The commands that would make a transport work here for this user."""
+    encoded = transport.encode()
+    if fusd_transport_check(encoded, NULL, 0) == 0:
+        return []
+    return os.fsdecode(fusd_advice()).splitlines()
+
+
+def transport_summaries():
+    """Each transport's name and what its devices are, as "auto" tries them."""
+    cdef const fusd_transport *transport
+    summaries = {}
+    transport = fusd_transport_at(0)
+    while transport is not NULL:
+        summaries[transport.name.decode()] = transport.summary.decode()
+        transport = fusd_transport_at(len(summaries))
+    return summaries
+
+
 def library_version():
     """The version of libfusd that the extension carries."""
     return fusd_version().decode()

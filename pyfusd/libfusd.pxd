@@ -80,6 +80,12 @@ cdef extern from "own_request.h" nogil:
 
 
 cdef extern from "internal.h" nogil:
+    struct fusd_transport:
+        const char *name
+        const char *summary
+
+    const fusd_transport *fusd_transport_at(size_t index)
+    const char *fusd_advice()
     void fusd_set_passive_open(
         int (*open)(fusd_file_info *) noexcept nogil,
         int (*passive)(fusd_file_info *) noexcept nogil,

@@ -66,10 +66,11 @@ static int cuse_check(void)
 	int fd;
 
 	if (access("/dev/cuse", F_OK) < 0)
-		return fusd_fail(ENODEV,
-				 "there is no /dev/cuse: run \"modprobe cuse\" "
-				 "as root (for a container, on its host); a "
-				 "kernel without CONFIG_CUSE cannot");
+		return fusd_fail_with_advice(
+			ENODEV, "modprobe cuse",
+			"there is no /dev/cuse: run \"modprobe cuse\" "
+			"as root (for a container, on its host); a "
+			"kernel without CONFIG_CUSE cannot");
 	if (!fusd_dev_is_devtmpfs())
 		return fusd_fail(ENODEV,
 				 "/dev is not the kernel's own (devtmpfs), as "
@@ -357,6 +358,7 @@ static void cuse_close_device(struct fusd_device *device)
 
 const struct fusd_transport fusd_transport_cuse = {
 	.name = "cuse",
+	.summary = "real character devices in /dev, through the kernel's CUSE",
 	.check = cuse_check,
 	.open_device = cuse_open_device,
 	.take_block = fusd_block_take,

@@ -150,15 +150,17 @@ static int fuse_check(void)
 	int fd;
 
 	if (access("/dev/fuse", F_OK) < 0)
-		return fusd_fail(ENODEV,
-				 "there is no /dev/fuse: run \"modprobe "
-				 "fuse\" as root, or start the "
-				 "container with --device /dev/fuse");
+		return fusd_fail_with_advice(
+			ENODEV, "modprobe fuse",
+			"there is no /dev/fuse: run \"modprobe "
+			"fuse\" as root, or start the "
+			"container with --device /dev/fuse");
 	if (geteuid() != 0 && access("/dev/fuse", R_OK | W_OK) < 0)
-		return fusd_fail(errno,
-				 "this user may not open /dev/fuse: run the "
-				 "driver as root, or let all users have it "
-				 "(\"chmod 666 /dev/fuse\" as root)");
+		return fusd_fail_with_advice(
+			errno, "chmod 666 /dev/fuse",
+			"this user may not open /dev/fuse: run the "
+			"driver as root, or let all users have it "
+			"(\"chmod 666 /dev/fuse\" as root)");
 	if (geteuid() != 0)
 		return fusd_may_mount() || !fusd_program_fusermount(
 						   program, sizeof(program)) ?
@@ -370,6 +372,7 @@ static void fuse_forget(void)
 
 const struct fusd_transport fusd_transport_fuse = {
 	.name = "fuse",
+	.summary = "files that behave as devices, through the kernel's FUSE",
 	.check = fuse_check,
 	.open_device = fuse_open_device,
 	.take_block = fusd_block_take,

@@ -62,11 +62,12 @@ static int open_control(void)
 			       ": run the driver as root, or let a group have "
 			       "it (see 60-fusd.rules)");
 	if (errno == ENOENT || errno == ENXIO || errno == ENODEV)
-		return fusd_fail(
-			ENOPKG, "there is no " FUSD_CONTROL_DEVNAME
-				": build and install the kernel module (\"make "
-				"-C kernel install\"), and run \"modprobe "
-				"kfusd\" as root");
+		return fusd_fail_with_advice(
+			ENOPKG, "make -C kernel install\nmodprobe kfusd",
+			"there is no " FUSD_CONTROL_DEVNAME
+			": build and install the kernel module (\"make "
+			"-C kernel install\"), and run \"modprobe "
+			"kfusd\" as root");
 	return fusd_fail(errno, FUSD_CONTROL_DEVNAME " does not open: %s",
 			 strerror(errno));
 }
@@ -446,6 +447,8 @@ static void kfusd_close_device(struct fusd_device *device)
 
 const struct fusd_transport fusd_transport_kfusd = {
 	.name = "kfusd",
+	.summary = "real character devices in /dev, through FUSD's own kernel "
+		   "module",
 	.check = kfusd_check,
 	.open_device = kfusd_open_device,
 	.take_block = fusd_block_take,

@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import subprocess
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,16 +13,11 @@ from typing import Any
 import pyfusd
 from pyfusd._cli.support.options import TRANSPORTS, add_json, new_parser, transport
 from pyfusd._cli.support.quoting import printable
+from pyfusd._core import transport_advice, transport_summaries
 from pyfusd._own_program import own_program
 from pyfusd._temporary import temporary_directory
 
 _TIMEOUT = 20
-
-_WHAT = {
-    "kfusd": "real character devices in /dev, through FUSD's own kernel module",
-    "cuse": "real character devices in /dev, through the kernel's CUSE",
-    "fuse": "files that behave as devices, through the kernel's FUSE",
-}
 
 
 @dataclass(frozen=True)
@@ -92,14 +86,14 @@ def _problem(transport: str) -> str | None:
 def diagnose(transport: str) -> Diagnosis:
     """Whether a transport works, by trying it where nothing speaks against it."""
     problem = _problem(transport)
-    # libfusd's sentences quote the commands that they advise.
-    commands = re.findall(r'"([a-z][^"]* [^"]*)"', problem or "")
+    commands = transport_advice(transport) if problem else []
     return Diagnosis(transport, problem is None, problem, commands)
 
 
 def _print(diagnosis: Diagnosis) -> None:
     state = "works" if diagnosis.works else "does not work"
-    print(f"{diagnosis.transport}: {state} ({_WHAT[diagnosis.transport]})")
+    summary = transport_summaries()[diagnosis.transport]
+    print(f"{diagnosis.transport}: {state} ({summary})")
     if diagnosis.problem:
         print(f"    {printable(diagnosis.problem)}")
     for command in diagnosis.commands:

@@ -5,7 +5,9 @@ The contract suite asserts both; docs/capabilities.md is made from this list:
     python tests/support/capabilities.py > docs/capabilities.md
 """
 
-TRANSPORTS = ("kfusd", "cuse", "fuse")
+from pyfusd._core import transport_summaries
+
+TRANSPORTS = tuple(transport_summaries())
 
 
 def libfuse(instead):

@@ -7,8 +7,10 @@ import argparse
 import textwrap
 from typing import Any
 
+from pyfusd._core import transport_summaries
+
 #: In the order in which "auto" tries them.
-TRANSPORTS = ("kfusd", "cuse", "fuse")
+TRANSPORTS = tuple(transport_summaries())
 
 TARGET_HELP = (
     "FILE.py:CLASS or package.module:CLASS; without :CLASS, the only device class "
