@@ -2,17 +2,7 @@
 # cython: language_level=3
 """The glue between libfusd's callbacks and Python's.
 
-libfusd calls the trampolines below from fusd_dispatch(), with the GIL held.
-Each shows the request's own memory to a Python callback as a memoryview, and
-turns what the callback returns or raises into the request's answer.
-
-Who owns what:
-- A DeviceCore is a device's device_info. While registered, _registered holds it.
-- A File is an open file's private_data. Its device's files hold it, from open
-  to close or unregister.
-- A Buffer stands between memoryviews and a request's memory. Views that are
-  kept hold it, and it then holds the memory.
-- A Request owns a held request until that is answered.
+_core.pxd has its classes with their fields, and says who owns what.
 """
 
 from cpython.buffer cimport (
@@ -130,16 +120,6 @@ cdef extern from *:
     void *pyfusd_ending
 
 
-cdef enum Operation:
-    OPEN
-    CLOSE
-    READ
-    WRITE
-    IOCTL
-    POLL
-    UNBLOCK
-    MMAP
-
 cdef tuple OPERATION_NAMES = (
     "open", "close", "read", "write", "ioctl", "poll", "unblock", "mmap"
 )
@@ -156,13 +136,6 @@ cdef class Buffer:
     left then, detach() takes the memory out of libfusd's pool until the last
     of them is gone, which is when the Buffer goes.
     """
-
-    cdef char *data
-    cdef Py_ssize_t length
-    cdef bint readonly
-    cdef bint armed
-    cdef Py_ssize_t exports
-    cdef fusd_buffer *owned
 
     def __getbuffer__(self, Py_buffer *view, int flags):
         if not self.armed:
@@ -209,35 +182,6 @@ cdef dict _registered = {}
 
 cdef class DeviceCore:
     """A device's registration; pyfusd.Device is what drivers derive from."""
-
-    cdef int fd  # -1 unless registered
-    cdef bint registering
-    cdef public object name
-    cdef public object mode
-    cdef readonly object path
-    cdef readonly object transport
-    cdef set files
-    cdef object held  # transaction -> Request, while somebody has that
-    cdef public object _server  # of pyfusd.aio, while that serves this device
-    # Bound methods, looked up once; None where the driver has none.
-    cdef object open_callback
-    cdef object close_callback
-    cdef object read_callback
-    cdef object write_callback
-    cdef object ioctl_callback
-    cdef object poll_callback
-    cdef object unblock_callback
-    cdef object mmap_callback
-    cdef dict ioctl_handlers
-    cdef unsigned int version  # of its class, when they were looked up
-    cdef readonly bint _has_poll  # when it was registered
-    # The names of what was looked up; None unless registered.
-    cdef object looked_up
-    # Callbacks that began, and those of them that returned.
-    cdef readonly unsigned long _calls_begun
-    cdef readonly unsigned long _calls_ended
-    # Called with each held request and its answer; None unless traced.
-    cdef public object _observer
 
     def __cinit__(self):
         self.fd = -1

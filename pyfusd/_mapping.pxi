@@ -23,12 +23,6 @@ cdef size_t PAGE_SIZE = os.sysconf("SC_PAGE_SIZE")
 cdef class Mapping:
     """A shared mapping of this process."""
 
-    cdef char *address
-    cdef size_t length
-    cdef bint writable
-    cdef bint is_own  # to be unmapped; else the buffer's
-    cdef Py_buffer buffer
-
     def __dealloc__(self):
         if self.is_own:
             munmap(self.address, self.length)

@@ -1,24 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Open files, the callbacks that run for them, and their held requests."""
 
-cdef struct Call:
-    fusd_file_info *info
-    PyObject *file     # borrowed: the trampoline holds it
-    PyObject *view     # borrowed, or NULL
-    PyObject *buffer   # borrowed, or NULL
-    PyObject *request  # owned, or NULL: what hold() made
-    int operation
-    bint offset_is_set
-    bint retry  # the ioctl comes again, with its client's memory
-    Call *outer
-
-
-cdef struct Polling:
-    PyObject *file  # borrowed: its caller holds it
-    bint changed    # poll() called poll_changed() itself
-    Polling *outer
-
-
 cdef inline Call *call_of(object file):
     """This thread's running callback, if it is one of this open file."""
     cdef Call *call = <Call *>pyfusd_call
@@ -32,19 +14,6 @@ cdef class File:
 
     The manual's Python reference, made of _core.pyi, describes it in full.
     """
-
-    cdef readonly DeviceCore device
-    cdef dict __dict__
-    cdef pid_t opener_pid
-    cdef uid_t opener_uid
-    cdef gid_t opener_gid
-    cdef unsigned int last_flags
-    # The held poll_diff, the driver's; NULL if there is none.
-    cdef fusd_file_info *poll_info
-    cdef unsigned int poll_cached
-    cdef dict mappings  # what mmap() gave, by what that is; None if nothing
-    # Counts poll_changed(), to see those that come while poll() runs.
-    cdef unsigned long poll_changes
 
     def __init__(self):
         raise TypeError("a File is made by an open, not by a call")
@@ -237,22 +206,6 @@ cdef class Request:
 
     The manual's Python reference, made of _core.pyi, describes it in full.
     """
-
-    cdef readonly File file
-    cdef readonly object buffer
-    cdef readonly bint interrupted
-    cdef readonly pid_t pid
-    cdef readonly uid_t uid
-    cdef readonly gid_t gid
-    cdef fusd_file_info *info  # NULL once answered
-    cdef int kind
-    cdef size_t length
-    cdef loff_t position
-    cdef bint offset_is_set
-    cdef long transaction
-    cdef object task  # of the coroutine that is to answer, if it is one
-    cdef object timeout  # what fail_after() gave; None without one
-    cdef object __weakref__
 
     def __init__(self):
         raise TypeError("a Request is made by File.hold(), not by a call")
