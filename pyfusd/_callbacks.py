@@ -5,34 +5,44 @@ from __future__ import annotations
 
 import warnings
 from inspect import iscoroutinefunction, isfunction, signature
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyfusd._ioctl import method_names
 
-#: What each is called with.
+
+class Callback(NamedTuple):
+    """One callback, by the name of its method."""
+
+    #: What it is called with.
+    arguments: tuple[str, ...]
+    #: Whether it may be a coroutine function, whose request pyfusd.aio answers
+    #: later; one that may not tells at once what is.
+    may_wait: bool
+    #: Its name in C, if that is another one.
+    c_name: str | None = None
+
+
+#: In the order of the extension's enum Operation; _trampolines.pxi calls them.
 CALLBACKS = {
-    "open": ("file",),
-    "close": ("file",),
-    "read": ("file", "buf", "offset"),
-    "write": ("file", "buf", "offset"),
-    "ioctl": ("file", "request", "data"),
-    "poll": ("file",),
-    "unblock": ("file", "request"),
-    "mmap": ("file", "offset", "length", "prot", "flags"),
+    "open": Callback(("file",), may_wait=True),
+    "close": Callback(("file",), may_wait=True),
+    "read": Callback(("file", "buf", "offset"), may_wait=True),
+    "write": Callback(("file", "buf", "offset"), may_wait=True),
+    "ioctl": Callback(("file", "request", "data"), may_wait=True),
+    "poll": Callback(("file",), may_wait=False, c_name="poll_diff"),
+    "unblock": Callback(("file", "request"), may_wait=False),
+    "mmap": Callback(("file", "offset", "length", "prot", "flags"), may_wait=False),
 }
-_IOCTL_METHOD_ARGUMENTS = ("file", "data")
-# Where they differ.
-_NAMES_IN_C = {"poll": "poll_diff"}
+_IOCTL_METHOD = Callback(("file", "data"), may_wait=True)
 # "opne" and "open" share 3 of 4 letters in their order.
 _ALIKE = 0.75
 
-#: These may be coroutine functions: pyfusd.aio answers their requests later.
-_MAY_WAIT = ("open", "close", "read", "write", "ioctl")
-#: These tell what is, at once.
-_MAY_NOT_WAIT = ("poll", "unblock", "mmap")
+
+def _names(may_wait: bool) -> list[str]:
+    return [name for name, one in CALLBACKS.items() if one.may_wait is may_wait]
 
 
-def _coroutine_functions(device: object, names: tuple[str, ...]) -> list[str]:
+def _coroutine_functions(device: object, names: list[str]) -> list[str]:
     return [name for name in names if iscoroutinefunction(getattr(device, name, None))]
 
 
@@ -45,17 +55,18 @@ def _cannot_wait(device: object, name: str) -> TypeError:
 
 def coroutine_callbacks(device: object) -> list[str]:
     """Their names; TypeError if there is one that must not wait."""
-    refused = _coroutine_functions(device, _MAY_NOT_WAIT)
+    refused = _coroutine_functions(device, _names(may_wait=False))
     if refused:
         raise _cannot_wait(device, refused[0])
-    return _coroutine_functions(device, (*_MAY_WAIT, *method_names(device)))
+    names = [*_names(may_wait=True), *method_names(device)]
+    return _coroutine_functions(device, names)
 
 
 def check_callback(device: object, name: str, callback: Any) -> None:
     """TypeError if it cannot be called with what it will be given."""
     if callback is None:
         return
-    arguments = CALLBACKS.get(name, _IOCTL_METHOD_ARGUMENTS)
+    arguments = CALLBACKS.get(name, _IOCTL_METHOD).arguments
     try:
         own = signature(callback)
     except (TypeError, ValueError):
@@ -78,7 +89,8 @@ def check_signatures(device: object) -> None:
 def check_assigned(device: Any, name: str, callback: Any) -> None:
     """As check_signatures(), of one that a registered device is to get."""
     check_callback(device, name, callback)
-    if name in _MAY_NOT_WAIT and iscoroutinefunction(callback):
+    may_wait = CALLBACKS.get(name, _IOCTL_METHOD).may_wait
+    if not may_wait and iscoroutinefunction(callback):
         raise _cannot_wait(device, name)
     if name == "poll" and callback is not None and not device._has_poll:
         raise RuntimeError(
@@ -109,12 +121,12 @@ def _meant_by(name: str, method: Any) -> str | None:
     code = method.__code__
     alike = [
         callback
-        for callback, arguments in CALLBACKS.items()
+        for callback, (arguments, _, c_name) in CALLBACKS.items()
         if code.co_argcount == len(arguments) + 1  # and self
-        and (abs(len(name) - len(callback)) <= 1 or name == _NAMES_IN_C.get(callback))
+        and (abs(len(name) - len(callback)) <= 1 or name == c_name)
     ]
     for callback in alike:
-        if name == _NAMES_IN_C.get(callback):
+        if name == CALLBACKS[callback].c_name:
             return callback
         # "opens" is a name of its own.
         if not name.startswith(callback) and _is_alike(name, callback):

@@ -31,6 +31,7 @@ cimport cython
 from pyfusd.libfusd cimport fusd_buffer, fusd_file_info, loff_t
 
 
+# In the order of CALLBACKS in _callbacks.py, which has their names.
 cdef enum Operation:
     OPEN
     CLOSE
@@ -84,15 +85,8 @@ cdef class DeviceCore:
     cdef set files  # the open Files
     cdef object held  # transaction -> Request, while somebody has that
     cdef public object _server  # of pyfusd.aio, while that serves this device
-    # Bound methods, looked up once; None where the driver has none.
-    cdef object open_callback
-    cdef object close_callback
-    cdef object read_callback
-    cdef object write_callback
-    cdef object ioctl_callback
-    cdef object poll_callback
-    cdef object unblock_callback
-    cdef object mmap_callback
+    # Bound methods by Operation, looked up once; None where the driver has none.
+    cdef tuple callbacks
     cdef dict ioctl_handlers  # request number -> what serves it
     cdef unsigned int version  # of its class, when they were looked up
     cdef readonly bint _has_poll  # when it was registered

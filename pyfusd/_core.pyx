@@ -45,7 +45,7 @@ import contextvars
 import os
 import weakref
 
-from pyfusd import _errors
+from pyfusd import _callbacks, _errors
 from pyfusd._errors import (
     MappingError,
     errno_of,
@@ -120,9 +120,8 @@ cdef extern from *:
     void *pyfusd_ending
 
 
-cdef tuple OPERATION_NAMES = (
-    "open", "close", "read", "write", "ioctl", "poll", "unblock", "mmap"
-)
+cdef tuple OPERATION_NAMES = tuple(_callbacks.CALLBACKS)
+cdef tuple NO_CALLBACKS = (None,) * len(OPERATION_NAMES)
 
 
 @cython.final
@@ -186,6 +185,7 @@ cdef class DeviceCore:
     def __cinit__(self):
         self.fd = -1
         self.files = set()
+        self.callbacks = NO_CALLBACKS
         self.ioctl_handlers = {}
 
     @property
@@ -273,46 +273,21 @@ cdef class DeviceCore:
         for file in self.files:
             (<File>file).drop_poll()
         self.files.clear()
-        self.open_callback = self.close_callback = None
-        self.read_callback = self.write_callback = None
-        self.ioctl_callback = self.poll_callback = self.unblock_callback = None
-        self.mmap_callback = None
+        self.callbacks = NO_CALLBACKS
         self.ioctl_handlers = {}
 
     def _callbacks(self):
-        return {
-            "open": self.open_callback,
-            "close": self.close_callback,
-            "read": self.read_callback,
-            "write": self.write_callback,
-            "ioctl": self.ioctl_callback,
-            "poll": self.poll_callback,
-            "unblock": self.unblock_callback,
-            "mmap": self.mmap_callback,
-            "ioctl_handlers": self.ioctl_handlers,
-        }
+        callbacks = dict(zip(OPERATION_NAMES, self.callbacks))
+        callbacks["ioctl_handlers"] = self.ioctl_handlers
+        return callbacks
 
     def _replace_callbacks(self, dict callbacks):
-        self.open_callback = callbacks["open"]
-        self.close_callback = callbacks["close"]
-        self.read_callback = callbacks["read"]
-        self.write_callback = callbacks["write"]
-        self.ioctl_callback = callbacks["ioctl"]
-        self.poll_callback = callbacks["poll"]
-        self.unblock_callback = callbacks["unblock"]
-        self.mmap_callback = callbacks["mmap"]
+        self.callbacks = tuple([callbacks[name] for name in OPERATION_NAMES])
         self.ioctl_handlers = callbacks["ioctl_handlers"]
 
     def _set_callbacks(self, dict ioctl_handlers):
         """Looks up what the trampolines call."""
-        self.open_callback = getattr(self, "open", None)
-        self.close_callback = getattr(self, "close", None)
-        self.read_callback = getattr(self, "read", None)
-        self.write_callback = getattr(self, "write", None)
-        self.ioctl_callback = getattr(self, "ioctl", None)
-        self.poll_callback = getattr(self, "poll", None)
-        self.unblock_callback = getattr(self, "unblock", None)
-        self.mmap_callback = getattr(self, "mmap", None)
+        self.callbacks = tuple([getattr(self, name, None) for name in OPERATION_NAMES])
         self.ioctl_handlers = ioctl_handlers
         self.version = class_version(self)
 
@@ -336,10 +311,7 @@ cdef class DeviceCore:
         options.clazz = text_or_null(encoded[2])
         options.devname = text_or_null(encoded[3])
         self.held = weakref.WeakValueDictionary()
-        operations = fusd_file_operations(
-            open=on_open, close=on_close, read=on_read, write=on_write,
-            ioctl=on_ioctl, poll_diff=NULL, unblock=on_unblock, mmap=on_mmap,
-        )
+        operations = OPERATIONS
         self.looked_up = looked_up
         try:
             self._look_up()
@@ -347,9 +319,9 @@ cdef class DeviceCore:
             self.forget()
             raise
         # Without it, kfusd answers for the driver.
-        self._has_poll = self.poll_callback is not None
-        if self._has_poll:
-            operations.poll_diff = on_poll_diff
+        self._has_poll = self.callbacks[POLL] is not None
+        if not self._has_poll:
+            operations.poll_diff = NULL
         self.registering = True
         with no_fork():
             with nogil:

@@ -139,7 +139,7 @@ cdef Polling *polling_of(File file):
 
 
 cdef unsigned int state_of(File file) except? 0:
-    poll = file.device.poll_callback
+    poll = file.device.callbacks[POLL]
     if poll is None:  # It was taken away.
         return FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT
     return poll_state(file.device, poll(file))

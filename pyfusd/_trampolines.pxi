@@ -200,11 +200,11 @@ cdef int on_open(fusd_file_info *info) noexcept:
     file.last_flags = info.flags
     device.files.add(file)
     info.private_data = <void *>file
-    if device.open_callback is None:
+    if device.callbacks[OPEN] is None:
         return 0
     begin(&call, info, file, OPEN)
     try:
-        retval = answer(&call, device.open_callback(file))
+        retval = answer(&call, device.callbacks[OPEN](file))
     except BaseException as error:
         retval = failed(&call, error)
     end(&call)
@@ -219,7 +219,7 @@ cdef int on_passive_open(fusd_file_info *info) noexcept with gil:
     if device is None or <void *>device != info.device_info:
         return -EPIPE
     device.follow_class()
-    return on_open(info) if device.open_callback is None else -FUSD_RETRY
+    return on_open(info) if device.callbacks[OPEN] is None else -FUSD_RETRY
 
 
 cdef int on_close(fusd_file_info *info) noexcept:
@@ -235,8 +235,8 @@ cdef int on_close(fusd_file_info *info) noexcept:
     try:
         if device._server is not None:
             device._server.file_closed(file)
-        if device.close_callback is not None:
-            result = device.close_callback(file)
+        if device.callbacks[CLOSE] is not None:
+            result = device.callbacks[CLOSE](file)
             if is_awaitable(result):
                 suspended = start_coroutine(&call, result) is SUSPENDED
     except BaseException as error:
@@ -257,14 +257,14 @@ cdef ssize_t on_read(
     cdef File file = file_of(info)
     if file is None:
         return -EPIPE
-    if file.device.read_callback is None:
+    if file.device.callbacks[READ] is None:
         return -EINVAL
     begin(&call, info, file, READ)
     buffer = view = None
     try:
         buffer = Buffer.__new__(Buffer)
         view = lend(&call, buffer, data, length, False)
-        retval = answer(&call, file.device.read_callback(file, view, offset[0]))
+        retval = answer(&call, file.device.callbacks[READ](file, view, offset[0]))
     except BaseException as error:
         retval = failed(&call, error)
     view = None
@@ -283,14 +283,14 @@ cdef ssize_t on_write(
     cdef File file = file_of(info)
     if file is None:
         return -EPIPE
-    if file.device.write_callback is None:
+    if file.device.callbacks[WRITE] is None:
         return -EINVAL
     begin(&call, info, file, WRITE)
     buffer = view = None
     try:
         buffer = Buffer.__new__(Buffer)
         view = lend(&call, buffer, data, length, True)
-        retval = answer(&call, file.device.write_callback(file, view, offset[0]))
+        retval = answer(&call, file.device.callbacks[WRITE](file, view, offset[0]))
     except BaseException as error:
         retval = failed(&call, error)
     view = None
@@ -304,8 +304,8 @@ cdef object call_ioctl(DeviceCore device, File file, object number, object argum
     handler = device.ioctl_handlers.get(number)
     if handler is not None:
         return handler(file, argument)
-    if device.ioctl_callback is not None:
-        return device.ioctl_callback(file, number, argument)
+    if device.callbacks[IOCTL] is not None:
+        return device.callbacks[IOCTL](file, number, argument)
     return -ENOTTY
 
 
@@ -391,8 +391,8 @@ cdef int on_unblock(fusd_file_info *info) noexcept:
             request.interrupted = True
             if request.task is not None:
                 request.task.cancel_soon()
-            if file.device.unblock_callback is not None:
-                file.device.unblock_callback(file, request)
+            if file.device.callbacks[UNBLOCK] is not None:
+                file.device.callbacks[UNBLOCK](file, request)
     except BaseException as error:
         failed(&call, error)
     end(&call)
@@ -408,12 +408,12 @@ cdef int on_mmap(
     cdef File file = file_of(info)
     if file is None:
         return -EPIPE
-    if file.device.mmap_callback is None:
+    if file.device.callbacks[MMAP] is None:
         return -ENODEV
     begin(&call, info, file, MMAP)
     try:
         # Not offset, which is cut to an int.
-        result = file.device.mmap_callback(
+        result = file.device.callbacks[MMAP](
             file, fusd_mmap_offset(info), length, protection, flags
         )
         retval = mmap_answer(&call, result, length, protection, address, out_length)
@@ -424,3 +424,16 @@ cdef int on_mmap(
         retval = <int>failed(&call, error)
     end(&call)
     return retval
+
+
+# What a device registers with; of a device without poll(), all but poll_diff.
+cdef fusd_file_operations OPERATIONS = fusd_file_operations(
+    open=on_open,
+    close=on_close,
+    read=on_read,
+    write=on_write,
+    ioctl=on_ioctl,
+    poll_diff=on_poll_diff,
+    unblock=on_unblock,
+    mmap=on_mmap,
+)

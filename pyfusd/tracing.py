@@ -22,6 +22,7 @@ from inspect import isawaitable
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from pyfusd._callbacks import CALLBACKS
 from pyfusd._core import (
     NOTIFY_ERROR,
     NOTIFY_EXCEPT,
@@ -229,8 +230,8 @@ class Tracer:
         callbacks = device._callbacks()
         self._originals[device] = callbacks
         handlers = callbacks["ioctl_handlers"]
-        wrapped: dict[str, Any] = {**callbacks, "ioctl_handlers": {}}
-        for operation in ("poll", "unblock", "mmap"):
+        wrapped: dict[str, Any] = {"ioctl_handlers": {}}
+        for operation in CALLBACKS:
             wrapped[operation] = self._plain(device, operation, callbacks[operation])
         wrapped["open"] = self._open(device, callbacks["open"])
         wrapped["close"] = self._close(device, callbacks["close"])
