@@ -70,7 +70,7 @@ def check_callback(device: object, name: str, callback: Any) -> None:
     try:
         own = signature(callback)
     except (TypeError, ValueError):
-        return  # Of what is written in C, Python does not know.
+        return  # Python cannot tell what a function in C takes.
     try:
         own.bind(*arguments)
     except TypeError:
@@ -87,7 +87,7 @@ def check_signatures(device: object) -> None:
 
 
 def check_assigned(device: Any, name: str, callback: Any) -> None:
-    """As check_signatures(), of one that a registered device is to get."""
+    """TypeError or RuntimeError if a registered device cannot get this callback."""
     check_callback(device, name, callback)
     may_wait = CALLBACKS.get(name, _IOCTL_METHOD).may_wait
     if not may_wait and iscoroutinefunction(callback):

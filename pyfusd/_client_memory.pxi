@@ -5,7 +5,7 @@
 class Retry(BaseException):
     """Ends an ioctl callback that is called again, with its client's memory.
 
-    Of no interest to drivers: no Exception, so that they do not catch it.
+    It is no Exception, so that drivers, which it does not concern, do not catch it.
     """
 
 
@@ -60,6 +60,6 @@ cdef object client_memory(Call *call, unsigned long address, size_t length, bint
 cdef inline ssize_t retried(Call *call):
     """The answer of an ioctl callback that was ended by Retry."""
     if call.request is not NULL:
-        # It comes again as a new one.
+        # The same ioctl comes again as a new request.
         (<Request>call.request).abandon()
     return -FUSD_RETRY

@@ -131,7 +131,7 @@ cdef class Request:
     cdef readonly gid_t gid
     cdef fusd_file_info *info  # NULL once answered
     cdef int kind  # an Operation
-    # Of a read or write: how many bytes, and where.
+    # How many bytes a read or write has, and where.
     cdef size_t length
     cdef loff_t position
     cdef bint offset_is_set

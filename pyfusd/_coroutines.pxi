@@ -93,8 +93,8 @@ cdef object first_step(
         server.leave_task(server.loop, task)
     if waits[0] and error is None:
         return value
-    # Whoever keeps the task may cancel it later, or look at it: then it ends as
-    # the coroutine's own, and no other coroutine gets to see it.
+    # If the coroutine kept its task, it may cancel it later, or look at it: that
+    # task ends as this coroutine's own, and no other coroutine gets to see it.
     if server.spare is not task or Py_REFCNT(task) != references:
         server.give_up(task)
         if not isinstance(error, (KeyboardInterrupt, SystemExit, Retry)):

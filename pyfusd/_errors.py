@@ -33,8 +33,8 @@ _ERRNOS: dict[type[BaseException], int] = {
     ProcessLookupError: errno.ESRCH,
     TimeoutError: errno.ETIMEDOUT,
 }
-# And those of modules that a driver may have imported or not. Of the timeouts,
-# newer versions of Python make the class above.
+# Exceptions of modules that a driver need not import, by module and name. Newer
+# versions of Python have TimeoutError itself under the names of the timeouts.
 _ERRNOS_BY_NAME = {
     ("asyncio.exceptions", "CancelledError"): errno.ECANCELED,
     ("asyncio.exceptions", "TimeoutError"): errno.ETIMEDOUT,
@@ -65,7 +65,7 @@ def _errno_of_class(kind: type[BaseException]) -> int | None:
 def errno_of(error: BaseException) -> int:
     """The errno that an exception means to a client; 0 if it means none."""
     if isinstance(error, (KeyboardInterrupt, SystemExit)):
-        return errno.EPIPE  # It ends the driver's loop.
+        return errno.EPIPE  # The driver's loop ends.
     number = error.errno if isinstance(error, OSError) else None
     if number is None:
         number = _errno_of_class(type(error))
@@ -84,7 +84,7 @@ def log_callback_failure(
         operation,
         os.strerror(number),
         exc_info=error,
-        # For handlers that want one device's failures only, as testing's does.
+        # A handler that wants one device's failures, as _testing's, compares this.
         extra={"fusd_device": device},
     )
 

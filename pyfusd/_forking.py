@@ -34,7 +34,7 @@ class _Changes:
 
     def begin(self) -> None:
         with self.ended:
-            # Else a thread that registers again and again would never let it be.
+            # A thread that registers again and again would never let the fork begin.
             while self.fork_waits and not self.own_count():
                 self.ended.wait()
             self.count += 1

@@ -117,13 +117,13 @@ def IOR(group: str | int, number: int, type: ArgumentType) -> IoctlNumber:
 def IOW(group: str | int, number: int, type: ArgumentType) -> IoctlNumber:
     """_IOW(group, number, type): data goes from the client to the driver.
 
-    As IOR().
+    *type* is what IOR() takes.
     """
     return _encode(_WRITE, group, number, type)
 
 
 def IOWR(group: str | int, number: int, type: ArgumentType) -> IoctlNumber:
-    """_IOWR(group, number, type): data goes both ways. As IOR()."""
+    """_IOWR(group, number, type): data goes both ways; *type* is what IOR() takes."""
     return _encode(_READ | _WRITE, group, number, type)
 
 

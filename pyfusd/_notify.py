@@ -24,7 +24,7 @@ class Notify(IntFlag):
     #: It was unplugged: POLLHUP.
     HANGUP = 16
 
-    # As enum does it, but ten times as fast: drivers do it in each poll().
+    # The result is enum's, ten times as fast: drivers or states in each poll().
     def __or__(self, other: int) -> Notify:
         try:
             return _STATES[int.__or__(self, other)]

@@ -15,7 +15,8 @@ _TOP = str(Path(__file__).parent.parent)
 def own_program(module: str, *arguments: str) -> list[str]:
     """The command that runs a module of this very package.
 
-    Unlike that of "python -m", whatever lies in the current directory.
+    "python -m" would look for the package in the current directory first, where
+    another one of that name may lie.
     """
     code = (
         f"import runpy, sys; sys.path[0] = {_TOP!r};"

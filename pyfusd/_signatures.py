@@ -40,7 +40,7 @@ def needs(maker: Any, name: str) -> bool:
     return parameter is not None and parameter.default is inspect.Parameter.empty
 
 
-# Of fusd_msg.h, without the null character.
+# FUSD_MAX_NAME_LENGTH of fusd_msg.h, which does not count the null character.
 _NAME_BYTES = 47
 
 

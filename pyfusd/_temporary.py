@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-#: Whoever killed a driver waits this long at most until its devices are cleared.
+#: How long a killed driver's devices are waited for, which others clear.
 SECONDS = 30.0
 
 # The devices of drivers that died with us are cleared by libfusd's watchers,
@@ -55,7 +55,7 @@ class TemporaryDirectories:
                 start_new_session=True,
             )
         assert self._shell.stdin is not None
-        # Somebody may have killed the shell: then nobody cleans up, as ever.
+        # If somebody killed the shell, nobody cleans up after this process.
         with suppress(OSError):
             os.write(self._shell.stdin.fileno(), line.encode() + b"\n")
 
@@ -69,7 +69,7 @@ class TemporaryDirectories:
     def remove(self, directory: str) -> None:
         """Removes a directory once the devices in it are gone.
 
-        Those of a driver that was killed are cleared soon after it, by others.
+        A killed driver's devices are cleared by libfusd's watcher, soon after.
         """
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:

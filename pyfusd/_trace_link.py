@@ -28,10 +28,11 @@ from pyfusd._core import registered_devices
 #: How long a driver gets to answer; its callbacks may be busy meanwhile.
 ANSWER_SECONDS = 3.0
 _MESSAGE_SIZE = 1 << 17
-# So many paths, of at most PATH_MAX bytes, fit into a message.
+# The first message names this many devices: their paths, of at most PATH_MAX
+# bytes each, fit into _MESSAGE_SIZE.
 _NAMED_DEVICES = 20
 _PEER = struct.Struct("3i")
-# What kill(2) takes for one process, and not for a group of them.
+# kill(2) takes greater numbers, as negative ones, for groups of processes.
 _MAX_PID = (1 << 31) - 1
 
 
@@ -101,7 +102,7 @@ def _on_signal(number: int, frame: object) -> None:
 
 
 @contextmanager
-def answering() -> Iterator[None]:
+def answer_tracers() -> Iterator[None]:
     """Inside, tracers are answered: in the main thread, if SIGURG is unused."""
     if (
         threading.current_thread() is not threading.main_thread()

@@ -327,11 +327,11 @@ cdef int on_ioctl(fusd_file_info *info, int request, void *data) noexcept:
             argument = <size_t>data
         retval = answer(&call, call_ioctl(file.device, file, number, argument))
     except Retry:
-        retval = -EIO  # See below.
+        retval = -EIO  # call.retry is set: the answer is made below.
     except BaseException as error:
         retval = failed(&call, error)
     if call.retry:
-        # Also if the callback caught the exception: it has not got its bytes.
+        # Even if the callback caught Retry: it has not got its client's bytes.
         retval = retried(&call)
     argument = None
     if buffer is not None and buffer.exports:

@@ -107,7 +107,7 @@ def _rest(
 def _cancelled(
     coroutine: Coroutine[Any, Any, Any], context: Context, waits_for: Any
 ) -> Generator[Any, Any, Any]:
-    """As _rest(), of a coroutine cancelled before its task could wait."""
+    """The coroutine after its first step, cancelled before its task could wait."""
     if not (waits_for is not None and waits_for.cancel()):
         try:
             waits_for = context.run(coroutine.throw, asyncio.CancelledError())
@@ -229,7 +229,7 @@ class _CallbackTask(_Task):
         super().__setattr__(name, value)
 
     def __hash__(self) -> int:
-        # As a key it may be that of a WeakKeyDictionary.
+        # Whoever hashes a task may keep it, in a WeakKeyDictionary, say.
         self._is_changed()
         return super().__hash__()
 
@@ -316,7 +316,7 @@ class _Server:
 
     def begin(self) -> None:
         self.context.enter_context(_sigterm_interrupts(self.loop))
-        self.context.enter_context(_trace_link.answering())
+        self.context.enter_context(_trace_link.answer_tracers())
 
     async def end(self) -> None:
         for device in list(self.devices.values()):
@@ -327,7 +327,7 @@ class _Server:
             spare.cancel()
             await asyncio.wait([spare])
 
-    # For start_coroutine().
+    # What the extension's start_coroutine() calls.
 
     def new_task(self) -> _CallbackTask:
         return _CallbackTask(self)
@@ -360,7 +360,7 @@ class _Server:
         return [task for task in list(self.tasks) if task.state.device is device]
 
     def file_closed(self, file: File) -> None:
-        """Nobody waits any more for what its coroutines answer."""
+        """Cancels the tasks of a closed file: nobody waits for their answers."""
         for task in self.tasks_of(file.device):
             request = task.state.request
             if request is not None and request.file is file and not request.done:
@@ -416,8 +416,8 @@ class _Server:
         if self.is_here() or self.loop.is_closed():
             self.leave(device)
             return
-        # The loop has to let go of the descriptor before that is closed, and
-        # its number another file's.
+        # The loop has to let go of the descriptor before that is closed and its
+        # number is another file's.
         removed = threading.Event()
 
         def remove() -> None:
@@ -478,7 +478,7 @@ def _server_of_thread() -> _Server | None:
 
 @contextmanager
 def _stop_watching(device: DeviceCore) -> Iterator[None]:
-    """See LoopKind."""
+    """See LoopKind: the device's server lets go of it, in its own thread."""
     if device.registered and device._server is not None:
         device._server.let_go(device)
     yield
@@ -552,11 +552,11 @@ def run(devices: tuple[Device, ...], ready: Callable[[], object] | None) -> None
     if threading.current_thread() is not threading.main_thread():
         asyncio.run(_serve(devices, ready))
         return
-    with wakeup.pipe() as ends, wakeup.taken(*ends) as programs:
+    with wakeup.wakeup_pipe() as ends, wakeup.take_wakeup_fd(*ends) as programs:
 
         def share() -> None:
             if programs >= 0:
-                wakeup.share(asyncio.get_running_loop(), *ends, programs)
+                wakeup.share_signals(asyncio.get_running_loop(), *ends, programs)
             if ready:
                 ready()
 

@@ -76,7 +76,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _callback_timeout(config: pytest.Config) -> float:
-    # Who steps through a callback takes longer.
+    # A developer who steps through a callback with a debugger takes longer.
     if config.getoption("usepdb", False) or config.getoption("trace", False):
         return 0.0
     return float(config.getini(_TIMEOUT_OPTION))

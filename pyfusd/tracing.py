@@ -218,7 +218,7 @@ class Tracer:
         self._sink = sink
         self._originals: dict[DeviceCore, dict[str, Any]] = {}
         self._lock = threading.Lock()
-        # Who opened each file: FUSE does not tell who closes it.
+        # The client that opened each file: FUSE does not tell who closes it.
         self._openers: dict[File, dict[str, Any]] = {}
         # Held requests that wait, and those answered before their callback
         # returned, which is when we learn that they were held.
@@ -309,7 +309,7 @@ class Tracer:
         try:
             result = callback(*arguments) if callback is not None else None
         except Retry:
-            raise  # It comes again.
+            raise  # The same ioctl comes again, with its client's memory.
         except BaseException as error:
             self._finish(started, _failure(error), time.perf_counter_ns())
             raise

@@ -55,7 +55,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _drop_output() -> None:
-    """So that Python's own flush at the end does not fail, too."""
+    """Makes standard output /dev/null: Python's flush at its end shall not fail."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -65,18 +65,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parse(arguments)
         status: int = options.main(options)
-        if sys.stdout is not None:  # Else it was closed from the beginning.
+        if sys.stdout is not None:  # None if it was closed when fusd began.
             sys.stdout.flush()
         return status
     except Failure as failure:
         print(f"fusd: {printable(str(failure))}", file=sys.stderr)
         return 1
     except BrokenPipeError:
-        _drop_output()  # Who read it has seen enough.
+        _drop_output()  # The reader of the output, such as head(1), is gone.
         return 1
     except OSError as error:
         _drop_output()
-        # Most likely of the output's disk, which is full.
+        # Most likely the disk that the output goes to is full.
         where = f"{error.filename}: " if error.filename else ""
         sentence = printable(f"{where}{error.strerror or error}")
         print(f"fusd: {sentence}", file=sys.stderr)

@@ -30,11 +30,12 @@ class _Loop:
     def __init__(self) -> None:
         self.thread = threading.get_ident()
         self.devices: dict[int, DeviceCore] = {}
-        # What other threads unregister: each number may soon be another file's.
+        # Descriptors that other threads unregister: a number may soon be another
+        # file's.
         self.gone: set[int] = set()
         self.selector: selectors.BaseSelector = selectors.PollSelector()
         self.wake_receiver, self.wake_sender = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        # Who else is told of signals: signal.set_wakeup_fd() of the program.
+        # Descriptors that are told of signals, too: the program's own wakeup_fd.
         self.wake_others: list[int] = []
         self.selector.register(self.wake_receiver, selectors.EVENT_READ)
 
@@ -98,7 +99,7 @@ class _Loop:
         while self.devices:
             for key, _ in self.selector.select():
                 if key.fd == self.wake_receiver:
-                    wakeup.forward(self.wake_receiver, self.wake_others)
+                    wakeup.forward_signals(self.wake_receiver, self.wake_others)
                 else:
                     self._serve(key.fd)
             if self.gone:
@@ -163,14 +164,14 @@ def _running(loop: _Loop) -> Iterator[None]:
         yield
     finally:
         with _lock:
-            if loop in _loops:  # Else this is a child, forked in a callback.
+            if loop in _loops:  # Not in a child that a callback forked.
                 _loops.remove(loop)
         loop.close()
 
 
 @contextmanager
 def _signals_end(loop: _Loop) -> Iterator[None]:
-    """SIGTERM as SIGINT, and neither gets lost just before the loop waits."""
+    """SIGTERM ends the loop as SIGINT does; neither is lost before the loop waits."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -178,7 +179,7 @@ def _signals_end(loop: _Loop) -> Iterator[None]:
     if default:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with wakeup.taken(loop.wake_receiver, loop.wake_sender) as programs:
+        with wakeup.take_wakeup_fd(loop.wake_receiver, loop.wake_sender) as programs:
             loop.wake_others.append(programs)
             yield
     finally:
@@ -192,7 +193,7 @@ def serve(devices: tuple[Any, ...], ready: Callable[[], object] | None) -> None:
     with ExitStack() as stack:
         stack.enter_context(_running(loop))
         stack.enter_context(_signals_end(loop))
-        stack.enter_context(_trace_link.answering())
+        stack.enter_context(_trace_link.answer_tracers())
         for device in devices:
             if not device.registered:
                 device.register()  # This adds it to the loop, by registry.

@@ -210,7 +210,7 @@ class ProcessDriver(RunningDriver):
 
     def _begin(self, order: bytes) -> None:
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):  # It failed to start: it says why.
+        with suppress(BrokenPipeError):  # The process failed to start, and reports why.
             self._process.stdin.write(order)
             self._process.stdin.flush()
         self._is_ready.wait(SECONDS)

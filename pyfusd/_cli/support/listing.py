@@ -94,7 +94,7 @@ def _kfusd() -> Iterator[Entry]:
 
 
 def _cuse_drivers() -> list[int]:
-    """Who has /dev/cuse open; the kernel does not tell which device is whose."""
+    """The processes that have /dev/cuse open; which device is whose is not known."""
     return list({pid for pid, path in open_files() if path == "/dev/cuse"})
 
 

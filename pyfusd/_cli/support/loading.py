@@ -27,7 +27,7 @@ def _load_file(path: str) -> ModuleType:
     if not os.path.isfile(path):
         what = "is no file" if os.path.exists(path) else "does not exist"
         raise Failure(f"{path} {what}: check the path")
-    # As "python FILE.py" does, so that it finds its neighbours.
+    # "python FILE.py" does it too: the file imports its neighbours.
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
     name = os.path.splitext(os.path.basename(path))[0]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -153,7 +153,7 @@ def devices(options: argparse.Namespace) -> list[Device]:
 
 
 def _apply(device: Device, options: argparse.Namespace) -> None:
-    """For classes whose constructor does not take what Device's does."""
+    """Sets options on a device whose constructor may not have taken them."""
     if device.registered:
         return
     if options.name is not None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What others have named, printed so that it is only text.
+"""Names that other users chose, printed so that they are only text.
 
-Whoever may mount chooses a path, and whoever runs a program its name.
+A path is chosen by the user who mounts it, a program's name by the one who runs it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 def _escape(character: str) -> str:
     if character.isprintable():
         return character
-    # What was no UTF-8 is a surrogate, os.fsencode() knows of which byte.
+    # A byte that was no UTF-8 is a surrogate; os.fsencode() gives it back.
     if "\udc80" <= character <= "\udcff":
         return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))
     return character.encode("unicode_escape").decode("ascii")
