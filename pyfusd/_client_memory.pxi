@@ -57,7 +57,7 @@ cdef object client_memory(Call *call, unsigned long address, size_t length, bint
     return view
 
 
-cdef inline ssize_t retried(Call *call):
+cdef inline ssize_t answer_of_retry(Call *call):
     """The answer of an ioctl callback that was ended by Retry."""
     if call.request is not NULL:
         # The same ioctl comes again as a new request.

@@ -154,7 +154,7 @@ cdef class Buffer:
             self.owned = fusd_buffer_acquire(info)
 
 
-cdef inline void advance(loff_t *offset, ssize_t retval, size_t length):
+cdef inline void advance_position(loff_t *offset, ssize_t retval, size_t length):
     if retval > 0:
         offset[0] += retval if <size_t>retval < length else <ssize_t>length
 

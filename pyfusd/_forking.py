@@ -60,7 +60,7 @@ def no_fork() -> Iterator[None]:
         _changes.end()
 
 
-def _before() -> None:
+def _wait_for_changes() -> None:
     _changes.ended.acquire()
     _changes.fork_waits = True
     end = time.monotonic() + SECONDS
@@ -71,13 +71,13 @@ def _before() -> None:
         _changes.ended.wait(remaining)
 
 
-def _in_parent() -> None:
+def _resume_in_parent() -> None:
     _changes.fork_waits = False
     _changes.ended.notify_all()
     _changes.ended.release()
 
 
-def _in_child() -> None:
+def _reset_in_child() -> None:
     """Only this thread is left."""
     own = _changes.own_count()
     _changes.__init__()  # type: ignore[misc]
@@ -85,5 +85,7 @@ def _in_child() -> None:
 
 
 os.register_at_fork(
-    before=_before, after_in_parent=_in_parent, after_in_child=_in_child
+    before=_wait_for_changes,
+    after_in_parent=_resume_in_parent,
+    after_in_child=_reset_in_child,
 )

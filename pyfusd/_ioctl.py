@@ -86,7 +86,7 @@ def _size_of(type: ArgumentType) -> int:
     return size
 
 
-def _encode(
+def _encode_number(
     direction: int, group: str | int, number: int, type: ArgumentType | None
 ) -> IoctlNumber:
     code = ord(group) if isinstance(group, str) and len(group) == 1 else group
@@ -103,7 +103,7 @@ def IO(group: str | int, number: int) -> IoctlNumber:
 
     *group* is a character or 0 to 255, *number* 0 to 255; ValueError otherwise.
     """
-    return _encode(_NONE, group, number, None)
+    return _encode_number(_NONE, group, number, None)
 
 
 def IOR(group: str | int, number: int, type: ArgumentType) -> IoctlNumber:
@@ -111,7 +111,7 @@ def IOR(group: str | int, number: int, type: ArgumentType) -> IoctlNumber:
 
     *type* is a ctypes type, a struct format, or a size in bytes, 0 to 16383.
     """
-    return _encode(_READ, group, number, type)
+    return _encode_number(_READ, group, number, type)
 
 
 def IOW(group: str | int, number: int, type: ArgumentType) -> IoctlNumber:
@@ -119,12 +119,12 @@ def IOW(group: str | int, number: int, type: ArgumentType) -> IoctlNumber:
 
     *type* is what IOR() takes.
     """
-    return _encode(_WRITE, group, number, type)
+    return _encode_number(_WRITE, group, number, type)
 
 
 def IOWR(group: str | int, number: int, type: ArgumentType) -> IoctlNumber:
     """_IOWR(group, number, type): data goes both ways; *type* is what IOR() takes."""
-    return _encode(_READ | _WRITE, group, number, type)
+    return _encode_number(_READ | _WRITE, group, number, type)
 
 
 def ioctl(request: int) -> Callable[[Method], Method]:
@@ -194,7 +194,7 @@ def _with_format(
     return waiting if iscoroutinefunction(method) else handler
 
 
-def _handler(method: Any, number: IoctlNumber) -> Callable[[Any, Any], Any]:
+def _handler_of(method: Any, number: IoctlNumber) -> Callable[[Any, Any], Any]:
     if number.type is None or isinstance(number.type, int):
         return method  # type: ignore[no-any-return]
     if isinstance(number.type, str):
@@ -232,5 +232,5 @@ def handlers_of(
     for value, (name, number) in numbers.items():
         method = getattr(device, name, None)
         if method is not None:
-            handlers[value] = _handler(method, number)
+            handlers[value] = _handler_of(method, number)
     return handlers

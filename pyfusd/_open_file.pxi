@@ -195,7 +195,7 @@ cdef Request held_transfer_of(File file):
     return request
 
 
-cdef inline void withdraw(list timeout) noexcept:
+cdef inline void withdraw_timeout(list timeout) noexcept:
     """Its request was answered. Calls nothing in which a signal could raise."""
     timeout[TIMEOUT_REQUEST] = None
 
@@ -275,7 +275,7 @@ cdef class Request:
     cdef object set_timeout(self, seconds, int error):
         """The last one set is the one that holds."""
         if self.timeout is not None:
-            withdraw(self.timeout)
+            withdraw_timeout(self.timeout)
         self.timeout = None if self.info is NULL else fail_after(self, seconds, error)
 
     cdef fusd_file_info *abandon(self):
@@ -283,7 +283,7 @@ cdef class Request:
         cdef fusd_file_info *info = self.info
         self.info = NULL
         if self.timeout is not None:
-            withdraw(self.timeout)
+            withdraw_timeout(self.timeout)
             self.timeout = None
         return info
 
@@ -293,7 +293,7 @@ cdef class Request:
         if self.kind == READ or self.kind == WRITE:
             fusd_get_offset(info)[0] = self.position
             if not self.offset_is_set:
-                advance(fusd_get_offset(info), retval, self.length)
+                advance_position(fusd_get_offset(info), retval, self.length)
         return info
 
     cdef int send(self, ssize_t retval) except -1:

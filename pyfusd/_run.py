@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from pyfusd.device import Device
 
 
-def _serve(devices: tuple[Device, ...], ready: Callable[[], object] | None) -> None:
+def _serve_in_a_loop(
+    devices: tuple[Device, ...], ready: Callable[[], object] | None
+) -> None:
     if any(coroutine_callbacks(device) for device in devices or registered_devices()):
         from pyfusd import aio  # asyncio takes its time to import.
 
@@ -32,7 +34,7 @@ def serve(
     check_may_serve()
     # A signal may come as soon as run() was called, before the loop is made.
     with suppress(KeyboardInterrupt):
-        _serve(devices, ready)
+        _serve_in_a_loop(devices, ready)
 
 
 def run(*devices: Device) -> None:

@@ -19,7 +19,7 @@ def parameters_of(maker: Any) -> Mapping[str, inspect.Parameter]:
         return {}
 
 
-def takes(maker: Any, name: str) -> bool:
+def takes_argument(maker: Any, name: str) -> bool:
     """Whether an argument may be given by keyword."""
     parameters = parameters_of(maker)
     return name in parameters or any(
@@ -28,13 +28,13 @@ def takes(maker: Any, name: str) -> bool:
     )
 
 
-def has_rest(maker: Any) -> bool:
+def takes_positions(maker: Any) -> bool:
     """Whether it takes any number of arguments by position."""
     kinds = [parameter.kind for parameter in parameters_of(maker).values()]
     return inspect.Parameter.VAR_POSITIONAL in kinds
 
 
-def needs(maker: Any, name: str) -> bool:
+def needs_argument(maker: Any, name: str) -> bool:
     """Whether an argument has to be given."""
     parameter = parameters_of(maker).get(name)
     return parameter is not None and parameter.default is inspect.Parameter.empty
@@ -44,7 +44,7 @@ def needs(maker: Any, name: str) -> bool:
 _NAME_BYTES = 47
 
 
-def name_of(maker: Any, ending: str = "") -> str:
+def default_name(maker: Any, ending: str = "") -> str:
     """What a device is called whose name nobody gave, cut to where it fits."""
     while isinstance(maker, functools.partial):
         maker = maker.func
@@ -53,7 +53,7 @@ def name_of(maker: Any, ending: str = "") -> str:
     return os.fsencode(name)[:room].decode(errors="ignore") + ending
 
 
-def make(
+def call_maker(
     maker: Any, arguments: dict[str, Any], name: str, options: dict[str, Any]
 ) -> Any:
     """Calls maker with the arguments, those options that it takes, and a name.
@@ -63,9 +63,9 @@ def make(
     """
     given = dict(arguments)
     for key, value in options.items():
-        if value is not None and takes(maker, key):
+        if value is not None and takes_argument(maker, key):
             given.setdefault(key, value)
-    if needs(maker, "name"):
+    if needs_argument(maker, "name"):
         given.setdefault("name", name)
     try_name = [] if "name" in given else [name]
     first: list[str] = []
@@ -78,9 +78,9 @@ def make(
             if key in given and key not in arguments:
                 del given[key]
             elif try_name and re.search(r"missing .*'name'", str(error)):
-                if takes(maker, "name"):
+                if takes_argument(maker, "name"):
                     given["name"] = try_name.pop()
-                elif has_rest(maker):
+                elif takes_positions(maker):
                     first = [try_name.pop()]
                 else:
                     raise

@@ -37,7 +37,9 @@ def fail_after(request: Any, seconds: float, error: int) -> list[Any]:
         if len(_entries) > _limit:
             _forget_answered()
         if _thread is None or not _thread.is_alive():
-            _thread = threading.Thread(target=_run, name="fusd-timeouts", daemon=True)
+            _thread = threading.Thread(
+                target=_fail_overdue, name="fusd-timeouts", daemon=True
+            )
             _thread.start()
         elif _entries[0] is entry:
             _change.notify()
@@ -51,7 +53,7 @@ def _forget_answered() -> None:
     _limit = max(_FEW, 2 * len(_entries))
 
 
-def _next_due() -> list[Any]:
+def _wait_for_overdue() -> list[Any]:
     with _change:
         while True:
             if not _entries:
@@ -63,9 +65,9 @@ def _next_due() -> list[Any]:
             _change.wait(min(remaining, threading.TIMEOUT_MAX))
 
 
-def _run() -> None:
+def _fail_overdue() -> None:
     while True:
-        _, _, request, error = _next_due()
+        _, _, request, error = _wait_for_overdue()
         if request is not None:
             # Somebody else may be first, and the client may be gone.
             with suppress(RuntimeError, OSError):

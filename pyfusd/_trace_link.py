@@ -36,11 +36,11 @@ _PEER = struct.Struct("3i")
 _MAX_PID = (1 << 31) - 1
 
 
-def _address(pid: int) -> str:
+def _address_of(pid: int) -> str:
     return f"\0fusd-trace/{pid}"
 
 
-def _peer(connection: socket.socket) -> tuple[int, int]:
+def _peer_of(connection: socket.socket) -> tuple[int, int]:
     """The process and the user at the other end."""
     data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
     pid, uid, _ = _PEER.unpack(data)
@@ -77,12 +77,12 @@ class _Sender:
         self.send(call.as_dict())
 
 
-def _connect() -> socket.socket:
+def _connect_to_tracer() -> socket.socket:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         connection.setblocking(False)
-        connection.connect(_address(os.getpid()))
-        if _peer(connection)[1] not in (0, os.geteuid()):
+        connection.connect(_address_of(os.getpid()))
+        if _peer_of(connection)[1] not in (0, os.geteuid()):
             raise PermissionError("another user's tracer")
     except OSError:
         connection.close()
@@ -92,7 +92,7 @@ def _connect() -> socket.socket:
 
 def _on_signal(number: int, frame: object) -> None:
     try:
-        sender = _Sender(_connect())
+        sender = _Sender(_connect_to_tracer())
     except OSError:
         return  # The signal was meant for something else.
     devices = [device.path for device in registered_devices()]
@@ -122,10 +122,10 @@ def answer_tracers() -> Iterator[None]:
 # The tracer's side.
 
 
-def _listen(pid: int) -> socket.socket:
+def _listen_for_driver(pid: int) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
-        listener.bind(_address(pid))
+        listener.bind(_address_of(pid))
         listener.listen(1)
         listener.settimeout(ANSWER_SECONDS)
     except OSError:
@@ -134,18 +134,18 @@ def _listen(pid: int) -> socket.socket:
     return listener
 
 
-def _accept(listener: socket.socket, pid: int) -> socket.socket:
+def _accept_driver(listener: socket.socket, pid: int) -> socket.socket:
     while True:
         connection, _ = listener.accept()
-        if _peer(connection)[0] == pid:
+        if _peer_of(connection)[0] == pid:
             connection.settimeout(None)
             return connection
         connection.close()
 
 
 @contextmanager
-def attach(pid: int) -> Iterator[socket.socket]:
-    """Makes the driver with this pid send its calls; see messages().
+def attach_to_driver(pid: int) -> Iterator[socket.socket]:
+    """Makes the driver with this pid send its calls; see read_messages().
 
     Raises OSError: ESRCH, EPERM (another user's driver), EADDRINUSE (it is
     being traced), and socket.timeout (it is no Python driver in run()).
@@ -153,13 +153,13 @@ def attach(pid: int) -> Iterator[socket.socket]:
     if not 0 < pid <= _MAX_PID:
         raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
     # Open as long as the trace: a second one must not take this one's place.
-    with _listen(pid) as listener:
+    with _listen_for_driver(pid) as listener:
         os.kill(pid, signal.SIGURG)
-        with _accept(listener, pid) as connection:
+        with _accept_driver(listener, pid) as connection:
             yield connection
 
 
-def messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
+def read_messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
     """The driver's messages, until it ends: first its devices, then calls."""
     while True:
         try:

@@ -77,7 +77,7 @@ cdef inline bint leaves_held(Request request, object result):
     return result is request or is_noreply(result)
 
 
-cdef ssize_t answer(Call *call, object result) except? -1:
+cdef ssize_t answer_of(Call *call, object result) except? -1:
     """Turns a callback's result into the trampoline's."""
     cdef Py_buffer data
     cdef ssize_t retval
@@ -95,7 +95,7 @@ cdef ssize_t answer(Call *call, object result) except? -1:
         PyObject_GetBuffer(result, &data, PyBUF_SIMPLE)
         offset = fusd_get_offset(call.info)
         if not call.offset_is_set:
-            advance(offset, data.len, fusd_get_length(call.info))
+            advance_position(offset, data.len, fusd_get_length(call.info))
         # A client that is gone meanwhile is none of the driver's business.
         fusd_return_data(call.info, data.buf, data.len)
         PyBuffer_Release(&data)
@@ -104,7 +104,7 @@ cdef ssize_t answer(Call *call, object result) except? -1:
         raise RuntimeError("a callback that does not answer has to call file.hold()")
     retval = result_of(call.operation, result)
     if (call.operation == READ or call.operation == WRITE) and not call.offset_is_set:
-        advance(fusd_get_offset(call.info), retval, fusd_get_length(call.info))
+        advance_position(fusd_get_offset(call.info), retval, fusd_get_length(call.info))
     return retval
 
 
@@ -117,7 +117,7 @@ cdef int errno_for(File file, int operation, object error) except -1:
     return EIO
 
 
-cdef ssize_t failed(Call *call, object error) noexcept:
+cdef ssize_t answer_of_error(Call *call, object error) noexcept:
     """The answer for a callback that raised."""
     cdef int number = EIO
     keep_ending(error)
@@ -139,7 +139,7 @@ cdef ssize_t failed(Call *call, object error) noexcept:
     return -FUSD_NOREPLY
 
 
-cdef inline void begin(Call *call, fusd_file_info *info, File file, int operation):
+cdef inline void begin_call(Call *call, fusd_file_info *info, File file, int operation):
     global pyfusd_call
     call.info = info
     call.file = <PyObject *>file
@@ -151,14 +151,14 @@ cdef inline void begin(Call *call, fusd_file_info *info, File file, int operatio
     file.device._calls_begun += 1
 
 
-cdef inline void end(Call *call):
+cdef inline void end_call(Call *call):
     global pyfusd_call
     pyfusd_call = call.outer
     (<File>call.file).device._calls_ended += 1
     Py_XDECREF(call.request)
 
 
-cdef inline object lend(
+cdef inline object lend_data(
     Call *call, Buffer buffer, const void *data, size_t length, bint readonly
 ):
     """A memoryview of the request's data, for the callback."""
@@ -202,12 +202,12 @@ cdef int on_open(fusd_file_info *info) noexcept:
     info.private_data = <void *>file
     if device.callbacks[OPEN] is None:
         return 0
-    begin(&call, info, file, OPEN)
+    begin_call(&call, info, file, OPEN)
     try:
-        retval = answer(&call, device.callbacks[OPEN](file))
+        retval = answer_of(&call, device.callbacks[OPEN](file))
     except BaseException as error:
-        retval = failed(&call, error)
-    end(&call)
+        retval = answer_of_error(&call, error)
+    end_call(&call)
     if retval < 0 and retval != -FUSD_NOREPLY:
         device.files.discard(file)
     return <int>retval
@@ -231,7 +231,7 @@ cdef int on_close(fusd_file_info *info) noexcept:
         return -EPIPE
     device = file.device
     file.drop_poll()
-    begin(&call, info, file, CLOSE)
+    begin_call(&call, info, file, CLOSE)
     try:
         if device._server is not None:
             device._server.file_closed(file)
@@ -240,8 +240,8 @@ cdef int on_close(fusd_file_info *info) noexcept:
             if is_awaitable(result):
                 suspended = start_coroutine(&call, result) is SUSPENDED
     except BaseException as error:
-        failed(&call, error)
-    end(&call)
+        answer_of_error(&call, error)
+    end_call(&call)
     if suspended:
         return -FUSD_NOREPLY
     device.files.discard(file)
@@ -259,18 +259,18 @@ cdef ssize_t on_read(
         return -EPIPE
     if file.device.callbacks[READ] is None:
         return -EINVAL
-    begin(&call, info, file, READ)
+    begin_call(&call, info, file, READ)
     buffer = view = None
     try:
         buffer = Buffer.__new__(Buffer)
-        view = lend(&call, buffer, data, length, False)
-        retval = answer(&call, file.device.callbacks[READ](file, view, offset[0]))
+        view = lend_data(&call, buffer, data, length, False)
+        retval = answer_of(&call, file.device.callbacks[READ](file, view, offset[0]))
     except BaseException as error:
-        retval = failed(&call, error)
+        retval = answer_of_error(&call, error)
     view = None
     if buffer is not None and buffer.exports:
         buffer.detach(info)
-    end(&call)
+    end_call(&call)
     return retval
 
 
@@ -285,18 +285,18 @@ cdef ssize_t on_write(
         return -EPIPE
     if file.device.callbacks[WRITE] is None:
         return -EINVAL
-    begin(&call, info, file, WRITE)
+    begin_call(&call, info, file, WRITE)
     buffer = view = None
     try:
         buffer = Buffer.__new__(Buffer)
-        view = lend(&call, buffer, data, length, True)
-        retval = answer(&call, file.device.callbacks[WRITE](file, view, offset[0]))
+        view = lend_data(&call, buffer, data, length, True)
+        retval = answer_of(&call, file.device.callbacks[WRITE](file, view, offset[0]))
     except BaseException as error:
-        retval = failed(&call, error)
+        retval = answer_of_error(&call, error)
     view = None
     if buffer is not None and buffer.exports:
         buffer.detach(info)
-    end(&call)
+    end_call(&call)
     return retval
 
 
@@ -317,26 +317,26 @@ cdef int on_ioctl(fusd_file_info *info, int request, void *data) noexcept:
     cdef File file = file_of(info)
     if file is None:
         return -EPIPE
-    begin(&call, info, file, IOCTL)
+    begin_call(&call, info, file, IOCTL)
     buffer = argument = None
     try:
         buffer = Buffer.__new__(Buffer)
         if _IOC_DIR(number):
-            argument = lend(&call, buffer, data, fusd_get_length(info), False)
+            argument = lend_data(&call, buffer, data, fusd_get_length(info), False)
         else:
             argument = <size_t>data
-        retval = answer(&call, call_ioctl(file.device, file, number, argument))
+        retval = answer_of(&call, call_ioctl(file.device, file, number, argument))
     except Retry:
         retval = -EIO  # call.retry is set: the answer is made below.
     except BaseException as error:
-        retval = failed(&call, error)
+        retval = answer_of_error(&call, error)
     if call.retry:
         # Even if the callback caught Retry: it has not got its client's bytes.
-        retval = retried(&call)
+        retval = answer_of_retry(&call)
     argument = None
     if buffer is not None and buffer.exports:
         buffer.detach(info)
-    end(&call)
+    end_call(&call)
     return <int>retval
 
 
@@ -348,18 +348,18 @@ cdef int on_poll_diff(fusd_file_info *info, unsigned int cached) noexcept:
     cdef File file = file_of(info)
     if file is None:
         return -EPIPE
-    begin(&call, info, file, POLL)
+    begin_call(&call, info, file, POLL)
     while True:
         changes = file.poll_changes
         try:
             state = current_state(file)
         except BaseException as error:
-            failed(&call, error)
+            answer_of_error(&call, error)
             # Its client shall not wait for ever because of this.
             state = FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT | FUSD_NOTIFY_EXCEPT
         if state != cached or changes == file.poll_changes:
             break
-    end(&call)
+    end_call(&call)
     # Another thread may have been in poll() for a newer question.
     is_newest = file.poll_info is NULL or (
         fusd_get_transaction(info) > fusd_get_transaction(file.poll_info)
@@ -384,7 +384,7 @@ cdef int on_unblock(fusd_file_info *info) noexcept:
     cdef File file = file_of(info)
     if file is None:
         return 0
-    begin(&call, info, file, UNBLOCK)
+    begin_call(&call, info, file, UNBLOCK)
     try:
         request = file.device.held.get(fusd_get_transaction(info))
         if request is not None and request.file is file and not request.done:
@@ -394,8 +394,8 @@ cdef int on_unblock(fusd_file_info *info) noexcept:
             if file.device.callbacks[UNBLOCK] is not None:
                 file.device.callbacks[UNBLOCK](file, request)
     except BaseException as error:
-        failed(&call, error)
-    end(&call)
+        answer_of_error(&call, error)
+    end_call(&call)
     return 0
 
 
@@ -410,7 +410,7 @@ cdef int on_mmap(
         return -EPIPE
     if file.device.callbacks[MMAP] is None:
         return -ENODEV
-    begin(&call, info, file, MMAP)
+    begin_call(&call, info, file, MMAP)
     try:
         # Not offset, which is cut to an int.
         result = file.device.callbacks[MMAP](
@@ -421,8 +421,8 @@ cdef int on_mmap(
         log_callback_failure(file.device, "mmap", error, EINVAL)
         retval = -EINVAL
     except BaseException as error:
-        retval = <int>failed(&call, error)
-    end(&call)
+        retval = <int>answer_of_error(&call, error)
+    end_call(&call)
     return retval
 
 

@@ -82,7 +82,7 @@ else:
 
 
 @types.coroutine
-def _rest(
+def _go_on(
     coroutine: Coroutine[Any, Any, Any], context: Context, waits_for: Any
 ) -> Generator[Any, Any, Any]:
     """The coroutine after its first step, which waits for something."""
@@ -104,7 +104,7 @@ def _rest(
 
 
 @types.coroutine
-def _cancelled(
+def _go_on_cancelled(
     coroutine: Coroutine[Any, Any, Any], context: Context, waits_for: Any
 ) -> Generator[Any, Any, Any]:
     """The coroutine after its first step, cancelled before its task could wait."""
@@ -113,10 +113,10 @@ def _cancelled(
             waits_for = context.run(coroutine.throw, asyncio.CancelledError())
         except StopIteration as end:
             return end.value
-    return (yield from _rest(coroutine, context, waits_for))
+    return (yield from _go_on(coroutine, context, waits_for))
 
 
-async def _awaited(awaitable: Awaitable[Any]) -> Any:
+async def _await_object(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
 
 
@@ -251,7 +251,7 @@ class _CallbackTask(_Task):
             raise asyncio.CancelledError
         try:
             if work is not None:
-                result = await (_cancelled if is_cancelled else _rest)(*work)
+                result = await (_go_on_cancelled if is_cancelled else _go_on)(*work)
             else:
                 result = _result_of(outcome)
             answer_for_coroutine(request, result)
@@ -273,7 +273,7 @@ class _CallbackTask(_Task):
             state.request = state.work = state.outcome = None
 
 
-def _interrupt() -> None:
+def _raise_interrupt() -> None:
     raise KeyboardInterrupt
 
 
@@ -286,7 +286,7 @@ def _sigterm_interrupts(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     ):
         yield
         return
-    loop.add_signal_handler(signal.SIGTERM, _interrupt)
+    loop.add_signal_handler(signal.SIGTERM, _raise_interrupt)
     try:
         yield
     finally:
@@ -335,7 +335,7 @@ class _Server:
     def coroutine_of(self, awaitable: Awaitable[Any]) -> Coroutine[Any, Any, Any]:
         if isinstance(awaitable, Coroutine):
             return awaitable
-        return _awaited(awaitable)
+        return _await_object(awaitable)
 
     # Tasks.
 
@@ -497,7 +497,7 @@ def _end_closed_loops() -> None:
 
 
 @asynccontextmanager
-async def _serving() -> AsyncIterator[_Server]:
+async def _use_server() -> AsyncIterator[_Server]:
     loop = asyncio.get_running_loop()
     server = _servers.get(loop)
     if server is None:
@@ -517,11 +517,11 @@ async def _serving() -> AsyncIterator[_Server]:
             await server.end()
 
 
-async def _serve(
+async def _serve_until_gone(
     devices: tuple[Device, ...], ready: Callable[[], object] | None
 ) -> None:
     check_may_serve()
-    async with _serving() as server:
+    async with _use_server() as server:
         own: list[Any] = []
         served: list[Any] = list(devices)
         try:
@@ -550,7 +550,7 @@ async def _serve(
 def run(devices: tuple[Device, ...], ready: Callable[[], object] | None) -> None:
     """pyfusd.run() of devices with coroutine functions."""
     if threading.current_thread() is not threading.main_thread():
-        asyncio.run(_serve(devices, ready))
+        asyncio.run(_serve_until_gone(devices, ready))
         return
     with wakeup.wakeup_pipe() as ends, wakeup.take_wakeup_fd(*ends) as programs:
 
@@ -560,7 +560,7 @@ def run(devices: tuple[Device, ...], ready: Callable[[], object] | None) -> None
             if ready:
                 ready()
 
-        asyncio.run(_serve(devices, share))
+        asyncio.run(_serve_until_gone(devices, share))
 
 
 async def serve(*devices: Device) -> None:
@@ -580,4 +580,4 @@ async def serve(*devices: Device) -> None:
     another loop serves; TypeError for a callback that cannot be a coroutine
     function. Several threads may each serve their own devices.
     """
-    await _serve(devices, None)
+    await _serve_until_gone(devices, None)

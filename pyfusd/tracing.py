@@ -116,7 +116,7 @@ class Call:
         clock = time.strftime("%H:%M:%S", time.localtime(self.time))
         text = f"{clock}.{int(self.time % 1 * 1e6):06} {self.command}[{self.pid}] "
         text += f"{self.operation}({self._arguments()}) = {self._result_text()}"
-        return f"{text}  {_duration(self.microseconds)}" + (
+        return f"{text}  {_duration_text(self.microseconds)}" + (
             ", held" if self.held else ""
         )
 
@@ -131,7 +131,7 @@ def _flags_text(flags: int) -> str:
     return "|".join(names)
 
 
-def _duration(microseconds: float) -> str:
+def _duration_text(microseconds: float) -> str:
     if microseconds < 1000:
         return f"{microseconds:.1f} us"
     if microseconds < 1e6:
@@ -139,13 +139,13 @@ def _duration(microseconds: float) -> str:
     return f"{microseconds / 1e6:.2f} s"
 
 
-def _count(result: Any, operation: str) -> int:
+def _count_of(result: Any, operation: str) -> int:
     if operation == "read" and is_data(result):
         return memoryview(result).nbytes
     return int(result.__index__())
 
 
-def _outcome(result: Any, operation: str, size: int | None) -> int:
+def _outcome_of(result: Any, operation: str, size: int | None) -> int:
     """What the client gets for a callback's result, as the extension does it."""
     is_transfer = operation in ("read", "write")
     if result is None and not is_transfer:
@@ -153,30 +153,30 @@ def _outcome(result: Any, operation: str, size: int | None) -> int:
     if operation == "mmap" and not (isinstance(result, int) and result < 0):
         return 0  # A file, or memory.
     try:
-        count = _count(result, operation)
+        count = _count_of(result, operation)
     except (AttributeError, TypeError):
         return -errno.EIO
     return min(count, size) if is_transfer and size is not None else count
 
 
-def _failure(error: BaseException) -> int:
+def _outcome_of_error(error: BaseException) -> int:
     return -(errno_of(error) or errno.EIO)
 
 
-def _failure_of_coroutine(error: BaseException, file: File) -> int:
+def _outcome_of_coroutine_error(error: BaseException, file: File) -> int:
     """A cancelled one means what it was cancelled for."""
     # Without an import: who has no coroutines need not wait for asyncio's.
     if not isinstance(error, getattr(sys.modules.get("asyncio"), "CancelledError", ())):
-        return _failure(error)
+        return _outcome_of_error(error)
     if not file.device.registered:
         return -errno.EPIPE
     with suppress(RuntimeError):  # A close that did not wait.
         if file.hold().interrupted:
             return -errno.EINTR
-    return _failure(error)
+    return _outcome_of_error(error)
 
 
-def _caller(file: File) -> dict[str, Any]:
+def _caller_of(file: File) -> dict[str, Any]:
     return {"pid": file.pid, "command": process_name(file.pid) or "?", "uid": file.uid}
 
 
@@ -189,7 +189,7 @@ class _Started:
         self.fields: dict[str, Any] = {
             "device": device.path,
             "operation": operation,
-            **_caller(file),
+            **_caller_of(file),
             "flags": file.flags if operation == "open" else None,
             "size": None,
             "offset": None,
@@ -252,7 +252,7 @@ class Tracer:
     def _open(self, device: DeviceCore, callback: Any) -> Any:
         def traced(file: File) -> Any:
             started = _Started(device, "open", file)
-            self._openers[file] = _caller(file)
+            self._openers[file] = _caller_of(file)
             return self._run(started, file, callback, (file,))
 
         return traced
@@ -311,7 +311,7 @@ class Tracer:
         except Retry:
             raise  # The same ioctl comes again, with its client's memory.
         except BaseException as error:
-            self._finish(started, _failure(error), time.perf_counter_ns())
+            self._finish(started, _outcome_of_error(error), time.perf_counter_ns())
             raise
         if isawaitable(result):
             return self._await(started, file, result)
@@ -327,7 +327,7 @@ class Tracer:
             raise
         except BaseException as error:
             end = time.perf_counter_ns()
-            self._finish(started, _failure_of_coroutine(error, file), end)
+            self._finish(started, _outcome_of_coroutine_error(error, file), end)
             raise
         self._returned(started, file, result)
         return result
@@ -361,7 +361,7 @@ class Tracer:
         self, started: _Started, result: Any, end: int, held: bool = False
     ) -> None:
         operation = started.fields["operation"]
-        outcome = _outcome(result, operation, started.fields["size"])
+        outcome = _outcome_of(result, operation, started.fields["size"])
         if operation == "open" and outcome < 0:
             self._openers.pop(started.file, None)  # There will be no close.
         try:

@@ -39,7 +39,7 @@ where it is. The project's "make bench" compares drivers with more care.
 _MOST = 1 << 30
 
 
-def _count(text: str) -> int:
+def _parse_count(text: str) -> int:
     try:
         number = int(text)
     except ValueError:
@@ -65,7 +65,7 @@ def add_parser(commands: Any) -> None:
     add_transport(parser)
     parser.add_argument(
         "--size",
-        type=_count,
+        type=_parse_count,
         action="append",
         dest="sizes",
         metavar="BYTES",
@@ -73,7 +73,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--count",
-        type=_count,
+        type=_parse_count,
         default=2000,
         help=f"calls in each of {_ROUNDS} rounds (default: %(default)s)",
     )
@@ -87,7 +87,7 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(main=main)
 
 
-def _time(call: Callable[[], int], size: int, count: int) -> float:
+def _time_calls(call: Callable[[], int], size: int, count: int) -> float:
     """Microseconds a call; the median of the rounds."""
     times = []
     for _ in range(_ROUNDS):
@@ -101,7 +101,7 @@ def _time(call: Callable[[], int], size: int, count: int) -> float:
 
 
 @contextmanager
-def _own_driver(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
+def _run_own_driver(options: argparse.Namespace) -> Iterator[tuple[str, str]]:
     """Runs our driver in a process of its own; its path and transport."""
     command = own_program("pyfusd._cli.support.bench_driver")
     with temporary_directory("fusd-bench-") as directory:
@@ -146,15 +146,17 @@ def _measure(
             for size in options.sizes or _SIZES:
                 buffer = bytearray(size)
                 if operation == "read":
-                    call = _reading(descriptor, buffer)
+                    call = _make_reader(descriptor, buffer)
                 else:
-                    call = _writing(descriptor, buffer)
+                    call = _make_writer(descriptor, buffer)
                 results.append(
                     {
                         "operation": operation,
                         "size": size,
                         "transport": transport,
-                        "microseconds": round(_time(call, size, options.count), 2),
+                        "microseconds": round(
+                            _time_calls(call, size, options.count), 2
+                        ),
                     }
                 )
     except OSError as error:
@@ -164,11 +166,11 @@ def _measure(
     return results
 
 
-def _reading(descriptor: int, buffer: bytearray) -> Callable[[], int]:
+def _make_reader(descriptor: int, buffer: bytearray) -> Callable[[], int]:
     return lambda: os.preadv(descriptor, [buffer], 0)
 
 
-def _writing(descriptor: int, buffer: bytearray) -> Callable[[], int]:
+def _make_writer(descriptor: int, buffer: bytearray) -> Callable[[], int]:
     return lambda: os.pwrite(descriptor, buffer, 0)
 
 
@@ -181,7 +183,7 @@ def main(options: argparse.Namespace) -> int:
             raise Failure("--transport is for our own driver: leave it or PATH out")
         results = _measure(options.path, None, options, write=False)
     else:
-        with _own_driver(options) as (path, transport):
+        with _run_own_driver(options) as (path, transport):
             results = _measure(path, transport, options, write=True)
     if options.json:
         print(json.dumps(results, indent=1))

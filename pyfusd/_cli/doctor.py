@@ -11,7 +11,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyfusd
-from pyfusd._cli.support.options import TRANSPORTS, add_json, new_parser, transport
+from pyfusd._cli.support.options import (
+    TRANSPORTS,
+    add_json,
+    new_parser,
+    parse_transport,
+)
 from pyfusd._cli.support.quoting import printable
 from pyfusd._core import transport_advice, transport_summaries
 from pyfusd._own_program import own_program
@@ -44,7 +49,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "transports",
         nargs="*",
-        type=transport,
+        type=parse_transport,
         metavar="TRANSPORT",
         help=f"one of {', '.join(TRANSPORTS)} (default: all)",
     )
@@ -52,7 +57,7 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(main=main)
 
 
-def _try(transport: str) -> str | None:
+def _try_device(transport: str) -> str | None:
     """Why a device on a transport does not work; None if it does."""
     command = own_program("pyfusd._cli.support.probe", transport)
     try:
@@ -76,21 +81,21 @@ def _try(transport: str) -> str | None:
     )
 
 
-def _problem(transport: str) -> str | None:
+def _find_problem(transport: str) -> str | None:
     try:
-        return pyfusd.transport_problem(transport) or _try(transport)
+        return pyfusd.transport_problem(transport) or _try_device(transport)
     except OSError as error:
         return str(error)
 
 
 def diagnose(transport: str) -> Diagnosis:
     """Whether a transport works, by trying it where nothing speaks against it."""
-    problem = _problem(transport)
+    problem = _find_problem(transport)
     commands = transport_advice(transport) if problem else []
     return Diagnosis(transport, problem is None, problem, commands)
 
 
-def _print(diagnosis: Diagnosis) -> None:
+def _print_diagnosis(diagnosis: Diagnosis) -> None:
     state = "works" if diagnosis.works else "does not work"
     summary = transport_summaries()[diagnosis.transport]
     print(f"{diagnosis.transport}: {state} ({summary})")
@@ -106,6 +111,6 @@ def main(options: argparse.Namespace) -> int:
         print(json.dumps([asdict(one) for one in found], indent=1))
     else:
         for one in found:
-            _print(one)
+            _print_diagnosis(one)
     enough = all if options.transports else any
     return 0 if enough(one.works for one in found) else 1

@@ -34,7 +34,7 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(main=main)
 
 
-def _row(entry: listing.Entry) -> tuple[str, ...]:
+def _make_row(entry: listing.Entry) -> tuple[str, ...]:
     command = None if entry.command is None else quoted(entry.command)
     values = (quoted(entry.path), entry.transport, entry.pid, command, entry.opens)
     state = "live" if entry.alive else "dead"
@@ -42,11 +42,11 @@ def _row(entry: listing.Entry) -> tuple[str, ...]:
 
 
 def main(options: argparse.Namespace) -> int:
-    found = listing.devices()
+    found = listing.list_devices()
     if options.json:
         print(json.dumps([asdict(entry) for entry in found], indent=1))
         return 0
-    rows = [_COLUMNS, *map(_row, found)]
+    rows = [_COLUMNS, *map(_make_row, found)]
     widths = [max(len(row[n]) for row in rows) for n in range(len(_COLUMNS))]
     for row in rows:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths))

@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Mistakes are told with the usage of the command they are made with."""
     top = parser()
     options, unknown = top.parse_known_args(arguments)
@@ -63,7 +63,7 @@ def _drop_output() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     try:
-        options = _parse(arguments)
+        options = _parse_arguments(arguments)
         status: int = options.main(options)
         if sys.stdout is not None:  # None if it was closed when fusd began.
             sys.stdout.flush()

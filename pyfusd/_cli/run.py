@@ -42,8 +42,8 @@ def _tell_systemd(state: str) -> None:
 def main(options: argparse.Namespace) -> int:
     logging.basicConfig(format="fusd: %(message)s")
     try:
-        devices = loading.devices(options)
-        loading.register(devices)
+        devices = loading.make_devices(options)
+        loading.register_devices(devices)
         for device in devices:
             print(f"{quoted(device.name)}: {quoted(device.path)}", flush=True)
         _tell_systemd("READY=1")
@@ -51,5 +51,5 @@ def main(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         pass  # Before run() took over Ctrl-C: the same end.
     finally:
-        loading.unregister()
+        loading.unregister_devices()
     return 0

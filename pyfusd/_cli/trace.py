@@ -65,30 +65,30 @@ def _is_driver(target: str) -> bool:
     return ":" in target or target.endswith(".py")
 
 
-def _show(call: tracing.Call, as_json: bool) -> None:
+def _show_call(call: tracing.Call, as_json: bool) -> None:
     print(json.dumps(call.as_dict()) if as_json else printable(str(call)), flush=True)
 
 
 def _run_traced(options: argparse.Namespace) -> int:
     logging.basicConfig(format="fusd: %(message)s")
     try:
-        devices = loading.devices(options)
-        loading.register(devices)
+        devices = loading.make_devices(options)
+        loading.register_devices(devices)
         for device in devices:
             name, path = quoted(device.name), quoted(device.path)
             print(f"{name}: {path}", file=sys.stderr, flush=True)
-        with tracing.trace(lambda call: _show(call, options.json)):
+        with tracing.trace(lambda call: _show_call(call, options.json)):
             run(*devices)
     except KeyboardInterrupt:
         pass
     finally:
-        loading.unregister()
+        loading.unregister_devices()
     return 0
 
 
-def _find(target: str) -> tuple[int, str | None]:
+def _find_driver(target: str) -> tuple[int, str | None]:
     """The driver's process, and the device's path unless all are meant."""
-    found = [entry for entry in listing.devices() if entry.alive]
+    found = [entry for entry in listing.list_devices() if entry.alive]
     if target.isdecimal():
         return int(target), None
     path = target if target.startswith("/") else f"/{target}"
@@ -106,7 +106,7 @@ def _find(target: str) -> tuple[int, str | None]:
 
 
 @contextmanager
-def _attach(pid: int) -> Iterator[socket.socket]:
+def _attach_to_driver(pid: int) -> Iterator[socket.socket]:
     reasons = {
         errno.ESRCH: "there is no such process here",
         errno.EPERM: "it is another user's driver: run fusd trace as that user or root",
@@ -118,7 +118,7 @@ def _attach(pid: int) -> Iterator[socket.socket]:
     }
     with ExitStack() as stack:
         try:
-            connection = stack.enter_context(_trace_link.attach(pid))
+            connection = stack.enter_context(_trace_link.attach_to_driver(pid))
         except OSError as error:
             number = error.errno or errno.ETIMEDOUT
             reason = reasons.get(number, os.strerror(number))
@@ -126,8 +126,8 @@ def _attach(pid: int) -> Iterator[socket.socket]:
         yield connection
 
 
-def _follow(connection: socket.socket, path: str | None, as_json: bool) -> None:
-    for message in _trace_link.messages(connection):
+def _follow_calls(connection: socket.socket, path: str | None, as_json: bool) -> None:
+    for message in _trace_link.read_messages(connection):
         lost = message.pop("lost", 0)
         if lost:
             print(f"fusd: {lost} requests are missing here", file=sys.stderr)
@@ -138,7 +138,7 @@ def _follow(connection: socket.socket, path: str | None, as_json: bool) -> None:
             print(f"fusd: tracing {names}{rest}", file=sys.stderr, flush=True)
         elif path in (None, message["device"]):
             message.pop("errno")
-            _show(tracing.Call(**message), as_json)
+            _show_call(tracing.Call(**message), as_json)
     print("fusd: the driver has ended", file=sys.stderr)
 
 
@@ -152,9 +152,9 @@ def main(options: argparse.Namespace) -> int:
                 "--mode, --transport and -o are for FILE.py or MODULE:CLASS"
             )
     try:
-        pid, path = _find(options.target)
-        with _attach(pid) as connection:
-            _follow(connection, path, options.json)
+        pid, path = _find_driver(options.target)
+        with _attach_to_driver(pid) as connection:
+            _follow_calls(connection, path, options.json)
     except KeyboardInterrupt:
         pass
     return 0

@@ -25,7 +25,7 @@ from pyfusd._testing.drivers import FailureHandler, make_device
 from pyfusd.device import Device
 
 
-def _find(order: dict[str, Any]) -> Any:
+def _load_driver(order: dict[str, Any]) -> Any:
     """Loads the class from its file, under its module's own name."""
     name = order["module"]
     spec = importlib.util.spec_from_file_location(name, order["file"])
@@ -53,8 +53,8 @@ class _Reporter:
         self.say("failure", text=text)
 
 
-def _make(order: dict[str, Any]) -> Device:
-    driver = _find(order)
+def _make_device(order: dict[str, Any]) -> Device:
+    driver = _load_driver(order)
     # After the module, which may define what is in them.
     return make_device(driver, pickle.load(sys.stdin.buffer)).register()
 
@@ -84,7 +84,7 @@ def main() -> int:
     reporter = _Reporter(int(sys.argv[1]))
     try:
         order = json.loads(sys.stdin.buffer.readline())
-        device = _make(order)
+        device = _make_device(order)
         logger.addHandler(FailureHandler(device, reporter.failure))
         _serve(device, reporter, order["callback_timeout"])
     except KeyboardInterrupt:

@@ -22,7 +22,7 @@ from typing import Any
 from pyfusd._errors import logger
 from pyfusd._own_program import own_program
 from pyfusd._run import serve
-from pyfusd._signatures import make, name_of
+from pyfusd._signatures import call_maker, default_name
 from pyfusd._testing.callback_limit import CallbackLimit
 from pyfusd.device import Device
 
@@ -88,8 +88,8 @@ def make_device(driver: Any, arguments: dict[str, Any]) -> Device:
         if arguments:
             raise TypeError("arguments are for a class; a device has its own already")
         return driver
-    name = name_of(driver, f"-{os.getpid()}-{next(_numbers)}")
-    device = make(driver, arguments, name, {})
+    name = default_name(driver, f"-{os.getpid()}-{next(_numbers)}")
+    device = call_maker(driver, arguments, name, {})
     if not isinstance(device, Device):
         raise TypeError(f"{driver!r} makes {device!r}, which is no pyfusd.Device")
     return device
@@ -155,7 +155,7 @@ class ThreadDriver(RunningDriver):
         return failures
 
 
-def _source(driver: Any) -> tuple[str, str]:
+def _find_source(driver: Any) -> tuple[str, str]:
     """The file and the name in it by which another process finds a class."""
     name = getattr(driver, "__qualname__", "")
     if isinstance(driver, Device) or not name or "<" in name:
@@ -172,7 +172,7 @@ class ProcessDriver(RunningDriver):
     def __init__(
         self, driver: Any, arguments: dict[str, Any], callback_timeout: float
     ) -> None:
-        file, name = _source(driver)
+        file, name = _find_source(driver)
         order = {
             "file": file,
             "module": driver.__module__,

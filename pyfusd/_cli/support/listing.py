@@ -43,7 +43,7 @@ class Entry:
     alive: bool
 
 
-def _open_descriptors() -> Counter[str] | None:
+def _count_descriptors() -> Counter[str] | None:
     """How many descriptors are open on each path; None if some are hidden."""
     if os.geteuid() != 0:
         return None
@@ -58,7 +58,7 @@ def _fuse_mounts() -> Iterator[tuple[str, int, int]]:
             yield mount.path, int(match[1]), int(match[2])
 
 
-def _fuse(counts: Counter[str] | None) -> Iterator[Entry]:
+def _list_fuse(counts: Counter[str] | None) -> Iterator[Entry]:
     for path, pid, start in _fuse_mounts():
         yield Entry(
             path=path,
@@ -70,7 +70,7 @@ def _fuse(counts: Counter[str] | None) -> Iterator[Entry]:
         )
 
 
-def _kfusd_status() -> bytes:
+def _read_kfusd_status() -> bytes:
     data = b""
     with suppress(OSError), open(_STATUS, "rb", buffering=0) as file:
         fcntl.ioctl(file, _STATUS_USE_BINARY)
@@ -79,8 +79,8 @@ def _kfusd_status() -> bytes:
     return data
 
 
-def _kfusd() -> Iterator[Entry]:
-    data = _kfusd_status()
+def _list_kfusd() -> Iterator[Entry]:
+    data = _read_kfusd_status()
     whole = len(data) - len(data) % _STATUS_ENTRY.size
     for name, zombie, pid, opens in _STATUS_ENTRY.iter_unpack(data[:whole]):
         yield Entry(
@@ -93,18 +93,18 @@ def _kfusd() -> Iterator[Entry]:
         )
 
 
-def _cuse_drivers() -> list[int]:
+def _find_cuse_drivers() -> list[int]:
     """The processes that have /dev/cuse open; which device is whose is not known."""
     return list({pid for pid, path in open_files() if path == "/dev/cuse"})
 
 
-def _cuse(counts: Counter[str] | None) -> Iterator[Entry]:
+def _list_cuse(counts: Counter[str] | None) -> Iterator[Entry]:
     names: list[str] = []
     with suppress(OSError):
         names = sorted(os.listdir(_CUSE_CLASS))
     if not names:
         return
-    drivers = _cuse_drivers()
+    drivers = _find_cuse_drivers()
     pid = drivers[0] if len(drivers) == 1 else None
     for name in names:
         # In sysfs '!' stands for '/'.
@@ -119,8 +119,8 @@ def _cuse(counts: Counter[str] | None) -> Iterator[Entry]:
         )
 
 
-def devices() -> list[Entry]:
+def list_devices() -> list[Entry]:
     """All devices that this user can see, by path."""
-    counts = _open_descriptors()
-    found = [*_kfusd(), *_cuse(counts), *_fuse(counts)]
+    counts = _count_descriptors()
+    found = [*_list_kfusd(), *_list_cuse(counts), *_list_fuse(counts)]
     return sorted(found, key=lambda entry: entry.path)

@@ -18,7 +18,7 @@ from pyfusd import Device
 from pyfusd._cli.support.failure import Failure
 from pyfusd._core import registered_devices
 from pyfusd._loops import import_guard
-from pyfusd._signatures import make, name_of, takes
+from pyfusd._signatures import call_maker, default_name, takes_argument
 
 _OURS = os.path.dirname(pyfusd.__file__) + os.sep
 
@@ -39,7 +39,7 @@ def _load_file(path: str) -> ModuleType:
     return module
 
 
-def _describe(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     """One sentence that says where: the user's line, not one of pyfusd's."""
     if isinstance(error, SyntaxError):
         where = f"{error.filename}, line {error.lineno}: " if error.filename else ""
@@ -51,7 +51,7 @@ def _describe(error: BaseException) -> str:
     return f"{frame.filename}, line {frame.lineno}: {text}"
 
 
-def _load(place: str) -> ModuleType:
+def _load_module(place: str) -> ModuleType:
     is_file = (
         place.endswith(".py")
         or os.sep in place
@@ -71,20 +71,20 @@ def _load(place: str) -> ModuleType:
             raise Failure(
                 f"there is no module {place}: for a file, write {place}.py"
             ) from None
-        raise Failure(f"{place} does not load: {_describe(error)}") from None
+        raise Failure(f"{place} does not load: {_describe_error(error)}") from None
     except import_guard.ServingTooEarly as error:
         raise Failure(f"{place} runs its driver when it is loaded: {error}") from None
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise Failure(f"{place} does not load: {_describe(error)}") from None
+        raise Failure(f"{place} does not load: {_describe_error(error)}") from None
 
 
 def _is_device_class(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, Device) and value is not Device
 
 
-def _only_class(module: ModuleType, place: str) -> Any:
+def _find_only_class(module: ModuleType, place: str) -> Any:
     names = [
         name
         for name, value in vars(module).items()
@@ -98,7 +98,7 @@ def _only_class(module: ModuleType, place: str) -> Any:
     raise Failure(f"{place} has {len(names)} device classes: write {choices}")
 
 
-def _find(module: ModuleType, place: str, name: str) -> Any:
+def _find_name(module: ModuleType, place: str, name: str) -> Any:
     value: Any = module
     for part in name.split("."):
         if not hasattr(value, part):
@@ -107,7 +107,7 @@ def _find(module: ModuleType, place: str, name: str) -> Any:
     return value
 
 
-def _settings(pairs: list[str]) -> dict[str, Any]:
+def _parse_settings(pairs: list[str]) -> dict[str, Any]:
     settings = {}
     for pair in pairs:
         key, equals, text = pair.partition("=")
@@ -120,39 +120,39 @@ def _settings(pairs: list[str]) -> dict[str, Any]:
     return settings
 
 
-def _make(maker: Any, options: argparse.Namespace, target: str) -> Any:
+def _make_from_options(maker: Any, options: argparse.Namespace, target: str) -> Any:
     """Calls a class or function with what it takes of the options."""
-    arguments = _settings(options.settings)
+    arguments = _parse_settings(options.settings)
     for key in arguments:
-        if not takes(maker, key):
+        if not takes_argument(maker, key):
             raise Failure(f"{target} takes no argument {key}: see its definition")
     chosen = {key: getattr(options, key) for key in ("name", "mode", "transport")}
     try:
-        return make(maker, arguments, options.name or name_of(maker), chosen)
+        return call_maker(maker, arguments, options.name or default_name(maker), chosen)
     except Exception as error:
-        raise Failure(f"{target} cannot be made: {_describe(error)}") from None
+        raise Failure(f"{target} cannot be made: {_describe_error(error)}") from None
 
 
-def devices(options: argparse.Namespace) -> list[Device]:
+def make_devices(options: argparse.Namespace) -> list[Device]:
     """The devices that options.target names, made as the options say."""
     place, _, name = options.target.partition(":")
     if not place:
         raise Failure(f"{options.target!r} is not FILE.py:CLASS or MODULE:CLASS")
-    module = _load(place)
-    value = _find(module, place, name) if name else _only_class(module, place)
+    module = _load_module(place)
+    value = _find_name(module, place, name) if name else _find_only_class(module, place)
     if callable(value) and not isinstance(value, Device):
-        value = _make(value, options, options.target)
+        value = _make_from_options(value, options, options.target)
     found = list(value) if isinstance(value, (list, tuple)) else [value]
     for device in found:
         if not isinstance(device, Device):
             raise Failure(f"{options.target} gives {device!r}, which is no device")
-        _apply(device, options)
+        _apply_options(device, options)
     if options.name is not None and len(found) > 1:
         raise Failure(f"--name is for one device: {options.target} makes {len(found)}")
     return found
 
 
-def _apply(device: Device, options: argparse.Namespace) -> None:
+def _apply_options(device: Device, options: argparse.Namespace) -> None:
     """Sets options on a device whose constructor may not have taken them."""
     if device.registered:
         return
@@ -164,7 +164,7 @@ def _apply(device: Device, options: argparse.Namespace) -> None:
         device._transport = options.transport
 
 
-def register(found: list[Device]) -> None:
+def register_devices(found: list[Device]) -> None:
     """Registers devices; a failure is a sentence."""
     for device in found:
         if device.registered:
@@ -177,7 +177,7 @@ def register(found: list[Device]) -> None:
             raise Failure(f"{whose}{reason}") from None
 
 
-def unregister() -> None:
+def unregister_devices() -> None:
     """Takes away whatever is registered still."""
     for device in registered_devices():
         device.unregister()

@@ -18,7 +18,7 @@ TARGET_HELP = (
 )
 
 
-def octal_mode(text: str) -> int:
+def parse_mode(text: str) -> int:
     """Permission bits as chmod(1) takes them."""
     try:
         mode = int(text, 8)
@@ -38,7 +38,7 @@ def add_driver_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--mode",
-        type=octal_mode,
+        type=parse_mode,
         help="permission bits in octal, such as 666 (default: the class's own, or 600)",
     )
     add_transport(parser)
@@ -53,7 +53,7 @@ def add_driver_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def transport(text: str) -> str:
+def parse_transport(text: str) -> str:
     """One that there is; for arguments that are a list, where choices= is none."""
     if text not in TRANSPORTS:
         raise argparse.ArgumentTypeError(
