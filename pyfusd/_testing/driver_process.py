@@ -53,7 +53,7 @@ class _Reporter:
         self.say("failure", text=text)
 
 
-def _make_device(order: dict[str, Any]) -> Device:
+def _register_device(order: dict[str, Any]) -> Device:
     driver = _load_driver(order)
     # After the module, which may define what is in them.
     return make_device(driver, pickle.load(sys.stdin.buffer)).register()
@@ -84,7 +84,7 @@ def main() -> int:
     reporter = _Reporter(int(sys.argv[1]))
     try:
         order = json.loads(sys.stdin.buffer.readline())
-        device = _make_device(order)
+        device = _register_device(order)
         logger.addHandler(FailureHandler(device, reporter.failure))
         _serve(device, reporter, order["callback_timeout"])
     except KeyboardInterrupt:
