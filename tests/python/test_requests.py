@@ -349,6 +349,8 @@ def test_a_timeout_answers_for_the_driver(serve, opened):
         os.read(descriptor, 10)
     with pytest.raises(BlockingIOError):
         os.write(descriptor, b"x")
+    # The client may have its answer before the driver has the Request.
+    wait_until(lambda: hasattr(device, "held"), "the driver has the Request")
     assert device.held.done
 
 
