@@ -133,6 +133,8 @@ def pids_in_status():
 
 def test_pids_are_those_that_the_reader_can_use(driver, name):
     """A driver outside of the reader's namespace has none there."""
+    if not os.path.exists("/proc/self/ns/pid"):
+        pytest.skip("this kernel has no namespaces of process ids")
 
     def look():
         assert os.getpid() == 1

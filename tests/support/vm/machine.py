@@ -24,6 +24,8 @@ APPEND = [
     "nosoftlockup",
     "no_timer_check",
     "rcupdate.rcu_cpu_stall_timeout=120",
+    # Without it many busy threads delay RCU, and who waits for it, for minutes.
+    "rcutree.kthread_prio=1",
     # What an emulated CPU pays most for, and no test is about.
     "mitigations=off",
     "audit=0",
@@ -49,7 +51,8 @@ def qemu_command(kernel, archive, job, arguments, append=()):
     return [
         *["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-no-reboot"],
         *["-machine", "pc", "-accel", accelerator, "-cpu", processor],
-        *["-smp", str(cpus), "-m", arguments.memory, *extra],
+        # Sockets: without ACPI, as in "debug", a kernel is told of one CPU in each.
+        *["-smp", f"{cpus},sockets={cpus}", "-m", arguments.memory, *extra],
         *["-display", "none", "-serial", f"file:{job / 'console'}"],
         *["-kernel", str(kernel.image), "-initrd", str(archive)],
         *["-append", " ".join([*APPEND, *append])],
