@@ -13,9 +13,9 @@ DEADLINE = 20 * PATIENCE
 INTERVAL = 0.002 * PATIENCE
 
 
-def wait_until(condition, what):
+def wait_until(condition, what, deadline=DEADLINE):
     """Waits until condition() holds; fails the test after the deadline."""
-    end = time.monotonic() + DEADLINE
+    end = time.monotonic() + deadline
     while not condition():
         assert time.monotonic() < end, f"{what} did not come true"
         time.sleep(INTERVAL)

@@ -215,7 +215,10 @@ def test_one_process_may_have_1000_devices(driver, client):
     served.process.terminate()
     served.process.wait(3 * DEADLINE)
     base = os.path.dirname(os.path.dirname(served.path))
-    wait_until(lambda: f"{base}/d" not in mounts(), "the end of the mounts")
+    # By the watcher, one after another, each for all that look at the mounts.
+    wait_until(
+        lambda: f"{base}/d" not in mounts(), "the end of the mounts", 3 * DEADLINE
+    )
     wait_until(lambda: not os.path.exists(base + "/d0"), "the end of the files")
 
 
