@@ -177,7 +177,9 @@ struct fusd_file_operations {
 	 * the driver, and goes on if the client's call is restarted; on cuse
 	 * and fuse the client gets EINTR when unblock returns, and the request
 	 * is still to be given back with fusd_destroy(). After the answer
-	 * -EINTR, a call that kfusd restarts is a new request. The value that
+	 * -EINTR, a call that kfusd restarts is a new request; there data for a
+	 * read whose client sees EINTR, as its handler lacks SA_RESTART, is
+	 * refused with EPIPE, and is for the next read. The value that
 	 * unblock returns is ignored. If several threads dispatch the device,
 	 * then on kfusd the callback of that request may not have returned yet,
 	 * and unblock runs beside it; on cuse and fuse it comes after.

@@ -90,7 +90,8 @@ class Device(DeviceCore):
     - ``unblock(self, file, request)``: the client of *request*, which was
       held, was interrupted by a signal. The driver may answer *request* now;
       if it does not, the client's call ends or restarts as the transport
-      does it.
+      does it. On kfusd data for a read whose client sees EINTR is refused
+      with BrokenPipeError, and is for the next read.
 
     A callback may be assigned to a device, or to its class, at any time, as
     mock.patch.object() does: the next request calls it. TypeError if it does not
