@@ -8,7 +8,8 @@ from pathlib import Path
 
 def mounts():
     """The mounts that this process sees, one a line."""
-    return Path("/proc/self/mounts").read_text(encoding="utf-8")
+    # Others may have made some whose names are no UTF-8.
+    return Path("/proc/self/mounts").read_text("utf-8", errors="surrogateescape")
 
 
 def state_of(pid, tid=None):
@@ -31,9 +32,13 @@ def is_signalled(pid, tid=None):
 
 
 def has_open(pid, path):
-    """Whether a process has the file open."""
+    """Whether a process has the file open; one that has ended has none."""
     directory = f"/proc/{pid}/fd"
-    for descriptor in os.listdir(directory):
+    try:
+        descriptors = os.listdir(directory)
+    except FileNotFoundError:
+        return False
+    for descriptor in descriptors:
         with suppress(FileNotFoundError):
             if os.readlink(f"{directory}/{descriptor}") == path:
                 return True
