@@ -394,6 +394,8 @@ def test_taken_answers_come_in_their_order_and_are_bounded(driver, reader):
     for thread in threads:
         one.wait_for("S", thread)
     one.stop()
+    for thread in threads:
+        one.wait_for("T", thread)
     taken = [
         b"%d" % number
         for number, message in enumerate(messages)
