@@ -29,6 +29,16 @@ ssize_t kfusd_end_call(struct file *filp, struct kfusd_request *request)
 	return result;
 }
 
+/* Calls the driver, unless filling the request has failed with an error. */
+static struct kfusd_request *kfusd_call_filled(struct kfusd_request *request,
+					       int error)
+{
+	if (!error)
+		return kfusd_call_driver(request);
+	kfusd_request_put(request);
+	return ERR_PTR(error);
+}
+
 /* A read or write at a position, of at most length bytes. */
 static struct kfusd_request *kfusd_new_transfer(struct file *filp, short subcmd,
 						loff_t position, size_t length)
@@ -106,18 +116,13 @@ ssize_t kfusd_client_write(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct file *filp = iocb->ki_filp;
 	struct kfusd_request *request;
-	int error;
 
 	request = kfusd_new_transfer(filp, FUSD_WRITE, iocb->ki_pos,
 				     iov_iter_count(from));
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	error = kfusd_take_written_data(request, from);
-	if (error) {
-		kfusd_request_put(request);
-		return error;
-	}
-	request = kfusd_call_driver(request);
+	request = kfusd_call_filled(request,
+				    kfusd_take_written_data(request, from));
 	if (IS_ERR(request))
 		return PTR_ERR(request);
 	if (request->retval >= 0)
@@ -165,7 +170,6 @@ static long kfusd_call_ioctl(struct file *filp, unsigned int number,
 	size_t size = _IOC_DIR(number) == _IOC_NONE ? 0 : _IOC_SIZE(number);
 	struct kfusd_request *request;
 	long result;
-	int error;
 
 	request = kfusd_request_new(filp->private_data, FUSD_IOCTL, size,
 				    filp->f_flags);
@@ -175,12 +179,8 @@ static long kfusd_call_ioctl(struct file *filp, unsigned int number,
 	request->argument = argument;
 	request->offset = filp->f_pos;
 	request->is_at_position = true;
-	error = kfusd_take_argument(request, pointer);
-	if (error) {
-		kfusd_request_put(request);
-		return error;
-	}
-	request = kfusd_call_driver(request);
+	request = kfusd_call_filled(request,
+				    kfusd_take_argument(request, pointer));
 	if (IS_ERR(request))
 		return PTR_ERR(request);
 	result = kfusd_give_argument(request, pointer);
