@@ -211,6 +211,17 @@ static void dispatch_one(struct fusd_request *request)
 		fusd_request_returned(request, result);
 }
 
+/* Dispatches a close that waited for the other callbacks of its open file. */
+static void dispatch_held_back(struct fusd_request *close)
+{
+	struct fusd_device *device = close->device;
+
+	pthread_mutex_lock(&device->lock);
+	fusd_request_waited(close);
+	pthread_mutex_unlock(&device->lock);
+	fusd_dispatch_request(close);
+}
+
 bool fusd_dispatch_request(struct fusd_request *request)
 {
 	/* The last request may be the device's last reference but the caller's.
@@ -237,7 +248,7 @@ bool fusd_dispatch_request(struct fusd_request *request)
 	if (close && device->gone)
 		fusd_request_refuse(close);
 	else if (close)
-		fusd_dispatch_request(close);
+		dispatch_held_back(close);
 	return true;
 }
 

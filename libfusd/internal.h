@@ -217,11 +217,11 @@ struct fusd_transport {
 	bool (*queued)(struct fusd_request *request);
 
 	/*
-	 * The request, which is pending, was taken off the queue, and its
-	 * callback is to see the open file as it is now. Called under the
-	 * device's lock. NULL: it has nothing to see.
+	 * The request, which is pending, has waited since it was received: on
+	 * the queue, or, a close, for its file's other callbacks. Its callback
+	 * is to see the open file as it is now. Called under the device's lock.
 	 */
-	void (*dequeued)(struct fusd_request *request);
+	void (*waited)(struct fusd_request *request);
 
 	/*
 	 * Makes the descriptor readable, as something is queued. NULL: the
@@ -372,6 +372,11 @@ void fusd_request_leave(struct fusd_request *request);
  * returned: the caller must not touch it then.
  */
 bool fusd_request_hold_back(struct fusd_request *close);
+/*
+ * The request has waited since it was received, and its callback is to see the
+ * open file as it is now. Under the device's lock.
+ */
+void fusd_request_waited(struct fusd_request *request);
 /* Answers a request that its driver may still hold, and leaves it that. */
 void fusd_request_fail(struct fusd_request *request, int error);
 /*

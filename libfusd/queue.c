@@ -32,15 +32,13 @@ static void queue_take_off(struct fusd_queue *queue, struct fusd_request **link)
 {
 	struct fusd_request *request = *link;
 	struct fusd_device *device = request->device;
-	const struct fusd_transport *transport = device->transport;
 
 	*link = request->queue_next;
 	if (!*link)
 		queue->last = link;
 	queue->count--;
 	pthread_mutex_lock(&device->lock);
-	if (request->state == FUSD_REQUEST_PENDING && transport->dequeued)
-		transport->dequeued(request);
+	fusd_request_waited(request);
 	request->is_queued = false;
 	pthread_mutex_unlock(&device->lock);
 }

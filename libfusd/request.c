@@ -86,6 +86,12 @@ bool fusd_request_hold_back(struct fusd_request *close)
 	return other;
 }
 
+void fusd_request_waited(struct fusd_request *request)
+{
+	if (request->state == FUSD_REQUEST_PENDING)
+		request->device->transport->waited(request);
+}
+
 /* libfuse would give the client ERANGE for anything else, since 3.17. */
 static bool is_negative_errno(ssize_t retval)
 {

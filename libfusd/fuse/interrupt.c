@@ -49,7 +49,7 @@ bool fusd_interrupt_queued(struct fusd_request *request)
 	return fuse_part(request)->interrupted;
 }
 
-void fusd_interrupt_dequeued(struct fusd_request *request)
+void fusd_interrupt_waited(struct fusd_request *request)
 {
 	/* A thread that answers the request takes the lock first. */
 	if (is_interruptible(request))

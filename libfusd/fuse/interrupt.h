@@ -8,7 +8,7 @@
 /* struct fusd_transport's functions of the same names. */
 bool fusd_interrupt_hold(struct fusd_request *request);
 bool fusd_interrupt_queued(struct fusd_request *request);
-void fusd_interrupt_dequeued(struct fusd_request *request);
+void fusd_interrupt_waited(struct fusd_request *request);
 struct fusd_request *fusd_interrupt_unblock(struct fusd_request *interrupted);
 
 /*

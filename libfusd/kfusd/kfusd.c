@@ -19,6 +19,7 @@
 
 #include "internal.h"
 #include "own_request.h"
+#include "private_data.h"
 #include "proc.h"
 
 /* A device's transport_data. */
@@ -26,6 +27,7 @@ struct kfusd_device {
 	/* A header and its data are received, and listed, by one thread. */
 	pthread_mutex_t receive_lock;
 	uint64_t files; /* what its open files' ids begin with */
+	struct fusd_private_data private_data;
 };
 
 /* What the kfusd transport knows of a request. */
@@ -290,6 +292,17 @@ static void prepare_data(struct fusd_request *request)
 		request->data[size] = 0;
 }
 
+/* Under the device's lock. */
+static void renew_private_data(struct fusd_request *request)
+{
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+
+	request->sent_private_info = fops->private_info =
+		fusd_private_data_find(
+			&kfusd_device(request->device)->private_data,
+			request->file_id, fops->private_info);
+}
+
 /* Lists the request under the cookie that the kernel gave it. */
 static void list_request(struct fusd_request *request)
 {
@@ -297,12 +310,12 @@ static void list_request(struct fusd_request *request)
 	fops_msg_t *fops = &request->msg.parm.fops_msg;
 	long transid = fops->transid;
 
-	request->sent_private_info = fops->private_info;
 	request->sent_flags = fops->flags;
 	fops->device_info = device->device_info;
 	pthread_mutex_lock(&device->lock);
 	fusd_request_received(request, kfusd_file_id(request));
 	fops->transid = transid;
+	renew_private_data(request);
 	pthread_mutex_unlock(&device->lock);
 }
 
@@ -354,9 +367,35 @@ static struct fusd_request *kfusd_unblock(struct fusd_request *interrupted)
 	return NULL;
 }
 
+/* Whether an answer changes private_data, and the kernel may refuse it. */
+static bool may_lose_private_data(const struct fusd_request *request)
+{
+	const short operation = request->msg.subcmd;
+
+	return request->msg.parm.fops_msg.private_info !=
+		       request->sent_private_info &&
+	       operation != FUSD_OPEN && operation != FUSD_CLOSE &&
+	       operation != FUSD_POLL_DIFF && operation != FUSD_UNBLOCK;
+}
+
 static void kfusd_commit(struct fusd_request *request)
 {
-	(void)request;
+	struct kfusd_device *data = kfusd_device(request->device);
+
+	if (may_lose_private_data(request))
+		fusd_private_data_note(&data->private_data, request->file_id,
+				       request->msg.parm.fops_msg.private_info);
+}
+
+/* The kernel has the open file's private_data, or needs it no more. */
+static void forget_private_data(struct fusd_request *request)
+{
+	struct fusd_device *device = request->device;
+
+	pthread_mutex_lock(&device->lock);
+	fusd_private_data_forget(&kfusd_device(device)->private_data,
+				 request->file_id);
+	pthread_mutex_unlock(&device->lock);
 }
 
 /* How many bytes of data an answer carries. */
@@ -372,8 +411,8 @@ static size_t reply_size(const struct fusd_request *request, size_t length)
 	return 0;
 }
 
-static int kfusd_reply(struct fusd_request *request, const void *data,
-		       size_t length)
+static int send_reply(struct fusd_request *request, const void *data,
+		      size_t length)
 {
 	fusd_msg_t *message = &request->msg;
 	struct iovec parts[2] = {
@@ -382,9 +421,6 @@ static int kfusd_reply(struct fusd_request *request, const void *data,
 	};
 	int error;
 
-	/* The driver is told of an unblock, not asked. */
-	if (message->subcmd == FUSD_UNBLOCK)
-		return 0;
 	parts[1].iov_base =
 		message->subcmd == FUSD_READ ? (void *)data : request->data;
 	message->datalen = (int)parts[1].iov_len;
@@ -400,6 +436,21 @@ static int kfusd_reply(struct fusd_request *request, const void *data,
 		fusd_log(LOG_DEBUG, "%s: nobody waits for the error: %s",
 			 request->device->path, strerror(errno));
 	return -error;
+}
+
+static int kfusd_reply(struct fusd_request *request, const void *data,
+		       size_t length)
+{
+	int error;
+
+	/* The driver is told of an unblock, not asked. */
+	if (request->msg.subcmd == FUSD_UNBLOCK)
+		return 0;
+	error = send_reply(request, data, length);
+	if (request->msg.subcmd == FUSD_CLOSE ||
+	    (!error && may_lose_private_data(request)))
+		forget_private_data(request);
+	return error;
 }
 
 /*
@@ -442,6 +493,7 @@ static void kfusd_close_device(struct fusd_device *device)
 {
 	close(device->fd);
 	pthread_mutex_destroy(&kfusd_device(device)->receive_lock);
+	fusd_private_data_forget_all(&kfusd_device(device)->private_data);
 	free(kfusd_device(device));
 }
 
@@ -455,6 +507,7 @@ const struct fusd_transport fusd_transport_kfusd = {
 	.give_block = fusd_block_give,
 	.receive = kfusd_receive,
 	.hold = kfusd_hold,
+	.waited = renew_private_data,
 	.unblock = kfusd_unblock,
 	.commit = kfusd_commit,
 	.reply = kfusd_reply,

@@ -10,7 +10,8 @@
  *
  *   answer N [DATA]  answers the oldest held request, a read with DATA
  *   destroy          drops the oldest held request
- *   end              ends a read or close callback of the devices "closing"
+ *   end              ends a read or close callback of the devices "closing",
+ *                    and a read callback of the devices "renewing"
  *   state N          the poll state of the devices "hold"
  *   silent N         as state, but no held poll_diff is answered
  *   result N         what the callbacks of the devices "result" answer
@@ -306,6 +307,48 @@ static struct fusd_file_operations closing_ops = {
 	.close = closing_close,
 };
 
+/*
+ * renewing: a read waits for the command "end", and has new private_data then;
+ * close says how many reads that were.
+ */
+
+static int renew(struct fusd_file_info *file, int reads)
+{
+	free(file->private_data);
+	file->private_data = malloc(sizeof(reads));
+	if (!file->private_data)
+		return -ENOMEM;
+	*(int *)file->private_data = reads;
+	return 0;
+}
+
+static int renewing_open(struct fusd_file_info *file)
+{
+	return renew(file, 0);
+}
+
+static ssize_t renewing_read(struct fusd_file_info *file, char *buffer,
+			     size_t length, loff_t *offset)
+{
+	(void)buffer, (void)length, (void)offset;
+	say("reading\n");
+	sem_wait(&may_end);
+	return renew(file, *(int *)file->private_data + 1);
+}
+
+static int renewing_close(struct fusd_file_info *file)
+{
+	say("close %d\n", *(int *)file->private_data);
+	free(file->private_data);
+	return 0;
+}
+
+static struct fusd_file_operations renewing_ops = {
+	.open = renewing_open,
+	.read = renewing_read,
+	.close = renewing_close,
+};
+
 /* selfish: a write names a file, which the callback opens. */
 
 static ssize_t selfish_write(struct fusd_file_info *file, const char *buffer,
@@ -466,17 +509,12 @@ static const struct {
 	const char *name;
 	struct fusd_file_operations *ops;
 } kinds[] = {
-	{ "memory", &memory_ops },
-	{ "hold", &hold_ops },
-	{ "late", &late_ops },
-	{ "closing", &closing_ops },
-	{ "selfish", &selfish_ops },
-	{ "result", &result_ops },
-	{ "bare", &bare_ops },
-	{ "registrar", &registrar_ops },
-	{ "map", &map_ops },
-	{ "private", &private_ops },
-	{ "nonblocking", &nonblocking_ops },
+	{ "memory", &memory_ops },	 { "hold", &hold_ops },
+	{ "late", &late_ops },		 { "closing", &closing_ops },
+	{ "renewing", &renewing_ops },	 { "selfish", &selfish_ops },
+	{ "result", &result_ops },	 { "bare", &bare_ops },
+	{ "registrar", &registrar_ops }, { "map", &map_ops },
+	{ "private", &private_ops },	 { "nonblocking", &nonblocking_ops },
 };
 
 static struct fusd_file_info *next_held(void)

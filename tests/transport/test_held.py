@@ -266,3 +266,21 @@ def test_a_busy_driver_s_client_is_killed_as_the_transport_says(driver, client, 
     served.command("end", "ended")
     served.command("end", "ended")
     caller.process.wait(DEADLINE)
+
+
+def test_what_a_killed_client_s_callback_stores_is_its_close_s(
+    driver, client, language, holds
+):
+    if language == "python":
+        pytest.skip("a file's private_data is C's: in Python it is the File object")
+    served, caller = driver("renewing:device"), client()
+    descriptor = caller("open", served.path, os.O_RDONLY)
+    served.command("end", "ended")
+    caller("read", descriptor, 1)
+    caller.start("read", descriptor, 1)
+    assert len(served.collect("reading", 2)) == 2
+    caller.process.kill()
+    if holds("kill-busy"):
+        caller.process.wait(DEADLINE)
+    served.command("end", "ended")
+    assert served.expect("close") == "close 2"
