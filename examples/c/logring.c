@@ -147,12 +147,16 @@ static int log_poll_diff(struct fusd_file_info *file, unsigned int cached)
 static void wake(struct reader *reader)
 {
 	struct fusd_file_info *file = reader->read;
+	unsigned long position = reader->position;
 
 	if (!(poll_state(reader) & FUSD_NOTIFY_INPUT))
 		return;
 	if (file) {
 		reader->read = NULL;
-		fusd_return(file, read_answer(file));
+		/* EPIPE: a signal ended that read, and the client saw nothing.
+		 */
+		if (fusd_return(file, read_answer(file)) < 0)
+			reader->position = position;
 	}
 	file = reader->poll;
 	if (file) {

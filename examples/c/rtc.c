@@ -193,9 +193,13 @@ static void tick(struct client *client)
 	client->ticks++;
 	if (client->read) {
 		struct fusd_file_info *file = client->read;
+		unsigned long ticks = client->ticks;
 
 		client->read = NULL;
-		fusd_return(file, take_ticks(file));
+		/* EPIPE: a signal ended that read, and the client saw nothing.
+		 */
+		if (fusd_return(file, take_ticks(file)) < 0)
+			client->ticks = ticks;
 	}
 	if (client->poll) {
 		fusd_return(client->poll,

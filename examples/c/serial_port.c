@@ -100,16 +100,32 @@ static int port_close(struct fusd_file_info *file)
 	return 0;
 }
 
-/* Gives a read what came first. */
-static ssize_t take_received(struct fusd_file_info *file)
+/* Gives a read what came first, and stays. */
+static size_t copy_received(struct fusd_file_info *file)
 {
 	size_t length = fusd_get_length(file);
 	size_t count = length < received_size ? length : received_size;
 
 	memcpy(fusd_get_read_buffer(file), received, count);
+	return count;
+}
+
+static void remove_received(size_t count)
+{
 	received_size -= count;
 	memmove(received, received + count, received_size);
-	return (ssize_t)count;
+}
+
+/* Answers the read that has waited longest. */
+static void answer_waiting(void)
+{
+	struct fusd_file_info *reader = waiting[0];
+	size_t count = copy_received(reader);
+
+	remove_waiting(0);
+	/* EPIPE: a signal ended that read, and the next one gets the bytes. */
+	if (fusd_return(reader, (ssize_t)count) == 0)
+		remove_received(count);
 }
 
 static ssize_t port_read(struct fusd_file_info *file, char *buffer,
@@ -119,10 +135,11 @@ static ssize_t port_read(struct fusd_file_info *file, char *buffer,
 	(void)length;
 	(void)offset; /* a port has no positions */
 	if (received_size) {
-		ssize_t count = take_received(file);
+		size_t count = copy_received(file);
 
+		remove_received(count);
 		poll_changed();
-		return count;
+		return (ssize_t)count;
 	}
 	if (file->flags & O_NONBLOCK || waiting_count == MAX_WAITING)
 		return -EAGAIN;
@@ -142,12 +159,8 @@ static ssize_t port_write(struct fusd_file_info *file, const char *buffer,
 		return -EAGAIN;
 	memcpy(received + received_size, buffer, count);
 	received_size += count;
-	while (waiting_count && received_size) {
-		struct fusd_file_info *reader = waiting[0];
-
-		remove_waiting(0);
-		fusd_return(reader, take_received(reader));
-	}
+	while (waiting_count && received_size)
+		answer_waiting();
 	poll_changed();
 	return (ssize_t)count;
 }

@@ -90,9 +90,14 @@ class LogRing(pyfusd.Device):
         self.append(buf)
         for reader in self.readers:
             request, reader.waiting = reader.waiting, None
-            if request:
-                with suppress(BrokenPipeError):
-                    request.reply(self.fill(reader, request.buffer))
+            if not request:
+                continue
+            position = reader.position
+            try:
+                request.reply(self.fill(reader, request.buffer))
+            except BrokenPipeError:
+                # A signal ended that read: the next one gets the bytes.
+                reader.position = position
         self.poll_changed()
         return len(buf)
 

@@ -17,6 +17,7 @@ import errno
 import os
 import sys
 import termios
+from contextlib import suppress
 
 import pyfusd
 
@@ -74,6 +75,13 @@ class SerialPort(pyfusd.Device):
     def open(self, file):
         self.lines |= OUTPUT_LINES
 
+    def close(self, file):
+        # The client may have been killed while its reads waited.
+        for request in [one for one in self.waiting if one.file is file]:
+            self.waiting.remove(request)
+            with suppress(BrokenPipeError):
+                request.fail(errno.EINTR)
+
     # Bytes.
 
     def write(self, file, buf, offset):
@@ -88,24 +96,25 @@ class SerialPort(pyfusd.Device):
     def read(self, file, buf, offset):
         file.offset = 0
         if self.received:
-            return self.take(len(buf))
+            data = bytes(self.received[: len(buf)])
+            del self.received[: len(buf)]
+            return data
         if file.flags & os.O_NONBLOCK:
             return -errno.EAGAIN
         request = file.hold()
         self.waiting.append(request)
         return request
 
-    def take(self, length):
-        data = bytes(self.received[:length])
-        del self.received[:length]
-        return data
-
     def answer(self):
         """There are bytes for those who wait for some."""
         while self.waiting and self.received:
             request = self.waiting.pop(0)
-            if not request.interrupted:
-                request.reply(self.take(len(request.buffer)))
+            data = self.received[: len(request.buffer)]
+            try:
+                request.reply(data)
+            except BrokenPipeError:
+                continue  # A signal ended that read: the next one gets the bytes.
+            del self.received[: len(data)]
         self.poll_changed()
 
     def unblock(self, file, request):

@@ -9,8 +9,10 @@ import threading
 import pytest
 import serial
 
+from support.example_checks import assert_a_signal_loses_nothing
+from support.proc import has_open, state_of
 from support.shell import output
-from support.waiting import DEADLINE
+from support.waiting import DEADLINE, wait_until
 
 
 @pytest.fixture
@@ -91,6 +93,22 @@ def test_a_plain_read_waits_until_bytes_come(port_path):
     cat = subprocess.Popen(["head", "-c", "5", port_path], stdout=subprocess.PIPE)
     output(f"printf hello > {port_path}")
     assert cat.communicate(timeout=DEADLINE)[0] == b"hello"
+
+
+def test_a_signal_takes_no_bytes_with_it(port_path):
+    assert_a_signal_loses_nothing(port_path)
+
+
+def test_a_killed_reader_takes_no_bytes_with_it(port_path):
+    reader = subprocess.Popen(["cat", port_path])
+    wait_until(
+        lambda: has_open(reader.pid, port_path) and state_of(reader.pid) == "S",
+        "a read that waits",
+    )
+    reader.kill()
+    reader.wait(DEADLINE)
+    output(f"printf hello > {port_path}")
+    assert output(f"head -c 5 {port_path}") == "hello"
 
 
 def test_stty_configures(port_path, client_environment):
