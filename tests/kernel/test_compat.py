@@ -8,7 +8,8 @@ import platform
 
 import pytest
 
-from support.raw_driver import IOCTL, Background
+from support.background import Background
+from support.raw_driver import IOCTL
 
 IOCTL_32 = 54
 MAP_32BIT = 0x40

@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from support.background import Background, start
 from support.raw_driver import (
     CALL,
     CLOSE,
@@ -24,13 +25,11 @@ from support.raw_driver import (
     REGISTER,
     REPLY,
     WRITE,
-    Background,
     Driver,
     Message,
     fails,
     libc,
     registration,
-    start,
 )
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from support.background import start
 from support.forked_clients import process
 from support.raw_driver import (
     CLOSE,
@@ -30,7 +31,6 @@ from support.raw_driver import (
     Driver,
     Message,
     fails,
-    start,
 )
 from support.waiting import wait_until
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from support.background import Background, start
 from support.forked_clients import (
     check,
     closes,
@@ -40,12 +41,10 @@ from support.raw_driver import (
     STATUS,
     UNBLOCK,
     WRITE,
-    Background,
     Driver,
     Message,
     fails,
     libc,
-    start,
 )
 from support.waiting import DEADLINE, wait_until
 

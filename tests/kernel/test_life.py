@@ -9,17 +9,9 @@ import signal
 import subprocess
 import time
 
+from support.background import Background, start
 from support.forked_clients import process
-from support.raw_driver import (
-    CLOSE,
-    OPEN,
-    READ,
-    WRITE,
-    Background,
-    Driver,
-    fails,
-    start,
-)
+from support.raw_driver import CLOSE, OPEN, READ, WRITE, Driver, fails
 from support.scale import scaled
 from support.waiting import DEADLINE, wait_until
 

@@ -12,8 +12,9 @@ import sys
 
 import pytest
 
+from support.background import Background
 from support.forked_clients import looks, maps, protects, reads, scribbles, stops
-from support.raw_driver import MMAP, READ, Background, address_of, fails, libc
+from support.raw_driver import MMAP, READ, address_of, fails, libc
 from support.waiting import wait_until
 
 PAGE = mmap.PAGESIZE

@@ -12,6 +12,7 @@ import select
 
 import pytest
 
+from support.background import Background, start
 from support.forked_clients import check
 from support.raw_driver import (
     CLOSE,
@@ -22,11 +23,9 @@ from support.raw_driver import (
     POLL_DIFF,
     READ,
     WRITE,
-    Background,
     Driver,
     fails,
     libc,
-    start,
 )
 from support.waiting import DEADLINE
 

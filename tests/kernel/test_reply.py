@@ -8,6 +8,7 @@ import os
 
 import pytest
 
+from support.background import Background, start
 from support.raw_driver import (
     CLOSE,
     IOCTL,
@@ -18,12 +19,10 @@ from support.raw_driver import (
     REPLY,
     UNBLOCK,
     WRITE,
-    Background,
     Driver,
     Message,
     fails,
     libc,
-    start,
 )
 
 

@@ -11,8 +11,9 @@ import threading
 
 import pytest
 
+from support.background import start
 from support.proc import children
-from support.raw_driver import STATUS, Driver, Record, fails, libc, start
+from support.raw_driver import STATUS, Driver, Record, fails, libc
 
 USE_BINARY = ord("F") << 8 | 100
 

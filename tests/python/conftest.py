@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from support.serving import background, serving, serving_async
+from support.background import start
+from support.serving import serving, serving_async
 
 
 @pytest.fixture(autouse=True)
@@ -50,9 +51,8 @@ def opened():
 
 @pytest.fixture
 def in_thread():
-    """in_thread(function, *arguments) runs it; the result's get() waits."""
-    with ExitStack() as stack:
-        yield lambda *call: stack.enter_context(background(*call))
+    """in_thread(function, *arguments) runs it; the call's result() waits."""
+    return start
 
 
 @pytest.fixture

@@ -226,7 +226,7 @@ def test_many_clients_wait_at_once(serve_async, opened, in_thread):
         finally:
             os.close(descriptor)
 
-    assert all(call.get() for call in [in_thread(read) for _ in range(20)])
+    assert all(call.result() for call in [in_thread(read) for _ in range(20)])
 
 
 def test_sync_and_async_callbacks_mix(serve_async, opened, in_thread):
@@ -242,7 +242,7 @@ def test_sync_and_async_callbacks_mix(serve_async, opened, in_thread):
     writer, reader = opened(device), opened(device)
     reading = in_thread(os.read, reader, 10)
     os.write(writer, b"mixed")
-    assert reading.get() == b"mixed"
+    assert reading.result() == b"mixed"
 
 
 def test_a_request_s_own_facts_last_across_waits(serve_async, opened, in_thread):
@@ -261,7 +261,7 @@ def test_a_request_s_own_facts_last_across_waits(serve_async, opened, in_thread)
 
     descriptor = opened(serve_async(Facts("facts")), os.O_RDONLY | os.O_NONBLOCK)
     reading = in_thread(os.read, descriptor, 10)
-    assert reading.get() == b"abc"
+    assert reading.result() == b"abc"
     assert os.read(descriptor, 10) == b"abc"
     assert seen == [
         (reading.thread.native_id, os.getuid(), 0, True),
@@ -285,7 +285,7 @@ def test_a_coroutine_may_leave_its_request_held(serve_async, opened, in_thread):
         reading = in_thread(os.read, descriptor, 10)
         wait_until(lambda n=number: len(device.requests) > n, "the request")
         device.requests[number].reply(answer)
-        assert reading.get() == answer
+        assert reading.result() == answer
 
 
 def test_context_variables_belong_to_one_callback(serve_async, opened):
@@ -472,7 +472,7 @@ def test_unregister_cancels_what_waits(serve_async, opened, in_thread):
     wait_until(lambda: device.waiting, "the read")
     device.unregister()
     with pytest.raises(BrokenPipeError):
-        reading.get()
+        reading.result()
     wait_until(lambda: device.cancelled, "the cancellation")
 
 
@@ -571,7 +571,7 @@ def test_dispatch_without_a_loop_is_eio_and_says_so(opened, in_thread, caplog):
             select.select([device.fileno()], [], [], 0.05)
             device.dispatch()
         with pytest.raises(OSError) as caught:
-            opening.get()
+            opening.result()
     assert caught.value.errno == errno.EIO
     assert "pyfusd.run() or pyfusd.aio.serve()" in caplog.text
 

@@ -85,7 +85,7 @@ def test_the_end_of_serve_ends_what_waits(in_thread, opened):
             await cancelled(serving)
             assert device.registered
             with pytest.raises(BrokenPipeError):
-                reading.get()
+                reading.result()
 
     asyncio.run(main())
 
@@ -166,7 +166,7 @@ def test_each_thread_may_have_its_loop(serve_async, in_thread):
 
     reads = [in_thread(read, device) for device in devices * 2]
     for device, call in zip(devices * 2, reads):
-        assert call.get() == {device.name.encode()}
+        assert call.result() == {device.name.encode()}
 
 
 def test_a_device_belongs_to_one_loop(serve_async):
@@ -238,9 +238,9 @@ def test_a_loop_closed_under_its_coroutines_does_not_keep_a_device(in_thread, he
     if here:
         device.unregister()
     else:
-        in_thread(device.unregister).get()
+        in_thread(device.unregister).result()
     with pytest.raises(BrokenPipeError):
-        reading.get()
+        reading.result()
     assert not device.registered
     task.get_coro().close()
 
@@ -316,7 +316,7 @@ def test_a_signal_ends_serve_and_leaves_nothing(number, kind, in_thread, start_p
     if kind == "wait":
         assert lines[0] == b"read"
         with pytest.raises(BrokenPipeError):
-            reading.get()
+            reading.result()
     assert not os.path.exists(path)
 
 
@@ -337,7 +337,7 @@ def test_system_exit_in_a_callback_ends_the_loop(in_thread):
         # Now, as a close may wait for the driver.
         device.unregister()
         with pytest.raises(BrokenPipeError):
-            reading.get()
+            reading.result()
 
 
 def test_an_exception_that_ends_the_loop_is_not_logged_too():

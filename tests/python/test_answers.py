@@ -291,7 +291,7 @@ def test_a_signal_while_a_failure_is_logged_is_not_lost(in_thread):
                 select.select([device.fileno()], [], [], 0.01)
                 device.dispatch()
             with pytest.raises(OSError) as caught:
-                reading.get()
+                reading.result()
             assert caught.value.errno == errno.EIO
     finally:
         logging.getLogger("pyfusd").removeHandler(handler)

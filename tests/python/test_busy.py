@@ -53,7 +53,7 @@ def busy(transport, serve, opened, in_thread):
     is_registered = device.registered
     device.may_end.set()
     if is_registered:
-        assert call.get() == 0
+        assert call.result() == 0
 
 
 def no_attribute(path):
@@ -70,15 +70,15 @@ def listed(path):
 @pytest.mark.parametrize("look", [os.stat, os.statvfs, no_attribute, listed])
 def test_nobody_who_looks_at_a_device_waits_for_its_driver(busy, in_thread, look):
     # A deadline, as the call would end when the callback does.
-    in_thread(look, busy.path).get()
+    in_thread(look, busy.path).result()
     assert not busy.may_end.is_set()
 
 
 def test_an_open_waits_for_no_callback_where_the_driver_has_none(busy, in_thread):
-    descriptor = in_thread(os.open, busy.path, os.O_RDWR).get()
+    descriptor = in_thread(os.open, busy.path, os.O_RDWR).result()
     writing = in_thread(os.write, descriptor, b"later")
     busy.may_end.set()
-    assert writing.get() == 5
+    assert writing.result() == 5
     os.close(descriptor)
 
 
@@ -92,7 +92,7 @@ def test_calls_that_come_meanwhile_are_answered_after_it(busy, in_thread):
     calls = [in_thread(send, busy.path, text) for text in texts]
     os.stat(busy.path)
     busy.may_end.set()
-    assert [call.get() for call in calls] == [len(text) for text in texts]
+    assert [call.result() for call in calls] == [len(text) for text in texts]
     assert sorted(busy.written[1:]) == sorted(texts)
 
 
@@ -119,6 +119,6 @@ def test_a_device_can_be_unregistered_meanwhile(busy, in_thread):
     os.stat(busy.path)
     busy.unregister()
     with pytest.raises(OSError):  # What exactly depends on where it was.
-        sending.get()
+        sending.result()
     busy.may_end.set()
     assert len(busy.written) == 1

@@ -157,7 +157,7 @@ def test_a_held_request_writes_when_it_is_answered(pointing, client, in_thread):
     pointing.kept[0][:3] = b"xyz"
     assert text.raw == b"abcdefgh"
     pointing.held.reply(7)
-    assert calling.get() == 7
+    assert calling.result() == 7
     assert text.raw == b"xyzdefgh"
 
 

@@ -233,7 +233,7 @@ def test_the_program_s_own_wakeup_descriptor_gets_its_signals(
     call = in_thread(client)
     pyfusd.run(device)
     device.unregister()
-    assert call.get() == bytes([signal.SIGUSR1])
+    assert call.result() == bytes([signal.SIGUSR1])
     assert usr1
     # That which ended run() too, and no zeros of its own.
     assert receiver.recv(10) == bytes([signal.SIGTERM])

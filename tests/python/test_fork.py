@@ -90,7 +90,7 @@ def test_a_child_answers_no_request_of_its_parent(serve, in_thread, way):
 
     assert_in_child(check)
     device.requests.pop().reply(b"of the parent")
-    assert reading.get() == b"of the parent"
+    assert reading.result() == b"of the parent"
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -114,7 +114,7 @@ def test_a_child_may_have_devices_of_its_own(serve, in_thread):
 
     assert_in_child(check)
     parent.requests.pop().reply(b"parent")
-    assert reading.get() == b"parent"
+    assert reading.result() == b"parent"
 
 
 def test_a_fork_beside_many_clients_harms_nobody(serve, in_thread):
@@ -135,7 +135,7 @@ def test_a_fork_beside_many_clients_harms_nobody(serve, in_thread):
         assert_in_child(check)
     done.set()
     for ended in calls:
-        ended.get()
+        ended.result()
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
@@ -158,7 +158,7 @@ def test_a_child_forked_by_a_callback_runs_devices_of_its_own(serve, in_thread, 
         for device in devices:
             assert content(device.path) == b"waiting"
             device.unregister()
-        running.get()
+        running.result()
 
     forking = serve(Forking("forking"), *(NamedDevice(f"{n}") for n in range(count)))
     assert content(forking.path) == b""
@@ -188,7 +188,7 @@ def test_a_fork_waits_for_what_another_thread_registers(serve, in_thread):
     for _ in range(scaled(30)):
         assert_in_child(check)
     done.set()
-    registering.get()
+    registering.result()
 
 
 FORKING = """
@@ -240,7 +240,7 @@ def test_a_registration_that_blocks_keeps_nobody_from_forking(
         logging.getLogger("pyfusd").removeHandler(blocking)
         blocking.may_go.set()
     with pytest.raises(OSError, match="no device name"):
-        registering.get()
+        registering.result()
     assert blocking.was_let_go
 
 

@@ -85,7 +85,7 @@ def test_a_callback_may_unregister_its_own_device(serve):
 def test_a_thread_may_unregister_a_device_that_is_about_to_be_served(serve, in_thread):
     class Leaving(NamedDevice):
         def dispatch(self):
-            in_thread(self.unregister).get()
+            in_thread(self.unregister).result()
             return super().dispatch()
 
     stays, leaving = NamedDevice("stays"), Leaving("leaving")
@@ -103,7 +103,7 @@ def test_a_callback_registers_what_a_thread_unregistered(
 ):
     class Parent(NamedDevice):
         def write(self, file, buf, offset):
-            in_thread(device.unregister).get()
+            in_thread(device.unregister).result()
             # For the node's descriptor, so that the device gets the old number.
             if number == "same":
                 os.close(spare)
@@ -120,7 +120,7 @@ def test_a_callback_registers_what_a_thread_unregistered(
     if number == "other":
         os.close(spare)
     # Its descriptor has the number that the device had, if that is free.
-    assert in_thread(content, device.path).get() == b"device"
+    assert in_thread(content, device.path).result() == b"device"
 
 
 def test_any_loop_can_drive_a_device(in_thread):
@@ -129,7 +129,7 @@ def test_any_loop_can_drive_a_device(in_thread):
         while reading.thread.is_alive():
             select.select([device.fileno()], [], [], 0.05)
             device.dispatch()
-        assert reading.get() == b"polled"
+        assert reading.result() == b"polled"
 
 
 def test_asyncio_can_drive_a_device(in_thread):
@@ -158,10 +158,10 @@ def test_two_threads_may_dispatch_one_device(in_thread):
             in_thread(lambda: {content(device.path) for _ in range(50)})
             for _ in range(4)
         ]
-        assert all(client.get() == {b"shared"} for client in clients)
+        assert all(client.result() == {b"shared"} for client in clients)
         done.set()
         for dispatcher in dispatchers:
-            dispatcher.get()
+            dispatcher.result()
 
 
 def test_system_exit_in_a_callback_ends_run(in_thread):
@@ -176,7 +176,7 @@ def test_system_exit_in_a_callback_ends_run(in_thread):
     with pytest.raises(BrokenPipeError):
         content(device.path)
     with pytest.raises(SystemExit):
-        running.get()
+        running.result()
     assert not device.registered
 
 
@@ -237,7 +237,7 @@ def test_a_signal_ends_run_and_leaves_nothing(number, kind, in_thread, start_dri
     assert_nothing_left(paths)
     if kind == "busy":
         with pytest.raises(BrokenPipeError):
-            reading.get()
+            reading.result()
 
 
 @pytest.mark.parametrize(("kind", "status"), [("exit", 3), ("crash", -9)])
@@ -257,6 +257,6 @@ def test_a_device_taken_away_from_outside_ends_run(caplog, in_thread):
         pytest.skip("only a mount can be taken away")
     running = in_thread(pyfusd.run, device)
     subprocess.run(["umount", device.path], check=True)
-    running.get()
+    running.result()
     assert not device.registered
     assert "taken away" in caplog.text

@@ -82,7 +82,7 @@ def test_poll_changed_wakes_a_waiting_client(serve, client, in_thread):
     waiting = in_thread(events, descriptor, 20_000)
     device.state = pyfusd.NOTIFY_INPUT
     device.poll_changed()
-    assert waiting.get() == select.POLLIN
+    assert waiting.result() == select.POLLIN
     os.read(descriptor, 1)
     device.state = 0
     device.poll_changed()
@@ -194,7 +194,7 @@ def test_an_older_question_that_ends_later_does_not_replace_the_newer(
         assert device.ended.wait(DEADLINE)
         device.state = pyfusd.NOTIFY_OUTPUT
         device.poll_changed()
-        assert waiting.get() == select.POLLOUT
+        assert waiting.result() == select.POLLOUT
 
 
 @pytest.mark.parametrize("state", [ValueError("a bug"), "text", None, -1])

@@ -64,7 +64,7 @@ def test_a_held_read_is_answered_with_its_buffer(serve, opened, in_thread):
     assert (request.pid, request.uid) == (reading.thread.native_id, os.getuid())
     request.buffer[:5] = b"later"
     request.reply(5)
-    assert reading.get() == b"later"
+    assert reading.result() == b"later"
     assert request.done
 
 
@@ -73,7 +73,7 @@ def test_a_held_read_is_answered_with_bytes(serve, opened, in_thread, data):
     device = serve(Holding("read"))
     reading = in_thread(os.read, opened(device), 10)
     device.held().reply(data)
-    assert reading.get() == b"bytes"
+    assert reading.result() == b"bytes"
 
 
 def test_a_held_write_shows_the_client_s_bytes(serve, opened, in_thread):
@@ -83,7 +83,7 @@ def test_a_held_write_shows_the_client_s_bytes(serve, opened, in_thread):
     assert bytes(request.buffer) == b"hello"
     assert request.buffer.readonly
     request.reply(3)
-    assert writing.get() == 3
+    assert writing.result() == 3
 
 
 def test_a_held_ioctl_sends_its_buffer_back(serve, opened, in_thread):
@@ -93,7 +93,7 @@ def test_a_held_ioctl_sends_its_buffer_back(serve, opened, in_thread):
     request = device.held()
     request.buffer[:] = bytes(request.buffer).upper()
     request.reply(7)
-    assert calling.get() == 7
+    assert calling.result() == 7
     assert data == b"ABCDEFGH"
 
 
@@ -101,12 +101,12 @@ def test_a_held_open_succeeds_or_fails_later(serve, in_thread):
     device = serve(Holding("open"))
     opening = in_thread(os.open, device.path, os.O_RDWR)
     device.held().reply()
-    os.close(opening.get())
+    os.close(opening.result())
     wait_until(lambda: device.closed == 1, "the close")
     opening = in_thread(os.open, device.path, os.O_RDWR)
     device.held(2).fail(errno.EBUSY)
     with pytest.raises(OSError) as caught:
-        opening.get()
+        opening.result()
     assert caught.value.errno == errno.EBUSY
     device.unregister()
     assert device.closed == 1
@@ -121,7 +121,7 @@ def test_fail_gives_the_client_its_errno(serve, opened, in_thread):
             request.fail(wrong)
     request.fail(errno.ENODATA)
     with pytest.raises(OSError) as caught:
-        reading.get()
+        reading.result()
     assert caught.value.errno == errno.ENODATA
 
 
@@ -136,7 +136,7 @@ def test_a_wrong_reply_raises_and_leaves_the_request_held(serve, opened, in_thre
         request.reply(1 << 70)
     assert not request.done
     request.reply(b"right")
-    assert reading.get() == b"right"
+    assert reading.result() == b"right"
 
 
 def test_a_second_reply_is_an_error(serve, opened, in_thread):
@@ -144,7 +144,7 @@ def test_a_second_reply_is_an_error(serve, opened, in_thread):
     writing = in_thread(os.write, opened(device), b"x")
     request = device.held()
     request.reply(1)
-    assert writing.get() == 1
+    assert writing.result() == 1
     with pytest.raises(RuntimeError, match="answered already"):
         request.reply(1)
     with pytest.raises(RuntimeError, match="answered already"):
@@ -158,7 +158,7 @@ def test_a_dropped_request_gives_eio_and_is_logged(serve, opened, in_thread, cap
     device.requests.clear()
     gc.collect()
     with pytest.raises(OSError) as caught:
-        reading.get()
+        reading.result()
     assert caught.value.errno == errno.EIO
     (record,) = caplog.records
     assert record.levelname == "ERROR"
@@ -171,7 +171,7 @@ def test_unregister_ends_held_requests_with_epipe(serve, opened, in_thread):
     request = device.held()
     device.unregister()
     with pytest.raises(BrokenPipeError):
-        reading.get()
+        reading.result()
     request.buffer[:] = b"0123456789"  # Still the request's own memory.
     with pytest.raises(BrokenPipeError, match="not waited for"):
         request.reply(1)
@@ -297,7 +297,7 @@ def test_many_threads_answer_many_requests(serve, opened, in_thread):
         return answers == {b"%d" % threading.get_native_id()}
 
     calls = [in_thread(read_often) for _ in range(8)]
-    assert all(call.get() for call in calls)
+    assert all(call.result() for call in calls)
 
 
 def test_one_answer_wins_when_threads_race(serve, opened, in_thread):
@@ -315,8 +315,8 @@ def test_one_answer_wins_when_threads_race(serve, opened, in_thread):
             return b"%d" % number
 
         answers = [in_thread(answer, number) for number in range(4)]
-        winners = [a.get() for a in answers if a.get()]
-        assert winners == [reading.get()]
+        winners = [a.result() for a in answers if a.result()]
+        assert winners == [reading.result()]
 
 
 def test_the_position_moves_when_the_answer_comes(serve, opened, in_thread):
@@ -338,7 +338,7 @@ def test_the_position_moves_when_the_answer_comes(serve, opened, in_thread):
         if position is not None:
             request.offset = position
         request.reply(answer)
-        assert reading.get() == answer
+        assert reading.result() == answer
     assert offsets == [0, 3, 5, 1000]
 
 
@@ -373,7 +373,7 @@ def test_an_answer_before_the_timeout_is_the_answer(serve, opened, in_thread):
     for number in range(20):
         reading = in_thread(os.read, descriptor, 10)
         device.held(number + 1).reply(b"%d" % number)
-        assert reading.get() == b"%d" % number
+        assert reading.result() == b"%d" % number
 
 
 def test_no_signal_comes_between_a_timeout_and_its_answer(serve, opened, in_thread):
@@ -394,7 +394,7 @@ def test_no_signal_comes_between_a_timeout_and_its_answer(serve, opened, in_thre
         request.reply(b"answer")
     finally:
         sys.settrace(before)
-    assert reading.get() == b"answer"
+    assert reading.result() == b"answer"
 
 
 def test_timeouts_end_in_their_order(serve, in_thread):
@@ -418,7 +418,7 @@ def test_timeouts_end_in_their_order(serve, in_thread):
     # Opened in another order than they are to end.
     calls = [in_thread(write, b"%d" % n) for n in (9, 1, 5, 0)]
     for call in calls:
-        call.get()
+        call.result()
     assert sorted(ended) == [b"0", b"1", b"5", b"9"]
 
 
@@ -477,4 +477,4 @@ def test_a_long_timeout_does_not_keep_others_from_ending(
     with pytest.raises(TimeoutError):
         os.write(opened(device), b"x")
     held.reply(b"in time")
-    assert reading.get() == b"in time"
+    assert reading.result() == b"in time"

@@ -141,7 +141,7 @@ def test_other_threads_go_on_while_an_answer_waits_for_its_page(
     client.do("drop")
     answering = in_thread(needy.held.reply, 7)
     assert client.bring() == ["7", "HERE"]
-    answering.get()
+    answering.result()
 
 
 DRIVER = """

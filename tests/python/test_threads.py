@@ -104,11 +104,11 @@ def test_many_threads_dispatch_answer_and_change_one_device(in_thread):
         workers = [in_thread(role, done) for role in [*roles, device.change_until]]
         clients = [in_thread(use, device) for _ in range(6)]
         try:
-            assert all(client.get() for client in clients)
+            assert all(client.result() for client in clients)
         finally:
             done.set()
         for worker in workers:
-            worker.get()
+            worker.result()
 
 
 def test_one_of_all_that_answer_wins(in_thread):
@@ -150,9 +150,9 @@ def test_one_of_all_that_answer_wins(in_thread):
 
         dispatcher = in_thread(dispatch)
         readers = [in_thread(read, device) for _ in range(3)]
-        seen = [answer for reader in readers for answer in reader.get()]
+        seen = [answer for reader in readers for answer in reader.result()]
         done.set()
-        dispatcher.get()
+        dispatcher.result()
     assert set(seen) <= {b"won", errno.EIO, errno.ENODATA}
     answered = sorted(str(answer) for answer in seen if answer != errno.ENODATA)
     assert sorted(str(outcome) for outcome in outcomes) == answered
@@ -188,9 +188,9 @@ def test_devices_are_unregistered_under_load(serve, in_thread):
         done.wait(chance.random() / 20)
         device.unregister()
         for client in clients:
-            client.get()
+            client.result()
         done.set()
-        answering.get()
+        answering.result()
 
 
 def test_unregister_ends_other_clients_calls_while_a_callback_runs(in_thread):
@@ -214,11 +214,11 @@ def test_unregister_ends_other_clients_calls_while_a_callback_runs(in_thread):
     assert is_inside.wait(DEADLINE)
     device.unregister()
     with pytest.raises(OSError):
-        in_thread(os.write, other, b"x").get()
+        in_thread(os.write, other, b"x").result()
     with pytest.raises(BrokenPipeError):
-        reading.get()
+        reading.result()
     may_end.set()
-    running.get()
+    running.result()
     os.close(other)
     os.close(reader)
 
@@ -278,7 +278,7 @@ def test_close_comes_after_callbacks_in_other_threads(
         device.may_end.set()
         device.unregister()
     for thread in running:
-        thread.get()
+        thread.result()
     assert device.events == ["read ends", "close"]
 
 
@@ -300,6 +300,6 @@ def test_one_thread_registers_what_another_unregisters(in_thread):
             callbacks = device._callbacks()
             lost += device.registered and callbacks["read"] is None
     done.set()
-    unregistering.get()
+    unregistering.result()
     device.unregister()
     assert lost == 0

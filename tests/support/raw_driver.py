@@ -10,8 +10,8 @@ import errno
 import fcntl
 import os
 import select
-import threading
 
+from support.background import Background
 from support.waiting import DEADLINE
 
 CONTROL = "/dev/fusd/control"
@@ -205,41 +205,6 @@ class Driver:
 
     def __exit__(self, *_):
         self.close()
-
-
-class Background:
-    """A client's call in a thread of its own."""
-
-    def __init__(self, function, *arguments):
-        self.function, self.arguments = function, arguments
-        self.value = self.error = None
-        self.thread = threading.Thread(target=self._run, daemon=True)
-
-    def _run(self):
-        try:
-            self.value = self.function(*self.arguments)
-        except OSError as error:
-            self.error = error
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.thread.join(DEADLINE)
-
-    def result(self):
-        self.thread.join(DEADLINE)
-        assert not self.thread.is_alive(), f"{self.function} did not end"
-        if self.error:
-            raise self.error
-        return self.value
-
-
-def start(function, *arguments):
-    call = Background(function, *arguments)
-    call.thread.start()
-    return call
 
 
 def fails(number, function, *arguments):

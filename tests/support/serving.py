@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Devices and calls in threads of the test."""
+"""Devices served in a thread of the test."""
 
 import threading
 from contextlib import contextmanager
@@ -45,32 +45,3 @@ def serving(*devices):
 def serving_async(*devices):
     """In an event loop of its own."""
     return _served(devices, aio.run)
-
-
-class Background:
-    def __init__(self, function, arguments):
-        self.thread = threading.Thread(
-            target=self._run, args=(function, arguments), daemon=True
-        )
-        self.result = None
-        self.error = None
-
-    def _run(self, function, arguments):
-        try:
-            self.result = function(*arguments)
-        except BaseException as error:
-            self.error = error
-
-    def get(self):
-        self.thread.join(DEADLINE)
-        assert not self.thread.is_alive(), "the call did not end"
-        if self.error:
-            raise self.error
-        return self.result
-
-
-@contextmanager
-def background(function, *arguments):
-    call = Background(function, arguments)
-    call.thread.start()
-    yield call
