@@ -219,7 +219,9 @@ int kfusd_client_mmap(struct file *filp, struct vm_area_struct *vma)
 	request->offset = filp->f_pos;
 	request->is_at_position = true;
 	request->mmprot = kfusd_protection_bits(vma);
-	request->mmflags = vma->vm_flags & VM_SHARED ? MAP_SHARED : MAP_PRIVATE;
+	/* What is shared is not VM_SHARED if the file is open to be read. */
+	request->mmflags =
+		vma->vm_flags & VM_MAYSHARE ? MAP_SHARED : MAP_PRIVATE;
 	request->mmoffset = vma->vm_pgoff << PAGE_SHIFT;
 	request = kfusd_call_driver(request);
 	if (IS_ERR(request))

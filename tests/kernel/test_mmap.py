@@ -209,6 +209,18 @@ def test_the_driver_s_error_reaches_the_client(opened):
     client.stop()
 
 
+def test_a_shared_mapping_of_a_file_open_for_reading_is_told_as_such(driver):
+    descriptor = driver.open(os.O_RDONLY)
+    client = Client(descriptor, PAGE, mmap.PROT_READ, mmap.MAP_SHARED)
+    message = driver.expect(MMAP)
+    assert message.fops.mmflags == mmap.MAP_SHARED
+    driver.reply(message, -errno.ENXIO)
+    assert client.answer() == b"errno %d" % errno.ENXIO
+    client.stop()
+    driver.unregister()
+    os.close(descriptor)
+
+
 def test_a_driver_that_maps_its_own_device_gets_edeadlk(opened):
     _, descriptor = opened
     with Background(mmap.mmap, descriptor, PAGE) as mapping:
