@@ -155,7 +155,8 @@ static long kfusd_status_ioctl(struct file *filp, unsigned int request,
 
 	if (request != FUSD_STATUS_USE_BINARY)
 		return -ENOTTY;
-	mutex_lock(&reader->lock);
+	if (mutex_lock_interruptible(&reader->lock))
+		return -ERESTARTSYS;
 	reader->is_binary = true;
 	kfusd_drop_snapshot(reader);
 	mutex_unlock(&reader->lock);
@@ -169,7 +170,8 @@ static loff_t kfusd_status_llseek(struct file *filp, loff_t offset, int whence)
 
 	if (whence != SEEK_SET || offset != 0)
 		return -EINVAL;
-	mutex_lock(&reader->lock);
+	if (mutex_lock_interruptible(&reader->lock))
+		return -ERESTARTSYS;
 	kfusd_drop_snapshot(reader);
 	mutex_unlock(&reader->lock);
 	return 0;
