@@ -252,8 +252,9 @@ struct kfusd_request {
 	void *sent_private_info;
 	size_t length;
 	loff_t offset;
-	bool is_at_position; /* offset is the file position, not pread's */
-	union {		     /* fops_msg_t.cmd */
+	loff_t file_position; /* the open file's when the call was made */
+	bool is_at_position;  /* offset is that, not pread's; device->lock */
+	union {		      /* fops_msg_t.cmd */
 		unsigned int ioctl_number;
 		unsigned int asked_state; /* of a poll_diff: poll.c */
 	};

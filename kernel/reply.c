@@ -165,6 +165,14 @@ static bool kfusd_commit_reply(struct kfusd_request *request,
 	return kfusd_poll_transferred(file, subcmd);
 }
 
+/* Under device->lock: where the answer to a transfer leaves its open file. */
+static loff_t kfusd_new_position(const struct kfusd_request *request,
+				 const fops_msg_t *fops, ssize_t retval)
+{
+	return retval >= 0 && request->is_at_position ? fops->offset :
+							request->file_position;
+}
+
 /* Returns 0, or -EPIPE if the client was gone before the answer was whole. */
 static int kfusd_finish_reply(struct kfusd_device *device,
 			      struct kfusd_request *request,
@@ -172,11 +180,13 @@ static int kfusd_finish_reply(struct kfusd_device *device,
 {
 	bool is_open = request->call.subcmd == FUSD_OPEN;
 	bool is_late, has_to_ask = false;
+	loff_t position;
 
 	spin_lock(&device->lock);
 	is_late = request->abandoned;
 	if (!is_late || is_open)
 		has_to_ask = kfusd_commit_reply(request, fops, retval);
+	position = kfusd_new_position(request, fops, retval);
 	kfusd_request_complete(request, retval);
 	if (unlikely(request->is_parked))
 		kfusd_parked_answered(request);
@@ -185,8 +195,9 @@ static int kfusd_finish_reply(struct kfusd_device *device,
 		kfusd_send_close(request->file, request->flags, &request->ids,
 				 false);
 	if (has_to_ask)
-		kfusd_poll_ask(request->file, request->flags, fops->offset,
-			       &request->ids);
+		kfusd_poll_ask(request->file,
+			       request->flags ^ request->changed_flags,
+			       position, &request->ids);
 	kfusd_request_put(request);
 	return is_late && !is_open ? -EPIPE : 0;
 }

@@ -50,6 +50,7 @@ static struct kfusd_request *kfusd_new_transfer(struct file *filp, short subcmd,
 				    filp->f_flags);
 	if (!IS_ERR(request)) {
 		request->offset = position;
+		request->file_position = filp->f_pos;
 		request->is_at_position = position == filp->f_pos;
 	}
 	return request;

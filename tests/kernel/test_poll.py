@@ -360,6 +360,29 @@ def test_flags_and_position_are_the_current_ones_in_each_message(opened):
         transfer(driver, descriptor, WRITE)
 
 
+@pytest.mark.parametrize("result", [1, -errno.EIO], ids=["answered", "failed"])
+def test_a_poll_diff_after_a_transfer_tells_the_file_s_own_position(opened, result):
+    driver, descriptor = opened
+    os.lseek(descriptor, 1000, os.SEEK_SET)
+    with select.epoll() as poller:
+        poller.register(descriptor, select.EPOLLIN | select.EPOLLET)
+        driver.reply(asked(driver, 0), IN)
+        assert poller.poll(DEADLINE)
+        asked(driver, IN)
+        with Background(os.pread, descriptor, 1, 5000):
+            message = driver.expect(READ)
+            driver.reply(
+                message,
+                result,
+                b"x" if result > 0 else None,
+                offset=7000,
+                flags=message.fops.flags | os.O_NONBLOCK,
+            )
+        message = asked(driver, 0)
+        assert message.fops.offset == 1000
+        assert message.fops.flags & os.O_NONBLOCK
+
+
 USER = 1234
 
 
