@@ -71,11 +71,21 @@ static int kfusd_client_release(struct inode *inode, struct file *filp)
 	return 0;
 }
 
+static loff_t kfusd_client_llseek(struct file *filp, loff_t offset, int whence)
+{
+	const loff_t before = filp->f_pos;
+	loff_t position = default_llseek(filp, offset, whence);
+
+	if (position >= 0 && position != before)
+		kfusd_position_set(filp->private_data);
+	return position;
+}
+
 const struct file_operations kfusd_client_operations = {
 	.owner = THIS_MODULE,
 	.open = kfusd_client_open,
 	.release = kfusd_client_release,
-	.llseek = default_llseek,
+	.llseek = kfusd_client_llseek,
 	.read_iter = kfusd_client_read,
 	.write_iter = kfusd_client_write,
 	.splice_read = kfusd_client_splice_read,

@@ -23,9 +23,11 @@
  *     EPIPE: the client sees EINTR, and may never read again; a read that it
  *     makes nevertheless is a new request. Data for any other parked read is
  *     kept: it goes to the next read of that open file at that position,
- *     whatever its length, and until then the file polls readable. What a
- *     reader's memory did not take is kept, too. A file has at most MOST_KEPT
- *     answers kept; the reply with one more gets EPIPE.
+ *     whatever its length, and until then the file polls readable. Data at the
+ *     file's own position goes with that as transfers move it, and stays where
+ *     it is when lseek(2) does. What a reader's memory did not take is kept,
+ *     too. A file has at most MOST_KEPT answers kept; the reply with one more
+ *     gets EPIPE.
  *  6. An open that succeeded is given its close if its thread does not come
  *     back for it in a second or two of running; a stopped thread has time.
  *  7. -EINTR for a call that a signal made its client leave means that the
@@ -98,6 +100,16 @@ static struct kfusd_request *kfusd_find_parked(struct rb_root *root,
 	return NULL;
 }
 
+/*
+ * Under device->lock: counts what a call on a file may find. A thread that
+ * comes back looks at the count without the lock, and must not miss its own
+ * request, whatever is done to that meanwhile.
+ */
+static void kfusd_count_earlier(struct kfusd_file *file, int change)
+{
+	WRITE_ONCE(file->earlier_count, file->earlier_count + change);
+}
+
 /* Under device->lock. The caller's reference is the list's from now on. */
 static void kfusd_park_request(struct kfusd_request *request)
 {
@@ -121,6 +133,7 @@ static void kfusd_park_request(struct kfusd_request *request)
 	if (list_empty(&device->parked) && device->state == KFUSD_LIVE)
 		queue_delayed_work(kfusd_sweepers, &device->sweep, SWEEP_EVERY);
 	list_add_tail(&request->entry, &device->parked);
+	kfusd_count_earlier(request->file, 1);
 	request->is_parked = true;
 	request->is_overdue = false;
 }
@@ -130,6 +143,7 @@ static void kfusd_unpark_request(struct kfusd_request *request)
 {
 	rb_erase(&request->parked_node, kfusd_parked_tree(request));
 	list_del_init(&request->entry);
+	kfusd_count_earlier(request->file, -1);
 	request->is_parked = false;
 }
 
@@ -140,6 +154,7 @@ static void kfusd_add_kept(struct kfusd_request *answer)
 
 	list_add_tail(&answer->entry, &file->kept);
 	file->kept_count++;
+	kfusd_count_earlier(file, 1);
 	wake_up_all(&file->poll_wait);
 }
 
@@ -148,6 +163,7 @@ static void kfusd_remove_kept(struct kfusd_request *answer)
 {
 	list_del_init(&answer->entry);
 	answer->file->kept_count--;
+	kfusd_count_earlier(answer->file, -1);
 }
 
 /*
@@ -158,7 +174,8 @@ static void kfusd_give_up_parked(struct kfusd_request *parked,
 				 struct list_head *forgotten)
 {
 	kfusd_unpark_request(parked);
-	kfusd_request_abandon(parked);
+	if (!kfusd_is_done(parked))
+		kfusd_request_abandon(parked);
 	list_add_tail(&parked->entry, forgotten);
 }
 
@@ -169,9 +186,12 @@ static void kfusd_forget_requests(struct list_head *forgotten)
 
 	list_for_each_entry_safe(request, next, forgotten, entry) {
 		list_del_init(&request->entry);
-		/* An open that is not done is closed by its reply: reply.c. */
-		if (request->call.subcmd == FUSD_OPEN &&
-		    kfusd_is_done(request) && request->retval >= 0)
+		/*
+		 * An abandoned open is closed by its reply (reply.c), or was
+		 * never received.
+		 */
+		if (request->call.subcmd == FUSD_OPEN && !request->abandoned &&
+		    request->retval >= 0)
 			kfusd_send_close(request->file, request->flags,
 					 &request->ids, false);
 		kfusd_request_put(request);
@@ -255,7 +275,7 @@ static bool kfusd_is_same_open(const struct kfusd_request *parked,
 static bool kfusd_is_same_place(const struct kfusd_request *one,
 				const struct kfusd_request *other)
 {
-	/* The file position may have moved for both. */
+	/* Transfers may have moved the file position for both. */
 	return one->offset == other->offset ||
 	       (one->is_at_position && other->is_at_position);
 }
@@ -291,8 +311,6 @@ static struct kfusd_request *kfusd_take_parked(const struct kfusd_request *call)
 	struct kfusd_request *parked;
 	LIST_HEAD(forgotten);
 
-	if (likely(!READ_ONCE(root->rb_node)))
-		return NULL;
 	spin_lock(&device->lock);
 	parked = kfusd_find_parked(root, task_pid(current));
 	if (parked && kfusd_is_same_call(parked, call)) {
@@ -312,8 +330,7 @@ static struct kfusd_request *kfusd_take_kept(const struct kfusd_request *call)
 	struct kfusd_file *file = call->file;
 	struct kfusd_request *kept, *found = NULL;
 
-	if (likely(list_empty(&file->kept)) || call->call.subcmd != FUSD_READ ||
-	    !call->length)
+	if (call->call.subcmd != FUSD_READ || !call->length)
 		return NULL;
 	spin_lock(&file->device->lock);
 	list_for_each_entry(kept, &file->kept, entry) {
@@ -325,6 +342,35 @@ static struct kfusd_request *kfusd_take_kept(const struct kfusd_request *call)
 	}
 	spin_unlock(&file->device->lock);
 	return found;
+}
+
+bool kfusd_has_kept(const struct kfusd_file *file, loff_t position)
+{
+	const struct kfusd_request *kept;
+
+	lockdep_assert_held(&file->device->lock);
+	list_for_each_entry(kept, &file->kept, entry) {
+		if (kept->is_at_position || kept->offset == position)
+			return true;
+	}
+	return false;
+}
+
+void kfusd_position_set(struct kfusd_file *file)
+{
+	struct kfusd_request *earlier;
+	struct rb_node *node;
+
+	if (likely(!READ_ONCE(file->earlier_count)))
+		return;
+	spin_lock(&file->device->lock);
+	list_for_each_entry(earlier, &file->kept, entry)
+		earlier->is_at_position = false;
+	for (node = rb_first(&file->parked); node; node = rb_next(node)) {
+		earlier = rb_entry(node, struct kfusd_request, parked_node);
+		earlier->is_at_position = false;
+	}
+	spin_unlock(&file->device->lock);
 }
 
 void kfusd_keep_answer(struct kfusd_request *answer, size_t consumed)
@@ -388,13 +434,26 @@ static struct kfusd_request *kfusd_start_call(struct kfusd_request *call)
 	return error ? ERR_PTR(error) : call;
 }
 
+/* A request whose answer is the call's, as its thread or another made it. */
+static struct kfusd_request *kfusd_take_earlier(struct kfusd_request *call)
+{
+	struct kfusd_request *earlier;
+
+	if (call->call.subcmd == FUSD_OPEN)
+		return READ_ONCE(call->file->device->parked_opens.rb_node) ?
+			       kfusd_take_parked(call) :
+			       NULL;
+	if (likely(!READ_ONCE(call->file->earlier_count)))
+		return NULL;
+	earlier = kfusd_take_parked(call);
+	return earlier ? earlier : kfusd_take_kept(call);
+}
+
 struct kfusd_request *kfusd_call_driver(struct kfusd_request *call)
 {
-	struct kfusd_request *earlier = kfusd_take_parked(call);
+	struct kfusd_request *earlier = kfusd_take_earlier(call);
 	int error;
 
-	if (likely(!earlier))
-		earlier = kfusd_take_kept(call);
 	if (likely(!earlier))
 		return kfusd_start_call(call);
 	error = kfusd_wait_or_leave(earlier);
@@ -472,8 +531,10 @@ void kfusd_parked_answered(struct kfusd_request *request)
 		kfusd_request_put_locked(request);
 	} else if (request->call.subcmd == FUSD_READ && request->retval > 0) {
 		/* Its own thread finds it kept, if it is the first to read. */
+		kfusd_count_earlier(request->file, 1);
 		kfusd_unpark_request(request);
 		kfusd_add_kept(request);
+		kfusd_count_earlier(request->file, -1);
 	}
 }
 
@@ -523,12 +584,10 @@ static bool kfusd_is_given_up(struct kfusd_request *parked)
 
 	if (kfusd_thread_has_ended(parked))
 		return true;
-	if (parked->call.subcmd != FUSD_OPEN ||
-	    parked->state != KFUSD_REQUEST_DONE ||
-	    !kfusd_thread_is_running(parked))
-		return false;
-	parked->is_overdue = true;
-	return was_overdue;
+	parked->is_overdue = parked->call.subcmd == FUSD_OPEN &&
+			     kfusd_is_done(parked) &&
+			     kfusd_thread_is_running(parked);
+	return was_overdue && parked->is_overdue;
 }
 
 /* Gives up what it can of some requests on todo; whether that was all. */

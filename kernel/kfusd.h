@@ -34,12 +34,12 @@
  * FUSD_CLOSE follows: sent by release, or, if the client did not come back for
  * the answer, when that is known.
  *
- * A request's references belong to the client that waits for it, to each of
- * its messages in the device's queue or in the driver's hands half received,
- * and to the device's table from when it is sent until it is answered or
- * given up. The client's reference goes to interrupt.c's lists when a signal
- * makes the client leave. The open file has one more for the poll_diff that is
- * outstanding with the driver.
+ * A request's references belong to the client that waits for it, to its unblock
+ * in the device's queue, to each of its messages that a driver is receiving or
+ * has received half, and to the device's table from when it is sent until it is
+ * answered or given up. The client's reference goes to interrupt.c's lists when
+ * a signal makes the client leave. The open file has one more for the poll_diff
+ * that is outstanding with the driver.
  *
  * Exactly one of these ends a request, and takes it out of the table: the
  * driver's reply, the client's leaving, the device's end. A reply finds its
@@ -198,6 +198,7 @@ struct kfusd_file {
 	struct rb_root parked; /* requests whose threads a signal took away */
 	struct list_head kept; /* answered reads for whoever reads next */
 	unsigned int kept_count;
+	unsigned int earlier_count; /* of both; read without the lock */
 
 	/* The poll_diff exchange: poll.c. device->lock. */
 	unsigned int cached_state;
@@ -395,11 +396,13 @@ void kfusd_parked_answered(struct kfusd_request *request);
  * next one. Takes over the caller's reference.
  */
 void kfusd_keep_answer(struct kfusd_request *answer, size_t consumed);
-/* Whether a read would find an answer that was kept; under device->lock. */
-static inline bool kfusd_has_kept(const struct kfusd_file *file)
-{
-	return !list_empty(&file->kept);
-}
+/*
+ * Whether a read at position, the file's, would find what was kept; under
+ * device->lock.
+ */
+bool kfusd_has_kept(const struct kfusd_file *file, loff_t position);
+/* The client has set the file's position: what was read stays where it was. */
+void kfusd_position_set(struct kfusd_file *file);
 
 /* Gives up what is parked and kept on a file that is being closed. */
 void kfusd_drop_parked(struct kfusd_file *file);

@@ -142,7 +142,7 @@ __poll_t kfusd_client_poll(struct file *filp, poll_table *table)
 	spin_lock(&device->lock);
 	is_gone = device->state == KFUSD_GONE;
 	state = file->cached_state;
-	if (kfusd_has_kept(file))
+	if (kfusd_has_kept(file, filp->f_pos))
 		state |= FUSD_NOTIFY_INPUT;
 	has_to_ask = kfusd_has_to_ask(file);
 	spin_unlock(&device->lock);

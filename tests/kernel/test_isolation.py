@@ -26,6 +26,7 @@ from support.forked_clients import (
     outcome,
     process,
     reads,
+    stops,
 )
 from support.proc import state_of
 from support.raw_driver import (
@@ -258,11 +259,7 @@ def test_an_unblock_that_goes_back_is_there_once(name, reader):
         message = driver.expect(READ)
         one.interrupt_and_wait()
         driver.wait()
-        receiving = start(
-            lambda: check(
-                libc.read(driver.fd, ctypes.c_void_p(fault.page), HEADER_SIZE)
-            )
-        )
+        receiving = start(receive_into, fault.page, driver)
         fault.wait()
         for _ in range(3):
             one.interrupt_and_wait()
@@ -276,6 +273,27 @@ def test_an_unblock_that_goes_back_is_there_once(name, reader):
         driver.reply(message, 4, b"data")
         assert one.result() == b"data"
         one.kill()
+    fault.close()
+
+
+def test_an_open_that_goes_back_and_is_given_up_then_has_no_close(driver, client):
+    fault = Fault()
+    one = client(opens(os.O_RDWR), stops, opens(os.O_RDONLY), restart=False)
+    driver.wait()
+    receiving = start(receive_into, fault.page, driver)
+    fault.wait()
+    one.interrupt()
+    assert one.result() == "EINTR"
+    one.wait_for("T")
+    fault.let_go()
+    fails(errno.EFAULT, receiving.result)
+    one.go_on()
+    assert one.result() is None
+    message = driver.expect(OPEN)
+    assert message.fops.flags & os.O_ACCMODE == os.O_RDONLY
+    driver.reply(message)
+    assert one.result() == 0
+    assert driver.is_idle()
     fault.close()
 
 

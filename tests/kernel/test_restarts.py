@@ -6,9 +6,12 @@ gets its answer. Nobody who asked for SA_RESTART sees EINTR, and no driver is
 told that bytes were taken which nobody gets.
 """
 
+import contextlib
+import ctypes
 import errno
 import mmap
 import os
+import select
 import signal
 import subprocess
 
@@ -23,6 +26,8 @@ from support.forked_clients import (
     may_block,
     opens,
     reads,
+    reads_in_order,
+    seeks,
     writes,
 )
 from support.proc import state_of
@@ -38,7 +43,9 @@ from support.raw_driver import (
     fails,
     libc,
 )
-from support.waiting import wait_until
+from support.waiting import DEADLINE, wait_until
+
+NO_ACCESS = 0
 
 EXCHANGE = 3 << 30 | 8 << 16 | ord("T") << 8 | 1
 
@@ -311,6 +318,19 @@ def test_an_open_whose_thread_is_gone_has_one_close_if_it_succeeds(
     fails(errno.EPIPE, lambda: driver.reply(message))
 
 
+def test_signals_neither_repeat_nor_lose_what_is_read(driver, reader):
+    one = reader(reads_in_order(300))
+    while one.is_silent():
+        if driver.is_idle():
+            select.select([driver.fd, one.output], [], [], DEADLINE)
+            continue
+        # A signal takes back what was not received yet.
+        with contextlib.suppress(BlockingIOError):
+            message = driver.expect(READ)
+            driver.reply(message, 8, message.fops.offset.to_bytes(8, "little"))
+    assert one.result() == "in order"
+
+
 # Answers that nobody fetches
 
 
@@ -345,6 +365,34 @@ def test_an_answer_that_was_taken_survives_another_call(driver, reader):
     driver.reply(driver.expect(WRITE), 3)
     assert one.result() == 3
     assert one.result() == b"kept"
+
+
+def test_an_answer_that_was_taken_stays_where_it_was_read(driver, reader):
+    one = read_with_eintr(driver, reader, seeks(100), reads(10), seeks(0), reads(10))
+    assert one.result() == 100
+    message = driver.expect(READ)
+    assert message.fops.offset == 100
+    driver.reply(message, 5, b"other")
+    assert one.result() == b"other"
+    assert one.result() == 0
+    assert one.result() == b"kept"
+
+
+def test_what_a_reader_could_not_take_stays_where_it_was_read(driver, reader):
+    def reads_to_a_bad_page(client):
+        memory = mmap.mmap(-1, 2 * mmap.PAGESIZE)
+        bad_page = address_of(memory) + mmap.PAGESIZE
+        check(libc.mprotect(ctypes.c_void_p(bad_page), mmap.PAGESIZE, NO_ACCESS))
+        return check(libc.read(client.fd, ctypes.c_void_p(bad_page - 3), 10))
+
+    one = reader(reads_to_a_bad_page, seeks(0), reads(10), seeks(3), reads(10))
+    driver.reply(driver.expect(READ), 10, b"0123456789")
+    assert one.result() == 3
+    assert one.result() == 0
+    driver.reply(driver.expect(READ), 3, b"012")
+    assert one.result() == b"012"
+    assert one.result() == 3
+    assert one.result() == b"3456789"
 
 
 def test_an_answer_that_was_taken_goes_to_shorter_reads_whole(driver, reader):

@@ -161,6 +161,28 @@ def reads(size):
     return step
 
 
+def reads_in_order(count):
+    """As many reads of the position that they begin at, among signals."""
+
+    def step(client):
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.siginterrupt(signal.SIGALRM, False)
+        signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
+        data = ctypes.create_string_buffer(8)
+        for number in range(count):
+            got = check(libc.read(client.fd, data, 8))
+            if (got, data.raw) != (8, (8 * number).to_bytes(8, "little")):
+                return f"read {number} gave {data.raw[:got]}"
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return "in order"
+
+    return step
+
+
+def seeks(position):
+    return lambda client: os.lseek(client.fd, position, os.SEEK_SET)
+
+
 def writes(data):
     return lambda client: check(libc.write(client.fd, data, len(data)))
 
