@@ -26,8 +26,8 @@
  *     whatever its length, and until then the file polls readable. Data at the
  *     file's own position goes with that as transfers move it, and stays where
  *     it is when lseek(2) does. What a reader's memory did not take is kept,
- *     too. A file has at most MOST_KEPT answers kept; the reply with one more
- *     gets EPIPE.
+ *     too. A file keeps a few answers (kept.c); the reply with one more gets
+ *     EPIPE.
  *  6. An open that succeeded is given its close if its thread does not come
  *     back for it in a second or two of running; a stopped thread has time.
  *  7. -EINTR for a call that a signal made its client leave means that the
@@ -51,7 +51,6 @@
 
 #include "kfusd.h"
 
-#define MOST_KEPT 16
 #define MMAP_PAUSE msecs_to_jiffies(10)
 #define SWEEP_EVERY HZ
 /* Requests looked at without letting go of the device's lock. */
@@ -100,16 +99,6 @@ static struct kfusd_request *kfusd_find_parked(struct rb_root *root,
 	return NULL;
 }
 
-/*
- * Under device->lock: counts what a call on a file may find. A thread that
- * comes back looks at the count without the lock, and must not miss its own
- * request, whatever is done to that meanwhile.
- */
-static void kfusd_count_earlier(struct kfusd_file *file, int change)
-{
-	WRITE_ONCE(file->earlier_count, file->earlier_count + change);
-}
-
 /* Under device->lock. The caller's reference is the list's from now on. */
 static void kfusd_park_request(struct kfusd_request *request)
 {
@@ -145,25 +134,6 @@ static void kfusd_unpark_request(struct kfusd_request *request)
 	list_del_init(&request->entry);
 	kfusd_count_earlier(request->file, -1);
 	request->is_parked = false;
-}
-
-/* Under device->lock: an answered read is for whoever reads the file next. */
-static void kfusd_add_kept(struct kfusd_request *answer)
-{
-	struct kfusd_file *file = answer->file;
-
-	list_add_tail(&answer->entry, &file->kept);
-	file->kept_count++;
-	kfusd_count_earlier(file, 1);
-	wake_up_all(&file->poll_wait);
-}
-
-/* Under device->lock. The reference is the caller's from now on. */
-static void kfusd_remove_kept(struct kfusd_request *answer)
-{
-	list_del_init(&answer->entry);
-	answer->file->kept_count--;
-	kfusd_count_earlier(answer->file, -1);
 }
 
 /*
@@ -272,14 +242,6 @@ static bool kfusd_is_same_open(const struct kfusd_request *parked,
 	       parked->ids.gid == call->ids.gid;
 }
 
-static bool kfusd_is_same_place(const struct kfusd_request *one,
-				const struct kfusd_request *other)
-{
-	/* Transfers may have moved the file position for both. */
-	return one->offset == other->offset ||
-	       (one->is_at_position && other->is_at_position);
-}
-
 /* Whether a call is that of a request which its thread parked, again. */
 static bool kfusd_is_same_call(const struct kfusd_request *parked,
 			       const struct kfusd_request *call)
@@ -324,38 +286,6 @@ static struct kfusd_request *kfusd_take_parked(const struct kfusd_request *call)
 	return parked;
 }
 
-/* An answer that was kept, for a read at its place; NULL if there is none. */
-static struct kfusd_request *kfusd_take_kept(const struct kfusd_request *call)
-{
-	struct kfusd_file *file = call->file;
-	struct kfusd_request *kept, *found = NULL;
-
-	if (call->call.subcmd != FUSD_READ || !call->length)
-		return NULL;
-	spin_lock(&file->device->lock);
-	list_for_each_entry(kept, &file->kept, entry) {
-		if (!kfusd_is_same_place(kept, call))
-			continue;
-		kfusd_remove_kept(kept);
-		found = kept;
-		break;
-	}
-	spin_unlock(&file->device->lock);
-	return found;
-}
-
-bool kfusd_has_kept(const struct kfusd_file *file, loff_t position)
-{
-	const struct kfusd_request *kept;
-
-	lockdep_assert_held(&file->device->lock);
-	list_for_each_entry(kept, &file->kept, entry) {
-		if (kept->is_at_position || kept->offset == position)
-			return true;
-	}
-	return false;
-}
-
 void kfusd_position_set(struct kfusd_file *file)
 {
 	struct kfusd_request *earlier;
@@ -364,35 +294,12 @@ void kfusd_position_set(struct kfusd_file *file)
 	if (likely(!READ_ONCE(file->earlier_count)))
 		return;
 	spin_lock(&file->device->lock);
-	list_for_each_entry(earlier, &file->kept, entry)
-		earlier->is_at_position = false;
+	kfusd_pin_kept(file);
 	for (node = rb_first(&file->parked); node; node = rb_next(node)) {
 		earlier = rb_entry(node, struct kfusd_request, parked_node);
 		earlier->is_at_position = false;
 	}
 	spin_unlock(&file->device->lock);
-}
-
-void kfusd_keep_answer(struct kfusd_request *answer, size_t consumed)
-{
-	struct kfusd_file *file = answer->file;
-	bool is_full;
-
-	answer->reply_data += consumed;
-	answer->retval -= consumed;
-	/* If the answer moves the position with the data, so do its parts. */
-	if (answer->reply_offset >= answer->offset + (loff_t)consumed)
-		answer->offset += consumed;
-	spin_lock(&file->device->lock);
-	is_full = file->kept_count >= MOST_KEPT;
-	if (!is_full) {
-		kfusd_add_kept(answer);
-		/* Before other answers, so that the order of the data stays. */
-		list_move(&answer->entry, &file->kept);
-	}
-	spin_unlock(&file->device->lock);
-	if (is_full)
-		kfusd_request_put(answer);
 }
 
 static int kfusd_wait_for_answer(struct kfusd_request *request)
@@ -515,7 +422,7 @@ bool kfusd_refuse_parked(struct kfusd_request *request, size_t datalen)
 	}
 	if (!kfusd_thread_has_ended(request) &&
 	    !(is_data && request->sees_eintr) &&
-	    !(is_data && request->file->kept_count >= MOST_KEPT))
+	    !(is_data && kfusd_is_kept_full(request->file)))
 		return false;
 	kfusd_unpark_request(request);
 	kfusd_request_abandon(request);
@@ -553,15 +460,11 @@ static void kfusd_give_up_tree(struct rb_root *root,
 
 void kfusd_drop_parked(struct kfusd_file *file)
 {
-	struct kfusd_request *kept, *next;
 	LIST_HEAD(forgotten);
 
 	spin_lock(&file->device->lock);
 	kfusd_give_up_tree(&file->parked, &forgotten);
-	list_for_each_entry_safe(kept, next, &file->kept, entry) {
-		kfusd_remove_kept(kept);
-		list_add_tail(&kept->entry, &forgotten);
-	}
+	kfusd_drop_kept(file, &forgotten);
 	spin_unlock(&file->device->lock);
 	kfusd_forget_requests(&forgotten);
 }

@@ -13,6 +13,7 @@
  *   device.c              a device's life; the list of all devices
  *   file.c                an open file's life; what its user may have
  *   request.c             a request's life, from made to completed or abandoned
+ *   kept.c                answers that were taken, for whoever reads next
  *   interrupt.c           a call's wait; what a signal parks is taken up again
  *   poll.c mmap.c         poll(2) and mmap(2), and what replies do to them
  *   transfer.c splice.c   read(2), write(2), ioctl(2); splice(2)
@@ -368,6 +369,37 @@ void kfusd_send_unblock(struct kfusd_request *request);
 void kfusd_send_close(struct kfusd_file *file, unsigned int flags,
 		      const struct kfusd_ids *ids, bool wait);
 
+/* kept.c: answers that were taken, for whoever reads next */
+/*
+ * Under device->lock: counts what a call on a file may find, kept or parked. A
+ * thread that comes back looks at the count without the lock, and must not miss
+ * its own request, whatever is done to that meanwhile.
+ */
+void kfusd_count_earlier(struct kfusd_file *file, int change);
+/* Under device->lock: an answered read is for whoever reads the file next. */
+void kfusd_add_kept(struct kfusd_request *answer);
+/*
+ * A reader could not take all of an answer: what begins at consumed is for the
+ * next one. Takes over the caller's reference.
+ */
+void kfusd_keep_answer(struct kfusd_request *answer, size_t consumed);
+/* Whether two calls are at the same place of their file. */
+bool kfusd_is_same_place(const struct kfusd_request *one,
+			 const struct kfusd_request *other);
+/* An answer that was kept, for a read at its place; NULL if there is none. */
+struct kfusd_request *kfusd_take_kept(const struct kfusd_request *call);
+/*
+ * Whether a read at position, the file's, would find what was kept; under
+ * device->lock.
+ */
+bool kfusd_has_kept(const struct kfusd_file *file, loff_t position);
+/* Whether no more answers may be kept; under device->lock. */
+bool kfusd_is_kept_full(const struct kfusd_file *file);
+/* What is kept stays where it was read; under device->lock. */
+void kfusd_pin_kept(struct kfusd_file *file);
+/* Moves all that is kept to a list, with its references; under device->lock. */
+void kfusd_drop_kept(struct kfusd_file *file, struct list_head *dropped);
+
 /* interrupt.c: calls, and requests that signals parked */
 int kfusd_interrupt_init(void);
 void kfusd_interrupt_exit(void);
@@ -391,16 +423,6 @@ bool kfusd_refuse_parked(struct kfusd_request *request, size_t datalen);
  * that ends with EPIPE needs no such call: it stays parked for its thread.
  */
 void kfusd_parked_answered(struct kfusd_request *request);
-/*
- * A reader could not take all of an answer: what begins at consumed is for the
- * next one. Takes over the caller's reference.
- */
-void kfusd_keep_answer(struct kfusd_request *answer, size_t consumed);
-/*
- * Whether a read at position, the file's, would find what was kept; under
- * device->lock.
- */
-bool kfusd_has_kept(const struct kfusd_file *file, loff_t position);
 /* The client has set the file's position: what was read stays where it was. */
 void kfusd_position_set(struct kfusd_file *file);
 
