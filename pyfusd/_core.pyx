@@ -319,7 +319,7 @@ cdef class DeviceCore:
             self.forget()
             raise
         # Without it, kfusd answers for the driver.
-        self._has_poll = self.callbacks[POLL] is not None
+        self._has_poll = callback_of(self, POLL) is not None
         if not self._has_poll:
             operations.poll_diff = NULL
         self.registering = True

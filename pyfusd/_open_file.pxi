@@ -139,7 +139,7 @@ cdef Polling *polling_of(File file):
 
 
 cdef unsigned int state_of(File file) except? 0:
-    poll = file.device.callbacks[POLL]
+    poll = callback_of(file.device, POLL)
     if poll is None:  # The driver took its poll() away.
         return FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT
     return poll_state(file.device, poll(file))

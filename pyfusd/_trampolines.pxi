@@ -183,6 +183,16 @@ cdef inline File file_of(fusd_file_info *info):
     return <File>info.private_data
 
 
+@cython.boundscheck(False)
+@cython.wraparound(False)
+cdef inline object callback_of(DeviceCore device, Py_ssize_t operation):
+    """The bound method of an Operation; None where the driver has none.
+
+    The enumeration itself as an index becomes an int of Python's at each request.
+    """
+    return device.callbacks[operation]
+
+
 cdef int on_open(fusd_file_info *info) noexcept:
     cdef Call call
     cdef ssize_t retval
@@ -200,11 +210,11 @@ cdef int on_open(fusd_file_info *info) noexcept:
     file.last_flags = info.flags
     device.files.add(file)
     info.private_data = <void *>file
-    if device.callbacks[OPEN] is None:
+    if callback_of(device, OPEN) is None:
         return 0
     begin_call(&call, info, file, OPEN)
     try:
-        retval = answer_of(&call, device.callbacks[OPEN](file))
+        retval = answer_of(&call, callback_of(device, OPEN)(file))
     except BaseException as error:
         retval = answer_of_error(&call, error)
     end_call(&call)
@@ -219,7 +229,7 @@ cdef int on_passive_open(fusd_file_info *info) noexcept with gil:
     if device is None or <void *>device != info.device_info:
         return -EPIPE
     device.follow_class()
-    return on_open(info) if device.callbacks[OPEN] is None else -FUSD_RETRY
+    return on_open(info) if callback_of(device, OPEN) is None else -FUSD_RETRY
 
 
 cdef int on_close(fusd_file_info *info) noexcept:
@@ -235,8 +245,8 @@ cdef int on_close(fusd_file_info *info) noexcept:
     try:
         if device._server is not None:
             device._server.file_closed(file)
-        if device.callbacks[CLOSE] is not None:
-            result = device.callbacks[CLOSE](file)
+        if callback_of(device, CLOSE) is not None:
+            result = callback_of(device, CLOSE)(file)
             if is_awaitable(result):
                 suspended = start_coroutine(&call, result) is SUSPENDED
     except BaseException as error:
@@ -257,14 +267,15 @@ cdef ssize_t on_read(
     cdef File file = file_of(info)
     if file is None:
         return -EPIPE
-    if file.device.callbacks[READ] is None:
+    callback = callback_of(file.device, READ)
+    if callback is None:
         return -EINVAL
     begin_call(&call, info, file, READ)
     buffer = view = None
     try:
         buffer = Buffer.__new__(Buffer)
         view = lend_data(&call, buffer, data, length, False)
-        retval = answer_of(&call, file.device.callbacks[READ](file, view, offset[0]))
+        retval = answer_of(&call, callback(file, view, offset[0]))
     except BaseException as error:
         retval = answer_of_error(&call, error)
     view = None
@@ -283,14 +294,15 @@ cdef ssize_t on_write(
     cdef File file = file_of(info)
     if file is None:
         return -EPIPE
-    if file.device.callbacks[WRITE] is None:
+    callback = callback_of(file.device, WRITE)
+    if callback is None:
         return -EINVAL
     begin_call(&call, info, file, WRITE)
     buffer = view = None
     try:
         buffer = Buffer.__new__(Buffer)
         view = lend_data(&call, buffer, data, length, True)
-        retval = answer_of(&call, file.device.callbacks[WRITE](file, view, offset[0]))
+        retval = answer_of(&call, callback(file, view, offset[0]))
     except BaseException as error:
         retval = answer_of_error(&call, error)
     view = None
@@ -304,8 +316,8 @@ cdef object call_ioctl(DeviceCore device, File file, object number, object argum
     handler = device.ioctl_handlers.get(number)
     if handler is not None:
         return handler(file, argument)
-    if device.callbacks[IOCTL] is not None:
-        return device.callbacks[IOCTL](file, number, argument)
+    if callback_of(device, IOCTL) is not None:
+        return callback_of(device, IOCTL)(file, number, argument)
     return -ENOTTY
 
 
@@ -391,8 +403,8 @@ cdef int on_unblock(fusd_file_info *info) noexcept:
             request.interrupted = True
             if request.task is not None:
                 request.task.cancel_soon()
-            if file.device.callbacks[UNBLOCK] is not None:
-                file.device.callbacks[UNBLOCK](file, request)
+            if callback_of(file.device, UNBLOCK) is not None:
+                callback_of(file.device, UNBLOCK)(file, request)
     except BaseException as error:
         answer_of_error(&call, error)
     end_call(&call)
@@ -408,12 +420,12 @@ cdef int on_mmap(
     cdef File file = file_of(info)
     if file is None:
         return -EPIPE
-    if file.device.callbacks[MMAP] is None:
+    if callback_of(file.device, MMAP) is None:
         return -ENODEV
     begin_call(&call, info, file, MMAP)
     try:
         # Not offset, which is cut to an int.
-        result = file.device.callbacks[MMAP](
+        result = callback_of(file.device, MMAP)(
             file, fusd_mmap_offset(info), length, protection, flags
         )
         retval = mmap_answer(&call, result, length, protection, address, out_length)
