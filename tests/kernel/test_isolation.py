@@ -289,6 +289,8 @@ def test_an_open_that_goes_back_and_is_given_up_then_has_no_close(driver, client
     fails(errno.EFAULT, receiving.result)
     one.go_on()
     assert one.result() is None
+    # In the second open: until then the first one is in the queue.
+    one.wait_for("S")
     message = driver.expect(OPEN)
     assert message.fops.flags & os.O_ACCMODE == os.O_RDONLY
     driver.reply(message)
