@@ -67,7 +67,7 @@ struct fusd_device {
 	const struct fusd_transport *transport;
 	void *transport_data;
 	char *path; /* malloc'ed */
-	int fd;
+	int fd;	    /* -1 in a forked child that has let go of it */
 
 	/* The registration, running dispatches, answers being sent. */
 	atomic_int users;

@@ -291,6 +291,8 @@ static void forget_device(struct fusd_device *device)
 	device->gone = true;
 	fusd_request_forget_all(device);
 	close(device->fd);
+	/* From here on whatever the child opens has the number. */
+	device->fd = -1;
 }
 
 FUSD_PUBLIC void fusd_forget_devices(void)

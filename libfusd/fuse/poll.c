@@ -291,6 +291,9 @@ struct fusd_request *fusd_poll_follow(struct fusd_request *request)
 
 	if (request->msg.subcmd != FUSD_POLL_DIFF)
 		return NULL;
+	/* In a child that the callback forked, the poll is its parent's. */
+	if (request->device->fd < 0)
+		return NULL;
 	fusd_session_lock(request);
 	asks = fuse_part(request)->fuse && has_to_ask_on(request);
 	if (asks)

@@ -4,6 +4,7 @@
 import fcntl
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -242,6 +243,52 @@ def test_a_registration_that_blocks_keeps_nobody_from_forking(
     with pytest.raises(OSError, match="no device name"):
         registering.result()
     assert blocking.was_let_go
+
+
+FORKING_ONCE = """
+import os, sys
+import pyfusd
+
+class Forking(pyfusd.Device):
+    child = None
+
+def fork(self, file, *arguments):
+    if self.child is None:
+        number = self.fileno()
+        self.child = os.fork()
+        if self.child == 0:
+            os.dup2(ends[1], number)
+    return pyfusd.NOTIFY_INPUT if sys.argv[1] == "poll" else 0
+
+setattr(Forking, sys.argv[1], fork)
+ends = os.pipe2(os.O_NONBLOCK)
+device = Forking("forking").register()
+print(device.path, flush=True)
+pyfusd.run(device)
+if device.child == 0:
+    try:
+        print("wrote", os.read(ends[0], 1000), flush=True)
+    except BlockingIOError:
+        print("wrote nothing", flush=True)
+"""
+
+CALLS = {
+    "open": lambda descriptor: None,
+    "read": lambda descriptor: os.read(descriptor, 1),
+    "ioctl": lambda descriptor: fcntl.ioctl(descriptor, 0x5401),
+    "poll": lambda descriptor: select.select([descriptor], [], [], DEADLINE),
+}
+
+
+@pytest.mark.parametrize("operation", CALLS)
+def test_a_callback_s_child_does_not_write_to_what_it_opened(start_python, operation):
+    driver = start_python(FORKING_ONCE, operation)
+    descriptor = os.open(driver.stdout.readline().decode().strip(), os.O_RDONLY)
+    try:
+        CALLS[operation](descriptor)
+        assert driver.stdout.readline() == b"wrote nothing\n"
+    finally:
+        os.close(descriptor)
 
 
 @pytest.mark.parametrize("count", [0, 20])
