@@ -293,18 +293,14 @@ ssize_t fusd_call_passively(struct fusd_request *request)
 					   call_callback(request);
 }
 
-/*
- * As the transport's receive. No connection is cut while a thread has a message
- * in its hands that is on no list yet. Another thread may unregister at any
- * moment: -EBADF.
- */
-static int receive_request(struct fusd_device *device,
-			   struct fusd_request **request)
+inline int fusd_receive_as_user(struct fusd_device *device,
+				fusd_receiver *receive,
+				struct fusd_request **request)
 {
 	int result;
 
 	device->exchanges++;
-	result = device->transport->receive(device, request);
+	result = receive(device, request);
 	if (result == 0 && device->gone) {
 		fusd_request_refuse(*request);
 		result = -EBADF;
@@ -320,7 +316,8 @@ int fusd_dispatch_device(struct fusd_device *device)
 	int result = 0;
 
 	for (int i = 0; i < MESSAGES_PER_DISPATCH && !device->gone; i++) {
-		result = receive_request(device, &request);
+		result = fusd_receive_as_user(
+			device, device->transport->receive, &request);
 		if (result < 0)
 			break;
 		if (result > 0)

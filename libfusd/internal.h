@@ -168,6 +168,9 @@ struct fusd_request {
 #define FUSD_PAGE_SIZE 4096
 #define FUSD_BLOCK_DATA (MAX_RW_SIZE + FUSD_PAGE_SIZE)
 
+typedef int fusd_receiver(struct fusd_device *device,
+			  struct fusd_request **request);
+
 /* The seam between the library and the ways to reach a kernel. */
 struct fusd_transport {
 	const char *name;
@@ -193,8 +196,7 @@ struct fusd_transport {
 	 * in *request, received. 1: a message the transport handled itself.
 	 * -EAGAIN: none waits. -ENODEV: the device was taken away.
 	 */
-	int (*receive)(struct fusd_device *device,
-		       struct fusd_request **request);
+	fusd_receiver *receive;
 
 	/*
 	 * An ioctl's or poll_diff's callback is about to run: puts the open
@@ -443,6 +445,13 @@ void fusd_payload_overwritten(struct fusd_request *request, uint64_t file_id,
 /* dispatch.c */
 /* Calls the callback. False: it is a close, which another thread will call. */
 bool fusd_dispatch_request(struct fusd_request *request);
+/*
+ * Receives for a device that the caller is a user of. No connection is cut
+ * while a thread has a message in its hands that is on no list yet. Another
+ * thread may unregister at any moment: -EBADF.
+ */
+int fusd_receive_as_user(struct fusd_device *device, fusd_receiver *receive,
+			 struct fusd_request **request);
 /* fusd_dispatch() for a device that the caller is a user of. 0 or -errno. */
 int fusd_dispatch_device(struct fusd_device *device);
 /*

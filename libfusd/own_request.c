@@ -119,7 +119,8 @@ static int fail_requests(struct fusd_device *device)
 	int count = 0;
 
 	for (int i = 0; i < MAX_MESSAGES && !device->gone; i++) {
-		int result = device->transport->receive(device, &request);
+		int result = fusd_receive_as_user(
+			device, device->transport->receive, &request);
 
 		if (result < 0)
 			break;

@@ -80,7 +80,8 @@ static void receive_early(struct round *round, struct fusd_device *device)
 	queue->may_be_filled = true;
 	while (result >= 0 && queue->count < MAX_QUEUED &&
 	       is_busy(attendance)) {
-		result = fusd_receive_message(device, &request);
+		result = fusd_receive_as_user(device, fusd_receive_message,
+					      &request);
 		if (result != 0)
 			continue;
 		if (fusd_may_be_passive(request)) {
