@@ -102,6 +102,7 @@ cdef class DeviceCore:
     cdef object look_up_again(self)
     cdef void class_changed(self) noexcept
     cdef void forget(self)
+    cdef int registration_began(self, int fd) except -1
 
 
 cdef class File:

@@ -81,6 +81,7 @@ cdef extern from "Python.h":
 
 cdef extern from "Python.h":
     bint PyLong_CheckExact(object)
+    object PyUnicode_DecodeFSDefault(const char *)
     int PyObject_GenericSetAttr(object, object, PyObject *) except -1
 
 
@@ -221,14 +222,18 @@ cdef class DeviceCore:
             (<File>file).poll_changed()
 
     def unregister(self):
-        cdef int fd = self.fd
-        if fd < 0:
+        cdef int fd
+        if self.fd < 0:
             return
-        self.fd = -1
-        _registered.pop(fd, None)
-        # Before another thread may register the device anew.
-        self.forget()
         with no_fork():
+            # Inside: a signal may raise in no_fork() itself.
+            fd = self.fd
+            if fd < 0:
+                return
+            self.fd = -1
+            _registered.pop(fd, None)
+            # Before another thread may register the device anew.
+            self.forget()
             with nogil:
                 fusd_unregister(fd)
 
@@ -298,7 +303,6 @@ cdef class DeviceCore:
         cdef fusd_options options
         cdef const char *c_name
         cdef int fd, error
-        cdef char path[PYFUSD_PATH_MAX]
         if self.fd >= 0 or self.registering:
             raise RuntimeError(f"device {self.name!r} is registered already")
         cdef list encoded = [
@@ -323,21 +327,34 @@ cdef class DeviceCore:
         if not self._has_poll:
             operations.poll_diff = NULL
         self.registering = True
-        with no_fork():
-            with nogil:
-                fd = fusd_register_with(
-                    c_name, mode, <void *>self, &operations, &options
-                )
-                error = errno
-        self.registering = False
-        if fd < 0:
-            self.forget()
-            raise OSError(error, os.fsdecode(fusd_error()))
-        fusd_device_path(fd, path, sizeof(path))
-        self.path = os.fsdecode(path)
-        self.transport = fusd_device_transport(fd).decode()
+        try:
+            with no_fork():
+                with nogil:
+                    fd = fusd_register_with(
+                        c_name, mode, <void *>self, &operations, &options
+                    )
+                    error = errno
+                if fd >= 0:
+                    self.registration_began(fd)
+            if fd < 0:
+                raise OSError(error, os.fsdecode(fusd_error()))
+        except BaseException:
+            DeviceCore.unregister(self)
+            raise
+        finally:
+            self.registering = False
+            if self.fd < 0:
+                self.forget()
+
+    cdef int registration_began(self, int fd) except -1:
+        """Runs no code of Python's, in which a signal could raise."""
+        cdef char path[PYFUSD_PATH_MAX]
         self.fd = fd
         _registered[fd] = self
+        fusd_device_path(fd, path, sizeof(path))
+        self.path = PyUnicode_DecodeFSDefault(path)
+        self.transport = fusd_device_transport(fd).decode()
+        return 0
 
 
 cdef void keep_ending(object error) noexcept:

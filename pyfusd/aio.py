@@ -527,8 +527,8 @@ async def _serve_until_gone(
         try:
             for device in served:
                 if not device.registered:
+                    own.append(device)  # Before, as a signal may raise in between.
                     device.register()  # This adds it to the loop, by registry.
-                    own.append(device)
             if not devices:
                 served = [x for x in registered_devices() if x._server is None]
             for device in served:

@@ -196,8 +196,9 @@ def serve(devices: tuple[Any, ...], ready: Callable[[], object] | None) -> None:
         stack.enter_context(_trace_link.answer_tracers())
         for device in devices:
             if not device.registered:
-                device.register()  # This adds it to the loop, by registry.
+                # Before, as a signal may raise in between.
                 stack.callback(device.unregister)
+                device.register()  # This adds it to the loop, by registry.
         for device in devices or registered_devices():
             if device.registered:
                 loop.add(device)
