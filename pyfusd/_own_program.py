@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 _TOP = str(Path(__file__).parent.parent)
+_MOST_AT_ONCE = 4096
 
 
 def own_program(module: str, *arguments: str) -> list[str]:
@@ -26,7 +27,9 @@ def own_program(module: str, *arguments: str) -> list[str]:
 
 
 def _wait_for_end() -> None:
-    sys.stdin.buffer.read()
+    # Not of sys.stdin.buffer, whose lock would abort an interpreter that ends.
+    while os.read(0, _MOST_AT_ONCE):
+        pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 

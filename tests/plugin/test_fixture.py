@@ -159,6 +159,25 @@ def test_crash(fusd_device):
     result.stdout.fnmatch_lines(["*the driver's process was ended by SIGKILL*"])
 
 
+def test_a_driver_that_ends_by_itself_does_not_fail_the_test(run):
+    result = run("""
+import select
+
+class Leaving(Sensor):
+    def write(self, file, buf, offset):
+        self.unregister()
+        return len(buf)
+
+def test_leave(fusd_device):
+    sensor = fusd_device(Leaving, process=True)
+    with pytest.raises(OSError):
+        send(sensor, b"leave")
+    # Its end, before the fixture ends its input.
+    select.select([os.pidfd_open(sensor.pid)], [], [], 20)
+""")
+    result.assert_outcomes(passed=1)
+
+
 def test_what_cannot_start_is_an_error_with_a_reason(run):
     result = run("""
 def test_local_class(fusd_device):
