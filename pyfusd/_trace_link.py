@@ -54,6 +54,7 @@ class _Sender:
     """Sends calls to the tracer; never waits for it."""
 
     def __init__(self, connection: socket.socket) -> None:
+        self.tracer = tracing.Tracer(self)
         self._connection = connection
         self._lost = 0
 
@@ -70,7 +71,7 @@ class _Sender:
 
     def _end(self) -> None:
         """The tracer is gone."""
-        tracing.stop()
+        tracing.stop(self.tracer)
         self._connection.close()
 
     def __call__(self, call: tracing.Call) -> None:
@@ -96,7 +97,7 @@ def _on_signal(number: int, frame: object) -> None:
     except OSError:
         return  # The signal was meant for something else.
     devices = [device.path for device in registered_devices()]
-    tracing.start(sender)
+    tracing.start(sender.tracer)
     named = devices[:_NAMED_DEVICES]
     sender.send({"devices": named, "more": len(devices) - len(named)})
 

@@ -217,6 +217,7 @@ class Device(DeviceCore):
         """
         with registry.stop_watching(self):
             super().unregister()
+        tracing.forget(self)
 
     # What the extension calls.
 

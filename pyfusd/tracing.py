@@ -212,10 +212,12 @@ class _Started:
 
 
 class Tracer:
-    """Wraps the callbacks of devices; calls sink with each Call."""
+    """Wraps the callbacks of devices; calls sink with each Call until detach()."""
 
     def __init__(self, sink: Callable[[Call], object]) -> None:
         self._sink = sink
+        # Requests that began under it may end after it.
+        self._is_ended = False
         self._originals: dict[DeviceCore, dict[str, Any]] = {}
         self._lock = threading.Lock()
         # The client that opened each file: FUSE does not tell who closes it.
@@ -243,11 +245,22 @@ class Tracer:
 
     def detach(self) -> None:
         """Puts everything back."""
+        self._is_ended = True
+        self._openers.clear()
         originals, self._originals = self._originals, {}
         for device, callbacks in originals.items():
             if device.registered and device._observer == self._answered:
                 device._observer = None
                 device._replace_callbacks(callbacks)
+
+    def forget(self, device: DeviceCore) -> None:
+        """Lets go of an unregistered device and its files."""
+        if device.registered:
+            return  # Anew, by another thread.
+        self._originals.pop(device, None)
+        for file in list(self._openers):
+            if file.device is device:
+                self._openers.pop(file, None)
 
     def _open(self, device: DeviceCore, callback: Any) -> Any:
         def traced(file: File) -> Any:
@@ -340,6 +353,8 @@ class Tracer:
             self._finish(started, result, end)
 
     def _hold(self, started: _Started, request: Request) -> None:
+        if self._is_ended:
+            return
         with self._lock:
             early = self._early.pop(request, None)
             if early is None:
@@ -360,6 +375,8 @@ class Tracer:
     def _finish(
         self, started: _Started, result: Any, end: int, held: bool = False
     ) -> None:
+        if self._is_ended:
+            return
         operation = started.fields["operation"]
         outcome = _outcome_of(result, operation, started.fields["size"])
         if operation == "open" and outcome < 0:
@@ -368,27 +385,28 @@ class Tracer:
             self._sink(started.ended(outcome, end, held))
         except Exception as error:
             logger.error("the trace ended: %r", error)
-            stop()
+            stop(self)
 
 
 _active: Tracer | None = None
 
 
-def start(sink: Callable[[Call], object]) -> None:
+def start(tracer: Tracer) -> None:
     """Traces all devices of this process, in place of who did so before."""
     global _active
-    stop()
-    _active = Tracer(sink)
+    if _active:
+        stop(_active)
+    _active = tracer
     for device in registered_devices():
-        _active.attach(device)
+        tracer.attach(device)
 
 
-def stop() -> None:
-    """Ends what start() began."""
+def stop(tracer: Tracer) -> None:
+    """Ends what start() began; another one may have begun meanwhile, and goes on."""
     global _active
-    tracer, _active = _active, None
-    if tracer:
-        tracer.detach()
+    if _active is tracer:
+        _active = None
+    tracer.detach()
 
 
 def attach_if_active(device: DeviceCore) -> None:
@@ -396,6 +414,12 @@ def attach_if_active(device: DeviceCore) -> None:
     process is traced."""
     if _active:
         _active.attach(device)
+
+
+def forget(device: DeviceCore) -> None:
+    """To be called when a device was unregistered."""
+    if _active:
+        _active.forget(device)
 
 
 @contextmanager
@@ -410,8 +434,9 @@ def trace(sink: Callable[[Call], object]) -> Iterator[None]:
     A process has one trace at a time: a new one ends the one before. If sink
     raises, the trace ends, and that is logged to the logger "pyfusd".
     """
-    start(sink)
+    tracer = Tracer(sink)
     try:
+        start(tracer)
         yield
     finally:
-        stop()
+        stop(tracer)

@@ -3,14 +3,17 @@
 
 import asyncio
 import errno
+import gc
 import os
 import subprocess
 import threading
+import weakref
 
 import pytest
 
 import pyfusd
 from pyfusd import tracing
+from support.serving import serving
 from support.waiting import DEADLINE, wait_until
 
 
@@ -143,3 +146,43 @@ def test_a_sink_that_raises_ends_the_trace_and_not_the_call(serve, caplog):
         assert read(device.path) == b"fine"
         assert device._callbacks() == before
     assert "the trace ended: ValueError('no room')" in caplog.text
+
+
+def test_what_began_under_an_old_trace_leaves_a_new_one_alone(serve, in_thread):
+    class Waiting(pyfusd.Device):
+        async def read(self, file, buf, offset):
+            begun.set()
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, ends.wait, DEADLINE)
+            return b"late"
+
+    begun, ends = threading.Event(), threading.Event()
+    old, new = [], []
+
+    def sink(call):
+        old.append(call.operation)
+        if call.operation == "read":
+            raise ValueError("the tracer is gone")
+
+    device = serve(Waiting("waiting"))
+    with tracing.trace(sink):
+        reading = in_thread(read, device.path)
+        assert begun.wait(DEADLINE)
+        with tracing.trace(new.append):
+            ends.set()
+            assert reading.result() == b"late"
+            assert read(device.path) == b"late"
+            assert only(new, "read").result == 4
+    assert old == ["open"]
+
+
+def test_a_trace_lets_go_of_unregistered_devices():
+    with tracing.trace(lambda call: None):
+        device = Traced("gone")
+        with serving(device):
+            descriptor = os.open(device.path, os.O_RDONLY)
+        os.close(descriptor)
+        gone = weakref.ref(device)
+        del device
+        gc.collect()
+        assert gone() is None
