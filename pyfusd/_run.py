@@ -56,6 +56,6 @@ def run(*devices: Device) -> None:
 
     Raises what register() raises, and SystemExit if a callback did. A device
     that was taken away from outside, as by umount(8), is unregistered, and logged
-    to the logger "pyfusd".
+    to the logger "pyfusd". While memory is short it logs that, and tries again.
     """
     serve(devices)

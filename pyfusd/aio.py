@@ -436,6 +436,9 @@ class _Server:
         except OSError as error:
             if device._server is not self:
                 return  # Another thread unregisters it.
+            if error.errno == errno.ENOMEM:
+                logger.error("%s: no memory, trying again", device.path)
+                return  # The request waits on.
             if error.errno == errno.ENODEV:
                 logger.warning("%s was taken away from outside", device.path)
             else:
@@ -575,6 +578,8 @@ async def serve(*devices: Device) -> None:
 
     SIGINT is asyncio's business: asyncio.run() cancels serve(), and raises
     KeyboardInterrupt. SIGTERM does the same, unless the program handles it.
+
+    While memory is short it logs that, and tries again.
 
     Raises OSError for what register() raises; RuntimeError for a device that
     another loop serves; TypeError for a callback that cannot be a coroutine

@@ -90,6 +90,9 @@ class _Loop:
                 self.gone.add(descriptor)
             if descriptor in self.gone:
                 return
+            if error.errno == errno.ENOMEM:
+                logger.error("%s: no memory, trying again", device.path)
+                return  # The request waits on.
             if error.errno != errno.ENODEV:
                 raise
             logger.warning("%s was taken away from outside", device.path)

@@ -2,6 +2,7 @@
 """run() and the other ways to serve: signals, threads, many devices."""
 
 import asyncio
+import errno
 import os
 import select
 import signal
@@ -246,6 +247,22 @@ def test_a_driver_that_ends_otherwise_leaves_nothing(kind, status, start_driver)
     _, errors = driver.communicate(timeout=DEADLINE)
     assert (driver.returncode, errors) == (status, b"")
     assert_nothing_left(paths)
+
+
+@pytest.mark.parametrize("kind", ["serve", "serve_async"])
+def test_a_loop_tries_again_when_memory_was_short(kind, request, caplog):
+    class Short(NamedDevice):
+        is_short = True
+
+        def dispatch(self):
+            if self.is_short:
+                self.is_short = False
+                raise OSError(errno.ENOMEM, "no memory")
+            return super().dispatch()
+
+    device = request.getfixturevalue(kind)(Short("short"))
+    assert content(device.path) == b"short"
+    assert "no memory, trying again" in caplog.text
 
 
 def test_a_device_taken_away_from_outside_ends_run(caplog, in_thread):
