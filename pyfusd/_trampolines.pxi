@@ -390,21 +390,37 @@ cdef int on_poll_diff(fusd_file_info *info, unsigned int cached) noexcept:
     return -FUSD_NOREPLY
 
 
+cdef Request interrupted_request(fusd_file_info *info):
+    """The held request that an unblock is about; None if it needs no more."""
+    cdef DeviceCore device = <DeviceCore>info.device_info
+    cdef Request request
+    device.follow_class()
+    if device.fd != info.fd:
+        return None
+    # Not by private_data: that of an open that was not answered is NULL.
+    request = device.held.get(fusd_get_transaction(info))
+    return None if request is None or request.done else request
+
+
 cdef int on_unblock(fusd_file_info *info) noexcept:
     cdef Call call
     cdef Request request
-    cdef File file = file_of(info)
-    if file is None:
+    cdef File file
+    try:
+        request = interrupted_request(info)
+    except BaseException as error:
+        not_raised(error, <DeviceCore>info.device_info)
         return 0
+    if request is None:
+        return 0
+    file = request.file
     begin_call(&call, info, file, UNBLOCK)
     try:
-        request = file.device.held.get(fusd_get_transaction(info))
-        if request is not None and request.file is file and not request.done:
-            request.interrupted = True
-            if request.task is not None:
-                request.task.cancel_soon()
-            if callback_of(file.device, UNBLOCK) is not None:
-                callback_of(file.device, UNBLOCK)(file, request)
+        request.interrupted = True
+        if request.task is not None:
+            request.task.cancel_soon()
+        if callback_of(file.device, UNBLOCK) is not None:
+            callback_of(file.device, UNBLOCK)(file, request)
     except BaseException as error:
         answer_of_error(&call, error)
     end_call(&call)

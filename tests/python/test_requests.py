@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Held requests: answered later, from anywhere, or not at all."""
 
+import asyncio
 import errno
 import fcntl
 import gc
@@ -12,7 +13,7 @@ import threading
 import pytest
 
 import pyfusd
-from support.waiting import wait_until
+from support.waiting import DEADLINE, wait_until
 
 ECHO_IOCTL = pyfusd.IOWR("T", 1, 8)
 
@@ -190,6 +191,33 @@ def test_a_killed_client_s_request_is_interrupted_and_then_closed(serve):
     assert request.interrupted
     with pytest.raises(BrokenPipeError):
         request.reply(b"too late")
+
+
+def test_a_held_open_whose_client_is_killed_is_interrupted(serve):
+    device = serve(Holding("open"))
+    with subprocess.Popen(["cat", device.path]) as client:
+        request = device.held()
+        client.kill()
+    wait_until(lambda: device.unblocked == [request], "the unblock")
+    assert request.interrupted
+
+
+def test_a_killed_client_cancels_its_open(serve):
+    class Opening(pyfusd.Device):
+        async def open(self, file):
+            began.set()
+            try:
+                await asyncio.sleep(1000)
+            except asyncio.CancelledError:
+                cancelled.append(file.hold().interrupted)
+                raise
+
+    began, cancelled = threading.Event(), []
+    device = serve(Opening("opening"))
+    with subprocess.Popen(["cat", device.path]) as client:
+        assert began.wait(DEADLINE)
+        client.kill()
+    wait_until(lambda: cancelled == [True], "the cancellation")
 
 
 def test_unblock_may_answer_the_interrupted_request(serve):
