@@ -56,15 +56,6 @@ static struct {
 	.end = &helpers.queue,
 };
 
-static void *(*before_wait)(void);
-static void (*after_wait)(void *state);
-
-void fusd_set_wait_hooks(void *(*before)(void), void (*after)(void *state))
-{
-	before_wait = before;
-	after_wait = after;
-}
-
 /* The parent's helpers are not in a forked child, whoever held the lock. */
 static void forget_helpers(void)
 {
@@ -245,18 +236,16 @@ static bool end_transfer(struct transfer *transfer)
 /* True if it was done, and is still the caller's. */
 static bool run_transfer(struct transfer *transfer, int *error)
 {
-	void *state = NULL;
+	void *state;
 
 	*error = hand_over(transfer);
 	if (*error) {
 		free(transfer);
 		return false;
 	}
-	if (before_wait)
-		state = before_wait();
+	state = fusd_wait_begin();
 	wait_for(transfer);
-	if (after_wait)
-		after_wait(state);
+	fusd_wait_end(state);
 	*error = -EFAULT;
 	return end_transfer(transfer);
 }

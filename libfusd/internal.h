@@ -425,12 +425,16 @@ int fusd_transfer_from(pid_t thread, unsigned long address, void *data,
 		       size_t length);
 int fusd_transfer_to(pid_t thread, unsigned long address, const void *data,
 		     size_t length);
+/* wait.c */
 /*
- * Called by a thread of the driver before it waits for a client, and after
- * that with what before returned: so an interpreter can let its lock go. For
- * the process; to be set before the first device is registered.
+ * Called by a thread before it waits for a client or a program, and after that
+ * with what before returned: so an interpreter can let its lock go. For the
+ * process; to be set before the first device is registered.
  */
 void fusd_set_wait_hooks(void *(*before)(void), void (*after)(void *state));
+/* Around such a wait; the thread has no lock that another one may want. */
+void *fusd_wait_begin(void);
+void fusd_wait_end(void *state);
 
 /*
  * payload.c: makes the first length bytes of data free of other open files'

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -23,6 +24,9 @@
 #ifndef CLOSE_RANGE_UNSHARE
 #define CLOSE_RANGE_UNSHARE 2
 #endif
+
+/* A fork waits no longer for the shell to start. */
+#define FORK_SECONDS 1
 
 /*
  * $2: the driver. It says "+ CONNECTION" and "- CONNECTION"; at the end of that
@@ -95,6 +99,7 @@ static struct {
 	.change = PTHREAD_COND_INITIALIZER,
 	.last = &guard.lines,
 };
+static bool fork_has_lock; /* the forking thread's */
 
 /* Leaves this thread with one descriptor, in a table of its own. */
 static bool isolate_canary(unsigned int end)
@@ -139,6 +144,27 @@ static void *be_canary(void *unused)
 	return unused;
 }
 
+/* What a child had of the connection would keep the shell from its end. */
+static void before_fork(void)
+{
+	struct timespec end;
+	int error;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += FORK_SECONDS;
+	error = pthread_mutex_timedlock(&guard.lock, &end);
+	fork_has_lock = !error;
+	while (!error && guard.state == CANARY_STARTS)
+		error = pthread_cond_timedwait(&guard.change, &guard.lock,
+					       &end);
+}
+
+static void after_fork_in_parent(void)
+{
+	if (fork_has_lock)
+		pthread_mutex_unlock(&guard.lock);
+}
+
 /* A forked child has no canary, whoever held the lock. */
 static void forget_canary(void)
 {
@@ -151,7 +177,7 @@ static void forget_canary(void)
 
 static void watch_forks(void)
 {
-	pthread_atfork(NULL, NULL, forget_canary);
+	pthread_atfork(before_fork, after_fork_in_parent, forget_canary);
 }
 
 /* Under the lock, which is released while the canary starts. */
@@ -197,6 +223,8 @@ static void say_line(const char *sign, const char *connection)
 
 void fusd_own_client_guard(const char *connection)
 {
+	void *state = fusd_wait_begin();
+
 	pthread_mutex_lock(&guard.lock);
 	if (guard.state == CANARY_NONE)
 		start_canary();
@@ -205,12 +233,16 @@ void fusd_own_client_guard(const char *connection)
 	if (guard.state == CANARY_READY)
 		say_line("+", connection);
 	pthread_mutex_unlock(&guard.lock);
+	fusd_wait_end(state);
 }
 
 void fusd_own_client_release(const char *connection)
 {
+	void *state = fusd_wait_begin();
+
 	pthread_mutex_lock(&guard.lock);
 	if (guard.state == CANARY_READY)
 		say_line("-", connection);
 	pthread_mutex_unlock(&guard.lock);
+	fusd_wait_end(state);
 }

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* On fuse a process's first open of its own device starts a shell. */
+#include <dlfcn.h>
+#include <pthread.h>
+#include <spawn.h>
+
+#include "check.h"
+#include "internal.h"
+
+static atomic_bool is_let_go; /* an interpreter's lock would be */
+static atomic_bool is_of_open;
+static atomic_int spawned, closed;
+
+typedef int spawn_function(pid_t *, const char *,
+			   const posix_spawn_file_actions_t *,
+			   const posix_spawnattr_t *, char *const[],
+			   char *const[]);
+
+/* In the place of the C library's. */
+int posix_spawn(pid_t *pid, const char *path,
+		const posix_spawn_file_actions_t *actions,
+		const posix_spawnattr_t *attributes, char *const arguments[],
+		char *const environment[])
+{
+	spawn_function *spawn =
+		(spawn_function *)dlsym(RTLD_NEXT, "posix_spawn");
+
+	if (is_of_open) {
+		CHECK(is_let_go);
+		spawned++;
+	}
+	return spawn(pid, path, actions, attributes, arguments, environment);
+}
+
+static void *let_go(void)
+{
+	CHECK(!is_let_go);
+	is_let_go = true;
+	return &is_let_go;
+}
+
+static void take_again(void *state)
+{
+	CHECK(state == &is_let_go);
+	is_let_go = false;
+}
+
+static int open_callback(struct fusd_file_info *file)
+{
+	(void)file;
+	CHECK(!is_let_go);
+	return 0;
+}
+
+static int close_callback(struct fusd_file_info *file)
+{
+	(void)file;
+	closed++;
+	return 0;
+}
+
+static void *open_own(void *unused)
+{
+	close(open_device());
+	return unused;
+}
+
+static void a_driver_lets_its_lock_go_while_the_shell_starts(void)
+{
+	pthread_t client;
+	int fd;
+
+	if (strcmp(getenv("FUSD_TRANSPORT"), "fuse") != 0)
+		return;
+	fd = fusd_simple_register("device", 0600, NULL, .open = open_callback,
+				  .close = close_callback);
+	CHECK(fd >= 0);
+	fusd_set_wait_hooks(let_go, take_again);
+	is_of_open = true;
+	for (int i = 0; i < 2; i++) {
+		pthread_create(&client, NULL, open_own, NULL);
+		/* One dispatch may handle both, the open and the close. */
+		while (closed == i)
+			dispatch_one(fd);
+		pthread_join(client, NULL);
+	}
+	CHECK(spawned == 1);
+	CHECK(fusd_unregister(fd) == 0);
+	CHECK(!is_let_go);
+}
+
+int main(void)
+{
+	static const struct test tests[] = {
+#define TEST(name) { #name, name }
+		TEST(a_driver_lets_its_lock_go_while_the_shell_starts),
+		{ NULL, NULL },
+	};
+
+	return run_tests(tests);
+}
