@@ -140,6 +140,9 @@ static ssize_t call_callback(struct fusd_request *request)
 	}
 }
 
+/* Calls the callback. False: it is a close, which another thread will call. */
+static bool dispatch_request(struct fusd_request *request);
+
 /* The callback said -FUSD_NOREPLY; the request may be answered by now. */
 static void hold_request(struct fusd_request *request)
 {
@@ -163,7 +166,7 @@ static void hold_request(struct fusd_request *request)
 	if (interrupted)
 		unblock = device->transport->unblock(request);
 	if (unblock)
-		fusd_dispatch_request(unblock);
+		dispatch_request(unblock);
 }
 
 /* Whether its callback sees flags and position that receive cannot know. */
@@ -219,10 +222,10 @@ static void dispatch_held_back(struct fusd_request *close)
 	pthread_mutex_lock(&device->lock);
 	fusd_request_waited(close);
 	pthread_mutex_unlock(&device->lock);
-	fusd_dispatch_request(close);
+	dispatch_request(close);
 }
 
-bool fusd_dispatch_request(struct fusd_request *request)
+static bool dispatch_request(struct fusd_request *request)
 {
 	/* The last request may be the device's last reference but the caller's.
 	 */
@@ -322,7 +325,7 @@ int fusd_dispatch_device(struct fusd_device *device)
 			break;
 		if (result > 0)
 			continue;
-		if (fusd_dispatch_request(request))
+		if (dispatch_request(request))
 			callbacks++;
 	}
 	if (callbacks > 0)

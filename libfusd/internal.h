@@ -447,8 +447,6 @@ void fusd_payload_overwritten(struct fusd_request *request, uint64_t file_id,
 			      size_t length);
 
 /* dispatch.c */
-/* Calls the callback. False: it is a close, which another thread will call. */
-bool fusd_dispatch_request(struct fusd_request *request);
 /*
  * Receives for a device that the caller is a user of. No connection is cut
  * while a thread has a message in its hands that is on no list yet. Another
