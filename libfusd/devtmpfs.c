@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* Whether the kernel's nodes for devices appear where this process sees them.
  */
+#include <errno.h>
+
 #include "internal.h"
 #include "proc.h"
 
@@ -14,10 +16,15 @@ static void note_dev(const struct fusd_proc_mount *mount, void *data)
 			       !strcmp(mount->type, "devtmpfs");
 }
 
-bool fusd_dev_is_devtmpfs(void)
+int fusd_dev_check(void)
 {
 	bool is_devtmpfs = false;
 
 	fusd_proc_for_each_mount(note_dev, &is_devtmpfs);
-	return is_devtmpfs;
+	if (is_devtmpfs)
+		return 0;
+	return fusd_fail(ENODEV,
+			 "/dev is not the kernel's own (devtmpfs), as in a "
+			 "container, so no device would appear: run the driver "
+			 "outside, or use fuse");
 }

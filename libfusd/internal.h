@@ -473,9 +473,11 @@ void fusd_set_passive_open(int (*open)(struct fusd_file_info *file),
 /* thread_begin.c: a detached thread without signals. 0 or -errno. */
 int fusd_thread_begin(void *(*run)(void *unused));
 
-/* devtmpfs.c: the last mount at /dev is the kernel's own directory of devices
+/*
+ * devtmpfs.c: 0 if the last mount at /dev is the kernel's own directory of
+ * devices, or -ENODEV and fusd_error().
  */
-bool fusd_dev_is_devtmpfs(void);
+int fusd_dev_check(void);
 
 /* error.c */
 /* Sets fusd_error() and returns -error. */

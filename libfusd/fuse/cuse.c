@@ -63,7 +63,7 @@ static const struct cuse_lowlevel_ops operations = {
 
 static int cuse_check(void)
 {
-	int fd;
+	int error, fd;
 
 	if (access("/dev/cuse", F_OK) < 0)
 		return fusd_fail_with_advice(
@@ -71,11 +71,9 @@ static int cuse_check(void)
 			"there is no /dev/cuse: run \"modprobe cuse\" "
 			"as root (for a container, on its host); a "
 			"kernel without CONFIG_CUSE cannot");
-	if (!fusd_dev_is_devtmpfs())
-		return fusd_fail(ENODEV,
-				 "/dev is not the kernel's own (devtmpfs), as "
-				 "in a container, so no device would appear: "
-				 "run the driver outside, or use fuse");
+	error = fusd_dev_check();
+	if (error)
+		return error;
 	fd = open("/dev/cuse", O_RDWR | O_CLOEXEC);
 	if (fd >= 0) {
 		close(fd);

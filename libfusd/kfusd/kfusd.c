@@ -81,12 +81,7 @@ static int kfusd_check(void)
 	if (fd < 0)
 		return fd;
 	close(fd);
-	if (!fusd_dev_is_devtmpfs())
-		return fusd_fail(ENODEV,
-				 "/dev is not the kernel's own (devtmpfs), as "
-				 "in a container, so no device would appear: "
-				 "run the driver outside, or use fuse");
-	return 0;
+	return fusd_dev_check();
 }
 
 /* An older module without options calls the driver for everything. */
