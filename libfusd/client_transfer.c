@@ -174,18 +174,10 @@ static int hand_over(struct transfer *transfer)
 	return error;
 }
 
-static long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* Waits for a helper, up to the limit. */
 static void wait_for(struct transfer *transfer)
 {
-	long end = now_ms() + LIMIT_MS;
+	int64_t end = fusd_now_ms() + LIMIT_MS;
 	long left = LIMIT_MS;
 
 	while (left > 0 && atomic_load(&transfer->state) == TRANSFER_RUNS) {
@@ -195,9 +187,10 @@ static void wait_for(struct transfer *transfer)
 		/* With a limit a signal ends it, also under SA_RESTART. */
 		if (syscall(SYS_futex, &transfer->state, FUTEX_WAIT_PRIVATE,
 			    TRANSFER_RUNS, &limit, NULL, 0) < 0 &&
-		    errno == EINTR && end > now_ms() + LIMIT_AFTER_SIGNAL_MS)
-			end = now_ms() + LIMIT_AFTER_SIGNAL_MS;
-		left = end - now_ms();
+		    errno == EINTR &&
+		    end > fusd_now_ms() + LIMIT_AFTER_SIGNAL_MS)
+			end = fusd_now_ms() + LIMIT_AFTER_SIGNAL_MS;
+		left = (long)(end - fusd_now_ms());
 	}
 }
 

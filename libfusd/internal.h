@@ -426,6 +426,8 @@ int fusd_transfer_from(pid_t thread, unsigned long address, void *data,
 int fusd_transfer_to(pid_t thread, unsigned long address, const void *data,
 		     size_t length);
 /* wait.c */
+/* Milliseconds of a clock that nobody sets. */
+int64_t fusd_now_ms(void);
 /*
  * Called by a thread before it waits for a client or a program, and after that
  * with what before returned: so an interpreter can let its lock go. For the

@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -211,19 +210,11 @@ FUSD_PUBLIC int fusd_register_kor(const char *name, const char *clazz,
 				   FIRST_OPERATIONS_SIZE, &options);
 }
 
-static long long milliseconds_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
-}
-
 /* Waits for a message until then; false if none came. */
-static bool message_comes(struct fusd_device *device, long long end)
+static bool message_comes(struct fusd_device *device, int64_t end)
 {
 	struct pollfd polled = { .fd = device->fd, .events = POLLIN };
-	long long left = end - milliseconds_now();
+	int64_t left = end - fusd_now_ms();
 
 	return left > 0 && poll(&polled, 1, (int)left) == 1;
 }
@@ -237,12 +228,12 @@ static void refuse_waiting(struct fusd_device *device, bool was_transfer)
 {
 	const struct fusd_transport *transport = device->transport;
 	struct fusd_request *request;
-	long long end = 0;
+	int64_t end = 0;
 	int result = 0;
 
 	for (int i = 0; i < MESSAGES_AT_UNREGISTER; i++) {
 		if (was_transfer && transport->lines_up_transfers)
-			end = milliseconds_now() + LINE_MILLISECONDS;
+			end = fusd_now_ms() + LINE_MILLISECONDS;
 		was_transfer = false;
 		result = transport->receive(device, &request);
 		if (result == 0) {

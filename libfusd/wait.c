@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* What a driver's thread lets go of while it waits inside the library. */
+/* Waiting: until when, and what a driver's thread lets go of meanwhile. */
+#include <time.h>
+
 #include "internal.h"
+
+int64_t fusd_now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
 
 static void *(*before_wait)(void);
 static void (*after_wait)(void *state);

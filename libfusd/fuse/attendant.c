@@ -151,14 +151,6 @@ static void wait_for_messages(const struct round *round)
 	poll(polled, count, timeout);
 }
 
-static long now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* True if no callback ran since the last tick. */
 static bool attend_once(bool is_tick)
 {
@@ -185,14 +177,14 @@ static bool attend_once(bool is_tick)
 
 static void attend_while_awake(void)
 {
-	long tick = now_ms();
+	int64_t tick = fusd_now_ms();
 	int quiet = 0;
 
 	while (quiet < QUIET_TICKS) {
-		bool is_tick = now_ms() >= tick + TICK_MS;
+		bool is_tick = fusd_now_ms() >= tick + TICK_MS;
 
 		if (is_tick)
-			tick = now_ms();
+			tick = fusd_now_ms();
 		if (!attend_once(is_tick))
 			quiet = 0;
 		else if (is_tick)

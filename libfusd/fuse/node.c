@@ -15,7 +15,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "directory.h"
@@ -59,18 +58,15 @@ static void wait_for_watcher(const char *path, const char *id)
 {
 	struct pollfd mounts = { .events = POLLPRI };
 	char found[FUSD_MOUNT_ID_SIZE];
-	struct timespec start, now;
-	long waited = 0;
+	int64_t start = fusd_now_ms();
+	int64_t waited = 0;
 
 	/* proc(5): mountinfo polls when a mount comes or goes. */
 	mounts.fd = fusd_proc_open_mounts();
-	clock_gettime(CLOCK_MONOTONIC, &start);
 	while (mounts.fd >= 0 && waited < WATCHER_TIME_MS &&
 	       fusd_mount_find(path, found) == 1 && !strcmp(found, id)) {
 		poll(&mounts, 1, (int)(WATCHER_TIME_MS - waited));
-		clock_gettime(CLOCK_MONOTONIC, &now);
-		waited = (now.tv_sec - start.tv_sec) * 1000 +
-			 (now.tv_nsec - start.tv_nsec) / 1000000;
+		waited = fusd_now_ms() - start;
 	}
 	if (mounts.fd >= 0)
 		close(mounts.fd);
