@@ -50,11 +50,8 @@ static const char script[] =
 	"unmount() {\n"
 	"  while read -r id parent device inner point rest; do\n"
 	"    [ \"$device\" = \"0:$1\" ] || continue\n"
-	"    case $point in *\\\\*)\n"
-	"      point=$(printf %s \"$point\" | sed 's/\\\\/&0/g')\n"
-	"      point=$(printf %b \"$point\")\n"
-	"    esac\n"
-	"    umount -f -- \"$point\"\n"
+	/* It is read with octal escapes. */
+	FUSD_SHELL_UNESCAPE_POINT "    umount -f -- \"$point\"\n"
 	"  done < /proc/self/mountinfo\n"
 	"}\n"
 	"{\n"

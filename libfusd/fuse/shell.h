@@ -3,6 +3,13 @@
 #ifndef FUSD_SHELL_H
 #define FUSD_SHELL_H
 
+/* Part of a script: makes a path of $point, as it is in mountinfo. */
+#define FUSD_SHELL_UNESCAPE_POINT                               \
+	"case $point in *\\\\*)\n"                              \
+	"  point=$(printf %s \"$point\" | sed 's/\\\\/&0/g')\n" \
+	"  point=$(printf %b \"$point\")\n"                     \
+	"esac\n"
+
 /* Connects two descriptors, to be closed by the caller. 0 or -errno. */
 int fusd_shell_connect(int ends[2]);
 

@@ -29,10 +29,8 @@ static const char script[] =
 	"{ read -r end && exit\n"
 	"while read -r id parent device inner point options rest; do\n"
 	"  case \"$rest \" in *\"- fuse.fusd $2 \"*) ;; *) continue ;; esac\n"
-	"  case $point in *\\\\*)\n"
-	"    point=$(printf %s \"$point\" | sed 's/\\\\/&0/g')\n"
-	"    point=$(printf %b \"$point\")\n"
-	"  esac\n"
+	/* It is read with octal escapes. */
+	FUSD_SHELL_UNESCAPE_POINT
 	"  case $point in \"$3\"/*) ;; *) continue ;; esac\n"
 	"  umount -l -- \"$point\" || fusermount3 -u -z -q -- \"$point\"\n"
 	"  [ -S \"$point\" ] || [ ! -s \"$point\" ] && rm -f -- \"$point\" ||\n"
