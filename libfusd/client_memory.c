@@ -177,8 +177,8 @@ int fusd_region_read(struct fusd_request *request, struct fusd_region *region)
 {
 	if (client_thread(request) == 0)
 		return -EPERM;
-	return fusd_transfer_from(client_thread(request), region->address,
-				  region->data, region->length);
+	return fusd_copy_from(client_thread(request), region->address,
+			      region->data, region->length);
 }
 
 int fusd_region_write(struct fusd_request *request,
@@ -186,6 +186,6 @@ int fusd_region_write(struct fusd_request *request,
 {
 	if (client_thread(request) == 0)
 		return -EPERM;
-	return fusd_transfer_to(client_thread(request), region->address,
-				region->data, region->length);
+	return fusd_copy_to(client_thread(request), region->address,
+			    region->data, region->length);
 }

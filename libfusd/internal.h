@@ -14,7 +14,7 @@
  *   a device's lock;
  *   pool_lock (block.c), and those that libfuse has inside.
  * The other locks are each of one file, come last, and none is taken inside
- * another: helpers.lock (client_transfer.c), probe.lock
+ * another: helpers.lock (client_copy.c), probe.lock
  * (own_request.c), and, in fuse/, attendant.lock (attendant.c), guard.lock
  * (own_client.c), taking_lock (node.c), watchers_lock (watcher.c),
  * numbers_lock (cuse_number.c) and a session's descriptor_file.lock
@@ -417,14 +417,14 @@ int fusd_region_write(struct fusd_request *request,
 		      const struct fusd_region *region);
 
 /*
- * client_transfer.c: copies between the memory of a client's thread and data.
+ * client_copy.c: copies between the memory of a client's thread and data.
  * Both may wait for the client, 10 seconds at most, or half a second after a
  * signal. 0 or -errno: EFAULT for memory that is not there, or does not come.
  */
-int fusd_transfer_from(pid_t thread, unsigned long address, void *data,
-		       size_t length);
-int fusd_transfer_to(pid_t thread, unsigned long address, const void *data,
-		     size_t length);
+int fusd_copy_from(pid_t thread, unsigned long address, void *data,
+		   size_t length);
+int fusd_copy_to(pid_t thread, unsigned long address, const void *data,
+		 size_t length);
 /* wait.c */
 /* Milliseconds of a clock that nobody sets. */
 int64_t fusd_now_ms(void);

@@ -26,14 +26,14 @@
 #define MAX_HELPERS 16
 #define HELPER_IDLE_SECONDS 2
 
-enum transfer_state {
-	TRANSFER_RUNS, /* or waits for a helper */
-	TRANSFER_DONE,
+enum copy_state {
+	COPY_RUNS, /* or waits for a helper */
+	COPY_DONE,
 };
 
 /* Belongs to the thread that asked until that leaves it, then to the helper. */
-struct transfer {
-	struct transfer *next; /* helpers.lock */
+struct copy {
+	struct copy *next; /* helpers.lock */
 	pid_t thread;
 	bool to_client;
 	bool is_queued; /* helpers.lock */
@@ -48,8 +48,8 @@ struct transfer {
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t change;
-	struct transfer *queue, **end; /* lock */
-	int queued, count, idle;       /* lock */
+	struct copy *queue, **end; /* lock */
+	int queued, count, idle;   /* lock */
 } helpers = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.change = PTHREAD_COND_INITIALIZER,
@@ -71,25 +71,25 @@ static void watch_forks(void)
 	pthread_atfork(NULL, NULL, forget_helpers);
 }
 
-static void copy_memory(struct transfer *transfer)
+static void copy_memory(struct copy *copy)
 {
-	struct iovec local = { transfer->data, transfer->length };
-	struct iovec remote = { (void *)transfer->address, transfer->length };
+	struct iovec local = { copy->data, copy->length };
+	struct iovec remote = { (void *)copy->address, copy->length };
 
-	if (transfer->to_client)
-		transfer->result = process_vm_writev(transfer->thread, &local,
-						     1, &remote, 1, 0);
+	if (copy->to_client)
+		copy->result = process_vm_writev(copy->thread, &local, 1,
+						 &remote, 1, 0);
 	else
-		transfer->result = process_vm_readv(transfer->thread, &local, 1,
-						    &remote, 1, 0);
-	if (transfer->result < 0)
-		transfer->result = -errno;
+		copy->result = process_vm_readv(copy->thread, &local, 1,
+						&remote, 1, 0);
+	if (copy->result < 0)
+		copy->result = -errno;
 }
 
 /* Under the lock. */
-static struct transfer *take_first(void)
+static struct copy *take_first(void)
 {
-	struct transfer *first = helpers.queue;
+	struct copy *first = helpers.queue;
 
 	if (first) {
 		helpers.queue = first->next;
@@ -102,38 +102,38 @@ static struct transfer *take_first(void)
 }
 
 /* Under the lock, which is released meanwhile. NULL: nobody needs a helper. */
-static struct transfer *next_transfer(void)
+static struct copy *next_copy(void)
 {
-	struct transfer *transfer;
+	struct copy *copy;
 	struct timespec end;
 	int error = 0;
 
 	clock_gettime(CLOCK_REALTIME, &end);
 	end.tv_sec += HELPER_IDLE_SECONDS;
 	helpers.idle++;
-	while (!(transfer = take_first()) && error != ETIMEDOUT)
+	while (!(copy = take_first()) && error != ETIMEDOUT)
 		error = pthread_cond_timedwait(&helpers.change, &helpers.lock,
 					       &end);
 	helpers.idle--;
-	return transfer;
+	return copy;
 }
 
 static void *run_helper(void *unused)
 {
-	struct transfer *transfer;
+	struct copy *copy;
 
 	pthread_mutex_lock(&helpers.lock);
-	while ((transfer = next_transfer())) {
+	while ((copy = next_copy())) {
 		pthread_mutex_unlock(&helpers.lock);
-		copy_memory(transfer);
+		copy_memory(copy);
 		pthread_mutex_lock(&helpers.lock);
-		if (transfer->is_left) {
-			free(transfer);
+		if (copy->is_left) {
+			free(copy);
 			continue;
 		}
 		/* Its owner may free it as soon as it sees the state. */
-		atomic_store(&transfer->state, TRANSFER_DONE);
-		syscall(SYS_futex, &transfer->state, FUTEX_WAKE_PRIVATE, 1);
+		atomic_store(&copy->state, COPY_DONE);
+		syscall(SYS_futex, &copy->state, FUTEX_WAKE_PRIVATE, 1);
 	}
 	helpers.count--;
 	pthread_mutex_unlock(&helpers.lock);
@@ -153,7 +153,7 @@ static int start_helper(void)
 	return error;
 }
 
-static int hand_over(struct transfer *transfer)
+static int hand_over(struct copy *copy)
 {
 	int error = 0;
 
@@ -165,9 +165,9 @@ static int hand_over(struct transfer *transfer)
 	if (helpers.count > 0) {
 		error = 0;
 		helpers.queued++;
-		transfer->is_queued = true;
-		*helpers.end = transfer;
-		helpers.end = &transfer->next;
+		copy->is_queued = true;
+		*helpers.end = copy;
+		helpers.end = &copy->next;
 		pthread_cond_signal(&helpers.change);
 	}
 	pthread_mutex_unlock(&helpers.lock);
@@ -175,18 +175,18 @@ static int hand_over(struct transfer *transfer)
 }
 
 /* Waits for a helper, up to the limit. */
-static void wait_for(struct transfer *transfer)
+static void wait_for(struct copy *copy)
 {
 	int64_t end = fusd_now_ms() + LIMIT_MS;
 	long left = LIMIT_MS;
 
-	while (left > 0 && atomic_load(&transfer->state) == TRANSFER_RUNS) {
+	while (left > 0 && atomic_load(&copy->state) == COPY_RUNS) {
 		const struct timespec limit = { left / 1000,
 						left % 1000 * 1000000 };
 
 		/* With a limit a signal ends it, also under SA_RESTART. */
-		if (syscall(SYS_futex, &transfer->state, FUTEX_WAIT_PRIVATE,
-			    TRANSFER_RUNS, &limit, NULL, 0) < 0 &&
+		if (syscall(SYS_futex, &copy->state, FUTEX_WAIT_PRIVATE,
+			    COPY_RUNS, &limit, NULL, 0) < 0 &&
 		    errno == EINTR &&
 		    end > fusd_now_ms() + LIMIT_AFTER_SIGNAL_MS)
 			end = fusd_now_ms() + LIMIT_AFTER_SIGNAL_MS;
@@ -195,61 +195,61 @@ static void wait_for(struct transfer *transfer)
 }
 
 /* Under the lock. */
-static void take_off_queue(struct transfer *transfer)
+static void take_off_queue(struct copy *copy)
 {
-	struct transfer **link = &helpers.queue;
+	struct copy **link = &helpers.queue;
 
-	while (*link != transfer)
+	while (*link != copy)
 		link = &(*link)->next;
-	*link = transfer->next;
+	*link = copy->next;
 	if (!*link)
 		helpers.end = link;
 	helpers.queued--;
-	transfer->is_queued = false;
+	copy->is_queued = false;
 }
 
 /* True if the copy is done. If not, a helper may be at it, and frees it. */
-static bool end_transfer(struct transfer *transfer)
+static bool end_copy(struct copy *copy)
 {
 	bool done, queued;
 
 	pthread_mutex_lock(&helpers.lock);
-	done = atomic_load(&transfer->state) == TRANSFER_DONE;
-	queued = transfer->is_queued;
+	done = atomic_load(&copy->state) == COPY_DONE;
+	queued = copy->is_queued;
 	if (queued)
-		take_off_queue(transfer);
+		take_off_queue(copy);
 	else if (!done)
-		transfer->is_left = true;
+		copy->is_left = true;
 	pthread_mutex_unlock(&helpers.lock);
 	if (queued)
-		free(transfer);
+		free(copy);
 	return done;
 }
 
 /* True if it was done, and is still the caller's. */
-static bool run_transfer(struct transfer *transfer, int *error)
+static bool run_copy(struct copy *copy, int *error)
 {
 	void *state;
 
-	*error = hand_over(transfer);
+	*error = hand_over(copy);
 	if (*error) {
-		free(transfer);
+		free(copy);
 		return false;
 	}
 	state = fusd_wait_begin();
-	wait_for(transfer);
+	wait_for(copy);
 	fusd_wait_end(state);
 	*error = -EFAULT;
-	return end_transfer(transfer);
+	return end_copy(copy);
 }
 
 /* What a call that was done means, and the end of it. */
-static int finish_transfer(struct transfer *transfer)
+static int finish_copy(struct copy *copy)
 {
-	ssize_t result = transfer->result;
-	size_t length = transfer->length;
+	ssize_t result = copy->result;
+	size_t length = copy->length;
 
-	free(transfer);
+	free(copy);
 	if (result < 0)
 		return (int)result;
 	return (size_t)result == length ? 0 : -EFAULT;
@@ -271,50 +271,48 @@ static int check_access(pid_t thread)
 	return 0;
 }
 
-static struct transfer *new_transfer(pid_t thread, unsigned long address,
-				     size_t length)
+static struct copy *new_copy(pid_t thread, unsigned long address, size_t length)
 {
-	struct transfer *transfer = malloc(sizeof(*transfer) + length);
+	struct copy *copy = malloc(sizeof(*copy) + length);
 
-	if (transfer)
-		*transfer = (struct transfer){
+	if (copy)
+		*copy = (struct copy){
 			.thread = thread,
 			.address = address,
 			.length = length,
 		};
-	return transfer;
+	return copy;
 }
 
-int fusd_transfer_from(pid_t thread, unsigned long address, void *data,
-		       size_t length)
+int fusd_copy_from(pid_t thread, unsigned long address, void *data,
+		   size_t length)
 {
 	int error = check_access(thread);
-	struct transfer *transfer;
+	struct copy *copy;
 
 	if (error)
 		return error;
-	transfer = new_transfer(thread, address, length);
-	if (!transfer)
+	copy = new_copy(thread, address, length);
+	if (!copy)
 		return -ENOMEM;
-	if (!run_transfer(transfer, &error))
+	if (!run_copy(copy, &error))
 		return error;
-	memcpy(data, transfer->data, length);
-	return finish_transfer(transfer);
+	memcpy(data, copy->data, length);
+	return finish_copy(copy);
 }
 
-int fusd_transfer_to(pid_t thread, unsigned long address, const void *data,
-		     size_t length)
+int fusd_copy_to(pid_t thread, unsigned long address, const void *data,
+		 size_t length)
 {
 	int error = check_access(thread);
-	struct transfer *transfer;
+	struct copy *copy;
 
 	if (error)
 		return error;
-	transfer = new_transfer(thread, address, length);
-	if (!transfer)
+	copy = new_copy(thread, address, length);
+	if (!copy)
 		return -ENOMEM;
-	transfer->to_client = true;
-	memcpy(transfer->data, data, length);
-	return run_transfer(transfer, &error) ? finish_transfer(transfer) :
-						error;
+	copy->to_client = true;
+	memcpy(copy->data, data, length);
+	return run_copy(copy, &error) ? finish_copy(copy) : error;
 }
