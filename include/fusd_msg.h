@@ -74,6 +74,9 @@
 /* POLLERR and POLLHUP, which every poll shows, whatever it asks for. */
 #define FUSD_NOTIFY_ERROR 0x8
 #define FUSD_NOTIFY_HANGUP 0x10
+#define FUSD_NOTIFY_ALL                                                \
+	(FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT | FUSD_NOTIFY_EXCEPT | \
+	 FUSD_NOTIFY_ERROR | FUSD_NOTIFY_HANGUP)
 
 /* Not a pragma: sparse, which checks the module, knows only the attribute. */
 #define FUSD_PACKED __attribute__((packed))

@@ -13,8 +13,9 @@
  *     the driver is told, once for all signals that come before it knows.
  *  3. If the thread comes back with the same call on the same open file (the
  *     same operation, arguments and data, and O_NONBLOCK as it was), the answer
- *     of its parked request is the call's. An open(2), which has no open file
- *     yet, is the same call if it is for the same device with the same flags.
+ *     of its parked request is the call's; data for a read goes by rule 5. An
+ *     open(2), which has no open file yet, is the same call if it is for the
+ *     same device with the same flags.
  *  4. If the thread comes with another call on that file, or has ended, or the
  *     file is closed, the parked request is given up: a reply gets EPIPE from
  *     then on. A thread that is killed, or works for io_uring, does not come

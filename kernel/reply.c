@@ -13,10 +13,6 @@
 /* The flags of an open file that a driver may change. */
 #define REPLY_FLAGS (O_NONBLOCK | O_APPEND)
 
-#define STATE_BITS                                                     \
-	(FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT | FUSD_NOTIFY_EXCEPT | \
-	 FUSD_NOTIFY_ERROR | FUSD_NOTIFY_HANGUP)
-
 /* How much data a reply may carry, and whether that is all or nothing. */
 static bool kfusd_reply_fits(const struct kfusd_request *request,
 			     size_t datalen)
@@ -134,7 +130,7 @@ static ssize_t kfusd_bound_retval(const struct kfusd_request *request,
 	case FUSD_IOCTL:
 		return retval > INT_MAX ? -EIO : retval;
 	case FUSD_POLL_DIFF:
-		return retval & STATE_BITS;
+		return retval & FUSD_NOTIFY_ALL;
 	default:
 		return 0;
 	}

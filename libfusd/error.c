@@ -120,14 +120,12 @@ FUSD_PUBLIC const char *fusd_version(void)
 
 FUSD_PUBLIC char *fusd_unparse_flags(int flags)
 {
-	static char names[32][6] = {
+	static char names[FUSD_NOTIFY_ALL + 1][6] = {
 		CLASSIC_STATES(""),
 		CLASSIC_STATES("X"),
 		CLASSIC_STATES("H"),
 		CLASSIC_STATES("XH"),
 	};
 
-	return names[flags & (FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT |
-			      FUSD_NOTIFY_EXCEPT | FUSD_NOTIFY_ERROR |
-			      FUSD_NOTIFY_HANGUP)];
+	return names[flags & FUSD_NOTIFY_ALL];
 }

@@ -12,11 +12,11 @@
  *   registry_lock (registry.c);
  *   a device's queue.lock, or, on kfusd, its receive_lock (kfusd/kfusd.c);
  *   a device's lock;
- *   pool_lock (block.c), and those that libfuse has inside.
+ *   pool_lock (block_pool.c), and those that libfuse has inside.
  * The other locks are each of one file, come last, and none is taken inside
  * another: helpers.lock (client_copy.c), probe.lock
  * (own_request.c), and, in fuse/, attendant.lock (attendant.c), guard.lock
- * (own_client.c), taking_lock (node.c), watchers_lock (watcher.c),
+ * (own_client.c), taking_lock (node.c), watchers_lock (death_watcher.c),
  * numbers_lock (cuse_number.c) and a session's descriptor_file.lock
  * (client_descriptor.c). No lock is held while a callback runs.
  */
@@ -349,7 +349,7 @@ void fusd_registry_restart(void);
 /* Calls visit for each registered descriptor, under the registry's lock. */
 void fusd_registry_for_each(void (*visit)(int fd, void *data), void *data);
 
-/* block.c */
+/* block_pool.c */
 struct fusd_request *fusd_block_take(void);
 void fusd_block_give(struct fusd_request *request);
 /* In a forked child: whoever held the pool's lock. */

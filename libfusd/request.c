@@ -118,9 +118,7 @@ static ssize_t bound_answer(const struct fusd_request *request, ssize_t retval)
 	case FUSD_IOCTL:
 		return retval > INT_MAX ? -EIO : retval;
 	case FUSD_POLL_DIFF:
-		return retval & (FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT |
-				 FUSD_NOTIFY_EXCEPT | FUSD_NOTIFY_ERROR |
-				 FUSD_NOTIFY_HANGUP);
+		return retval & FUSD_NOTIFY_ALL;
 	default:
 		return 0;
 	}

@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Which transport a device uses, and whether each of them works here. */
+/*
+ * Which transport a device uses, and whether each of them works here. Why one
+ * does not is said by its check(), in kfusd/kfusd.c, fuse/cuse.c and
+ * fuse/fuse.c.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

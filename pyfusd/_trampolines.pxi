@@ -23,15 +23,6 @@ cdef ssize_t result_of(int operation, object result) except? -1:
     return retval
 
 
-cdef unsigned int ALL_NOTIFY = (
-    FUSD_NOTIFY_INPUT
-    | FUSD_NOTIFY_OUTPUT
-    | FUSD_NOTIFY_EXCEPT
-    | FUSD_NOTIFY_ERROR
-    | FUSD_NOTIFY_HANGUP
-)
-
-
 # POLLOUT and POLLPRI of select have the values of each other's.
 cdef unsigned int NOT_AS_SELECT = FUSD_NOTIFY_OUTPUT | FUSD_NOTIFY_EXCEPT
 
@@ -41,7 +32,7 @@ cdef unsigned int poll_state(DeviceCore device, object state) except? 0:
     number = PyNumber_Index(state)
     if PyLong_CheckExact(state) and number & NOT_AS_SELECT:
         warn_of_plain_state(device, number)
-    if number & ~ALL_NOTIFY:
+    if number & ~FUSD_NOTIFY_ALL:
         raise ValueError(
             f"poll() returned {number:#x}, which is not made of NOTIFY_ bits"
         )

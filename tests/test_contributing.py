@@ -13,6 +13,14 @@ PATH = r"`(\w+/[\w/.]+)`"
 SEARCHED = {
     "A transport": ("libfusd/*.c", "pyfusd/_cli/support/*.py"),
     "A callback": ("pyfusd/*.py", "pyfusd/*.p[yx][xid]"),
+    "A poll state": (
+        "include/*.h",
+        "kernel/*.c",
+        "libfusd/**/*.c",
+        "pyfusd/*.p[yx]*",
+        "docs/reference/*.md",
+        "tests/support/fuzz/*.py",
+    ),
     "A subcommand": ("pyfusd/_cli/*.py", "docs/man/*", "docs/completion/*"),
     "An example": (
         "examples/*.md",

@@ -23,7 +23,7 @@
 #include "program.h"
 #include "receive.h"
 #include "session.h"
-#include "watcher.h"
+#include "death_watcher.h"
 
 /* Attributes change only through this session, which tells the kernel. */
 #define ATTRIBUTE_SECONDS 86400.0

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""fusd doctor: which transports work here, and what would make the others work."""
+"""fusd doctor: which transports work here, and what would make the others work.
+
+The reasons and the commands to try are libfusd's: each transport's check() has them.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The memory of requests, kept for the next one. */
+/*
+ * A pool of the blocks of memory that requests begin, kept for the next ones.
+ * The module has its own: kernel/buffer.c.
+ */
 #include <stdlib.h>
 
 #include "internal.h"

@@ -5,16 +5,17 @@
  * that only the driver holds open, and then removes what the driver left. The
  * watcher is a shell, not a forked copy, so that it shares no memory and no
  * descriptor with a driver that may be large, multi-threaded and short of both.
+ * What it could not clear, the next driver of that name does: node.c.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "death_watcher.h"
 #include "internal.h"
 #include "mount.h"
 #include "shell.h"
-#include "watcher.h"
 
 /*
  * Read by the shell as its standard input. $2: the mounts' source, $3: the
