@@ -51,6 +51,11 @@ struct kfusd_request *kfusd_take_kept(const struct kfusd_request *call)
 			continue;
 		kfusd_remove_kept(kept);
 		found = kept;
+		/*
+		 * The driver is not asked for this read, and tells no change
+		 * after it: who waits for edges looks anew.
+		 */
+		wake_up_all(&file->poll_wait);
 		break;
 	}
 	spin_unlock(&file->device->lock);

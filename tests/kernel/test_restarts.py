@@ -20,6 +20,7 @@ import pytest
 from support.forked_clients import (
     check,
     controls,
+    has_edges,
     in_a_thread,
     in_threads,
     maps,
@@ -28,6 +29,8 @@ from support.forked_clients import (
     reads,
     reads_in_order,
     seeks,
+    stops,
+    waits_for_edges,
     writes,
 )
 from support.proc import state_of
@@ -36,6 +39,7 @@ from support.raw_driver import (
     IOCTL,
     MMAP,
     OPEN,
+    POLL_DIFF,
     READ,
     UNBLOCK,
     WRITE,
@@ -46,6 +50,7 @@ from support.raw_driver import (
 from support.waiting import DEADLINE, wait_until
 
 NO_ACCESS = 0
+INPUT = 1
 
 EXCHANGE = 3 << 30 | 8 << 16 | ord("T") << 8 | 1
 
@@ -393,6 +398,27 @@ def test_what_a_reader_could_not_take_stays_where_it_was_read(driver, reader):
     assert one.result() == b"012"
     assert one.result() == 3
     assert one.result() == b"3456789"
+
+
+def test_a_read_of_an_answer_that_was_taken_is_an_edge(driver, reader):
+    """The driver, who was asked for an earlier read, tells no change after it."""
+    one = read_with_eintr(
+        driver,
+        reader,
+        waits_for_edges(select.EPOLLIN),
+        stops,
+        has_edges,
+        reads(10),
+        has_edges,
+    )
+    assert one.result() is None
+    driver.reply(driver.expect(POLL_DIFF), INPUT)
+    one.wait_for("T")
+    one.go_on()
+    assert one.result() is None
+    assert one.result() == [select.EPOLLIN]
+    assert one.result() == b"kept"
+    assert one.result() == [select.EPOLLIN]
 
 
 def test_an_answer_that_was_taken_goes_to_shorter_reads_whole(driver, reader):

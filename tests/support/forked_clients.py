@@ -179,6 +179,21 @@ def reads_in_order(count):
     return step
 
 
+def waits_for_edges(events):
+    """Registers its open file with a new epoll descriptor."""
+
+    def step(client):
+        client.poller = select.epoll()
+        client.poller.register(client.fd, events | select.EPOLLET)
+
+    return step
+
+
+def has_edges(client):
+    """What epoll_wait tells, if it tells something before long."""
+    return [events for _, events in client.poller.poll(DEADLINE)]
+
+
 def seeks(position):
     return lambda client: os.lseek(client.fd, position, os.SEEK_SET)
 
