@@ -270,7 +270,6 @@ int fusd_register_simply(const char *name, const char *clazz,
 			 const struct fusd_file_operations *fops,
 			 size_t fops_size);
 
-/* The callbacks of fusd_simple_register(), as a structure. */
 #ifdef __cplusplus
 #define FUSD_OPS(...) fusd_ops_copy(fusd_file_operations{ __VA_ARGS__ })
 static inline struct fusd_file_operations *
@@ -279,6 +278,11 @@ fusd_ops_copy(const struct fusd_file_operations &ops)
 	return const_cast<struct fusd_file_operations *>(&ops);
 }
 #else
+/**
+ * A pointer to a struct fusd_file_operations with the callbacks that are given
+ * as designated initialisers, and no others, for fusd_register(), which copies
+ * it. It lasts as long as the block that it stands in.
+ */
 #define FUSD_OPS(...) (&(struct fusd_file_operations){ __VA_ARGS__ })
 #endif
 

@@ -28,12 +28,12 @@
 #include <sys/types.h>
 #endif
 
-/* Longest device name, class and devname, without the terminating 0. */
+/** Longest device name, class and devname, without the terminating 0: bytes. */
 #define FUSD_MAX_NAME_LENGTH 47
 
 #define FUSD_MSG_MAGIC 0x7a6b93cd
 
-/* Most bytes one read, write or ioctl request carries. */
+/** Most bytes that one read or write request carries: 128 KiB. */
 #define MAX_RW_SIZE (128 * 1024)
 
 #define DEFAULT_DEV_ROOT "/dev/"
@@ -64,15 +64,23 @@
 #define FUSD_UNBLOCK 106
 #define FUSD_MMAP 107
 
-/* A callback that returns -FUSD_NOREPLY keeps its caller blocked. */
+/**
+ * A callback that returns -FUSD_NOREPLY keeps its client blocked, until the
+ * driver answers with fusd_return() or fusd_return_data().
+ */
 #define FUSD_NOREPLY 0x1000
 
-/* Poll states, or-ed together; to a client POLLIN, POLLOUT and POLLPRI. */
+/* Poll states, or-ed together. */
+
+/** There is something to read: to a client POLLIN. */
 #define FUSD_NOTIFY_INPUT 0x1
+/** A write finds room: POLLOUT. */
 #define FUSD_NOTIFY_OUTPUT 0x2
+/** Something out of the ordinary: POLLPRI. */
 #define FUSD_NOTIFY_EXCEPT 0x4
-/* POLLERR and POLLHUP, which every poll shows, whatever it asks for. */
+/** It broke: POLLERR, which every poll shows, whatever it asks for. */
 #define FUSD_NOTIFY_ERROR 0x8
+/** It was unplugged: POLLHUP, which every poll shows, too. */
 #define FUSD_NOTIFY_HANGUP 0x10
 #define FUSD_NOTIFY_ALL                                                \
 	(FUSD_NOTIFY_INPUT | FUSD_NOTIFY_OUTPUT | FUSD_NOTIFY_EXCEPT | \

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import warnings
-from inspect import iscoroutinefunction, isfunction, signature
-from typing import Any, NamedTuple
+from inspect import getattr_static, iscoroutinefunction, isfunction, signature
+from typing import Any, NamedTuple, TypeVar, cast
 
 from pyfusd._ioctl import method_names
 
@@ -36,6 +36,27 @@ CALLBACKS = {
 _IOCTL_METHOD = Callback(("file", "data"), may_wait=True)
 # "opne" and "open" share 3 of 4 letters in their order.
 _ALIKE = 0.75
+
+
+Function = TypeVar("Function")
+
+
+class _Description:
+    """A function that a class has, and its instances have not."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+
+    def __get__(self, device: object, kind: type) -> Any:
+        if device is None:
+            return self._function
+        name = self._function.__name__
+        raise AttributeError(f"{kind.__name__!r} object has no callback {name!r}")
+
+
+def described(function: Function) -> Function:
+    """Decorates a method that says what a callback is, and is none."""
+    return cast(Function, _Description(function))
 
 
 def _names(may_wait: bool) -> list[str]:
@@ -105,13 +126,18 @@ def warn_of_misspelt(device_class: type) -> None:
         if name.startswith("_") or not isfunction(method):
             continue
         meant = _meant_by(name, method)
-        if meant and getattr(device_class, meant, None) is None:
+        if meant and not _defines(device_class, meant):
             warnings.warn(
                 f"{device_class.__name__}.{name}() is no callback: nobody calls it. "
                 f"Is {meant}() meant?",
                 RuntimeWarning,
                 stacklevel=3,
             )
+
+
+def _defines(device_class: type, name: str) -> bool:
+    callback = getattr_static(device_class, name, None)
+    return callback is not None and not isinstance(callback, _Description)
 
 
 def _meant_by(name: str, method: Any) -> str | None:

@@ -188,8 +188,19 @@ class Retry(BaseException):
 class DeviceCore:
     """A device's registration; pyfusd.Device is what drivers derive from."""
 
-    name: str
-    mode: int
+    @property
+    def name(self) -> str:
+        """What the device is called, as it was given: "echo", "/dev/echo" or
+        "sub/dir/echo", of at most 47 bytes without "/dev/". What is set here is
+        for the next register()."""
+    @name.setter
+    def name(self, name: str) -> None: ...
+    @property
+    def mode(self) -> int:
+        """The permission bits of its node, 0 to 0o777; the umask does not change
+        them. What is set here is for the next register()."""
+    @mode.setter
+    def mode(self, mode: int) -> None: ...
     @property
     def path(self) -> str:
         """Where clients find the device, or found it last; None before it was

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from operator import index
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pyfusd import tracing
 from pyfusd._callbacks import (
@@ -15,19 +15,9 @@ from pyfusd._callbacks import (
     warn_of_misspelt,
 )
 from pyfusd._core import DeviceCore
+from pyfusd._interface import Callbacks
 from pyfusd._ioctl import handlers_of, numbers_of
 from pyfusd._loops import registry
-
-if TYPE_CHECKING:
-    from pyfusd._core import File, Request
-    from pyfusd.results import (
-        IoctlResult,
-        MmapResult,
-        OpenResult,
-        PollResult,
-        ReadResult,
-        WriteResult,
-    )
 
 Self = TypeVar("Self", bound="Device")
 
@@ -49,49 +39,14 @@ def _check_mode(mode: int) -> None:
     )
 
 
-class Device(DeviceCore):
+class Device(Callbacks, DeviceCore):
     """A device whose callbacks are methods of a derived class.
 
-    Any of these methods may be defined; a device without one behaves as a
-    kernel driver without that operation (open and close succeed, read and
-    write give EINVAL, ioctl ENOTTY, mmap ENODEV, poll is always ready):
-
-    - ``open(self, file)``: return None, or raise OSError to refuse.
-    - ``close(self, file)``: the open file's last descriptor is gone. Called
-      once for each open that succeeded, but not for files that are still open
-      when the device is unregistered. The client does not see what it returns.
-      It is the last callback of that open file: it waits for those that other
-      threads are inside of, and so must not be waited for in one.
-    - ``read(self, file, buf, offset)``: fill *buf*, a writable memoryview of
-      the reply itself, and return the count of bytes; 0 is end of file. Or
-      return a bytes-like object, which is sent without a copy in between.
-      More than ``len(buf)``, which is at most 131,072, is cut.
-    - ``write(self, file, buf, offset)``: take bytes from *buf*, a read-only
-      memoryview of the client's bytes, at most 131,072, and return their count.
-    - ``ioctl(self, file, request, data)``: *data* is a writable memoryview of
-      as many bytes as *request* codes for, or the client's argument, an int,
-      if it codes for none. Return None or an int of 0 or more. See also
-      pyfusd.ioctl() and, for an argument that is a pointer,
-      File.client_memory(). After an error no data goes back.
-    - ``poll(self, file)``: return those of Notify.INPUT, Notify.OUTPUT,
-      Notify.EXCEPT, Notify.ERROR and Notify.HANGUP that hold now, or-ed
-      together. Call poll_changed() when that changes. If it raises, the first
-      three hold. The last two wake every client that polls, whatever it waits
-      for.
-    - ``mmap(self, file, offset, length, prot, flags)``: return the memory that
-      clients map: a shared anonymous mmap.mmap, or a memfd, as a descriptor
-      or an object with fileno(), of the process that registered the device.
-      *offset*, in bytes, counts from its beginning.
-      It is kept as long as the open file, and clients that mapped it have it
-      as long as they like. What is not shared, or ends before *offset* and
-      *length* do, is refused with EINVAL, and with EACCES a client that wants
-      to write to what is read-only. Only kfusd can do it; elsewhere, and without
-      mmap(), clients get ENODEV.
-    - ``unblock(self, file, request)``: the client of *request*, which was
-      held, was interrupted by a signal. The driver may answer *request* now;
-      if it does not, the client's call ends or restarts as the transport
-      does it. On kfusd data for a read whose client sees EINTR is refused
-      with BrokenPipeError, and is for the next read.
+    Any of the methods open(), close(), read(), write(), ioctl(), poll(), mmap()
+    and unblock() may be defined; a device without one behaves as a kernel driver
+    without that operation (open and close succeed, read and write give EINVAL,
+    ioctl ENOTTY, mmap ENODEV, poll is always ready). Each has its description
+    here: ``help(pyfusd.Device.read)``.
 
     A callback may be assigned to a device, or to its class, at any time, as
     mock.patch.object() does: the next request calls it. TypeError if it does not
@@ -151,23 +106,6 @@ class Device(DeviceCore):
         self._transport = transport
         self._class = clazz
         self._devname = devname
-
-    if TYPE_CHECKING:
-        # What type checkers hold a derived class's callbacks against. At run time
-        # a device without one has none.
-
-        def open(self, file: File, /) -> OpenResult: ...
-        def close(self, file: File, /) -> object: ...
-        def read(self, file: File, buf: memoryview, offset: int, /) -> ReadResult: ...
-        def write(self, file: File, buf: memoryview, offset: int, /) -> WriteResult: ...
-        def ioctl(
-            self, file: File, request: int, data: memoryview | int, /
-        ) -> IoctlResult: ...
-        def poll(self, file: File, /) -> PollResult: ...
-        def mmap(
-            self, file: File, offset: int, length: int, prot: int, flags: int, /
-        ) -> MmapResult: ...
-        def unblock(self, file: File, request: Request, /) -> object: ...
 
     def register(self: Self) -> Self:
         """Makes the device appear, and returns it.

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import pyfusd
+from pyfusd._callbacks import CALLBACKS
 from support import TOP
-from support.pages import DOCS, PAGES, blocks_of
+from support.pages import DOCS, PAGES, blocks_of, excerpt
 from support.session import Session, steps, with_devices_in
 
 # Directives that hold no code.
@@ -37,6 +38,22 @@ TESTED = ("examples", "include", "kernel", "packaging")
 SET_UP = "set-up"
 # Pages whose blocks a test of their own runs.
 OWN_TEST = {"testing-with-mocks.md": "tests/plugin/test_document.py"}
+# What drivers in C use beside the functions.
+MACROS = (
+    "FUSD_CLIENT_READ",
+    "FUSD_CLIENT_WRITE",
+    "FUSD_MAX_NAME_LENGTH",
+    "FUSD_NOREPLY",
+    "FUSD_NOTIFY_ERROR",
+    "FUSD_NOTIFY_EXCEPT",
+    "FUSD_NOTIFY_HANGUP",
+    "FUSD_NOTIFY_INPUT",
+    "FUSD_NOTIFY_OUTPUT",
+    "FUSD_OPS",
+    "FUSD_RETRY",
+    "MAX_RW_SIZE",
+    "fusd_simple_register",
+)
 # A page whose session needs a program that is not everywhere.
 PROGRAMS = {"strace.md": "strace"}
 
@@ -47,7 +64,9 @@ def sessions(page):
     for block in blocks_of(page):
         if block.language == "console":
             transport = block.options.get("class", "fuse")
-            if transport == SET_UP:
+            if block.mark.startswith("on "):
+                transport = block.mark.split()[1]
+            if SET_UP in (transport, block.mark):
                 continue
             result.setdefault(transport, []).append(block)
     return result
@@ -55,9 +74,9 @@ def sessions(page):
 
 def files(page):
     return {
-        block.options["caption"]: block
+        block.options.get("caption", block.file): block
         for block in blocks_of(page)
-        if "caption" in block.options and block.language
+        if block.language and ("caption" in block.options or block.file)
     }
 
 
@@ -74,8 +93,15 @@ def test_code_blocks_are_executed(page):
         if block.kind == "literalinclude":
             source = (DOCS / page).parent.joinpath(block.argument).resolve()
             assert source.relative_to(TOP).parts[0] in TESTED, where
+        elif block.mark.startswith("excerpt "):
+            source = block.mark.split()[1]
+            source = (DOCS / page).parent.joinpath(source).resolve()
+            assert source.relative_to(TOP).parts[0] in TESTED, where
+            assert block.text == excerpt(page, block.mark), (
+                f"{where}: not what the file has: run tests/support/pages.py"
+            )
         elif block.language in ("python", "c"):
-            assert block.options.get("caption", "no caption") in mentioned, (
+            assert block.options.get("caption", block.file or "no file") in mentioned, (
                 f"{where}: no session of the page uses this file"
             )
         elif block.language != "console":
@@ -90,7 +116,7 @@ def test_set_up_names_what_exists():
     tools = (TOP / "tools" / "setup").read_text(encoding="utf-8")
     for page in PAGES:
         for block in blocks_of(page):
-            if block.options.get("class") != SET_UP:
+            if SET_UP not in (block.options.get("class"), block.mark):
                 continue
             for target in re.findall(
                 r"^\$ (?:sudo )?make ([a-z][a-z-]*)", block.text, re.M
@@ -108,9 +134,22 @@ def test_the_references_have_everything_public():
     for name in re.findall(r"\b(fusd_\w+);", symbols):
         # The form for another version of the interface has the same name there.
         assert f"c:autofunction:: {name.removesuffix('_kor')}\n" in page, name
+    for name in MACROS:
+        assert f"c:automacro:: {name}\n" in page, name
     page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
-    for name in pyfusd.__all__:
-        assert f"pyfusd.{name}" in page or name.startswith("__"), name
+    for name in (*pyfusd.__all__, "Device"):
+        assert re.search(rf"\bpyfusd\.{name}\b", page), name
+
+
+def test_each_callback_has_a_section_with_examples():
+    page = (DOCS / "reference" / "callbacks.md").read_text(encoding="utf-8")
+    sections = re.split(r"^## (\w+)$", page, flags=re.M)[1:]
+    assert sections[::2] == list(CALLBACKS)
+    for name, text in zip(sections[::2], sections[1::2]):
+        c_name = CALLBACKS[name].c_name or name
+        assert f".. automethod:: pyfusd.Device.{name}\n" in text
+        assert f"{{c:member}}`fusd_file_operations.{c_name}`" in text
+        assert "examples/c/" in text, name
 
 
 @pytest.fixture
