@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import socket
+import sys
 from typing import Any
 
 from pyfusd._cli.support import loading
 from pyfusd._cli.support.options import TARGET_HELP, add_driver_options, new_parser
-from pyfusd._cli.support.quoting import quoted
 from pyfusd._run import run
+from pyfusd.device import Device
 
 
 def add_parser(commands: Any) -> None:
@@ -39,17 +39,11 @@ def _tell_systemd(state: str) -> None:
         sender.sendto(state.encode(), address)
 
 
+def _serve(devices: list[Device]) -> None:
+    _tell_systemd("READY=1")
+    run(*devices)
+
+
 def main(options: argparse.Namespace) -> int:
-    logging.basicConfig(format="fusd: %(message)s")
-    try:
-        devices = loading.make_devices(options)
-        loading.register_devices(devices)
-        for device in devices:
-            print(f"{quoted(device.name)}: {quoted(device.path)}", flush=True)
-        _tell_systemd("READY=1")
-        run(*devices)
-    except KeyboardInterrupt:
-        pass  # Before run() took over Ctrl-C: the same end.
-    finally:
-        loading.unregister_devices()
+    loading.run_driver(options, sys.stdout, _serve)
     return 0

@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import errno
 import json
-import logging
 import os
 import socket
 import sys
@@ -25,6 +24,7 @@ from pyfusd._cli.support.options import (
 )
 from pyfusd._cli.support.quoting import printable, quoted
 from pyfusd._run import run
+from pyfusd.device import Device
 
 _EPILOG = """\
 Each line shows the time, the client's program and thread, the request, its
@@ -70,19 +70,11 @@ def _show_call(call: tracing.Call, as_json: bool) -> None:
 
 
 def _run_traced(options: argparse.Namespace) -> int:
-    logging.basicConfig(format="fusd: %(message)s")
-    try:
-        devices = loading.make_devices(options)
-        loading.register_devices(devices)
-        for device in devices:
-            name, path = quoted(device.name), quoted(device.path)
-            print(f"{name}: {path}", file=sys.stderr, flush=True)
+    def serve(devices: list[Device]) -> None:
         with tracing.trace(lambda call: _show_call(call, options.json)):
             run(*devices)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        loading.unregister_devices()
+
+    loading.run_driver(options, sys.stderr, serve)
     return 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""From FILE.py:CLASS on a command line to devices."""
+"""From FILE.py:CLASS on a command line to devices that are served."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ import argparse
 import ast
 import importlib
 import importlib.util
+import logging
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, TextIO
 
 import pyfusd
 from pyfusd import Device
 from pyfusd._cli.support.failure import Failure
+from pyfusd._cli.support.quoting import quoted
 from pyfusd._core import registered_devices
 from pyfusd._loops import import_guard
 from pyfusd._signatures import call_maker, default_name, takes_argument
@@ -133,7 +136,7 @@ def _make_from_options(maker: Any, options: argparse.Namespace, target: str) -> 
         raise Failure(f"{target} cannot be made: {_describe_error(error)}") from None
 
 
-def make_devices(options: argparse.Namespace) -> list[Device]:
+def _make_devices(options: argparse.Namespace) -> list[Device]:
     """The devices that options.target names, made as the options say."""
     place, _, name = options.target.partition(":")
     if not place:
@@ -164,7 +167,7 @@ def _apply_options(device: Device, options: argparse.Namespace) -> None:
         device._transport = options.transport
 
 
-def register_devices(found: list[Device]) -> None:
+def _register_devices(found: list[Device]) -> None:
     """Registers devices; a failure is a sentence."""
     for device in found:
         if device.registered:
@@ -177,7 +180,25 @@ def register_devices(found: list[Device]) -> None:
             raise Failure(f"{whose}{reason}") from None
 
 
-def unregister_devices() -> None:
-    """Takes away whatever is registered still."""
-    for device in registered_devices():
-        device.unregister()
+def run_driver(
+    options: argparse.Namespace,
+    output: TextIO,
+    serve: Callable[[list[Device]], object],
+) -> None:
+    """Makes a driver's devices, prints NAME: PATH for each, and calls serve.
+
+    Whatever ends that, no device is left. Ctrl-C is no failure.
+    """
+    logging.basicConfig(format="fusd: %(message)s")
+    try:
+        devices = _make_devices(options)
+        _register_devices(devices)
+        for device in devices:
+            name, path = quoted(device.name), quoted(device.path)
+            print(f"{name}: {path}", file=output, flush=True)
+        serve(devices)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        for device in registered_devices():
+            device.unregister()
