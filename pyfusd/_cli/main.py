@@ -17,7 +17,8 @@ _COMMANDS = (run, ls, doctor, trace, bench)
 
 _EPILOG = """\
 exit status:
-  0    success; of run and trace also when Ctrl-C ended them
+  0    success; of run and trace also when Ctrl-C ended them. With a COMMAND,
+       run ends with that one's status: 128 and the number if a signal ended it
   1    it failed, and one sentence on standard error says why
   2    the command line is wrong
   130  Ctrl-C ended any other command
@@ -42,11 +43,23 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _split_client(words: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
+    """What is before the first -- of fusd run, and the command that is after it."""
+    if words[:1] != ["run"] or "--" not in words:
+        return words, None
+    position = words.index("--")
+    return words[:position], list(words[position + 1 :])
+
+
+def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Mistakes are told with the usage of the command they are made with."""
     top = parser()
-    options, unknown = top.parse_known_args(arguments)
+    # Not by argparse, whose versions differ in what they do to a --.
+    words, client = _split_client(arguments)
+    options, unknown = top.parse_known_args(words, argparse.Namespace(client=client))
     own: argparse.ArgumentParser = getattr(options, "parser", top)
+    if client == []:
+        own.error("a COMMAND is missing after --")
     if unknown:
         own.error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.command is None:
@@ -63,14 +76,14 @@ def _drop_output() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     try:
-        options = _parse_arguments(arguments)
+        options = _parse_arguments(sys.argv[1:] if arguments is None else arguments)
         status: int = options.main(options)
         if sys.stdout is not None:  # None if it was closed when fusd began.
             sys.stdout.flush()
         return status
     except Failure as failure:
         print(f"fusd: {printable(str(failure))}", file=sys.stderr)
-        return 1
+        return failure.status
     except BrokenPipeError:
         _drop_output()  # The reader of the output, such as head(1), is gone.
         return 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""fusd run: serves a driver's devices until Ctrl-C."""
+"""fusd run: serves a driver's devices until Ctrl-C, or while a command runs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,21 @@ import sys
 from typing import Any
 
 from pyfusd._cli.support import loading
+from pyfusd._cli.support.client import Client
 from pyfusd._cli.support.options import TARGET_HELP, add_driver_options, new_parser
 from pyfusd._run import run
 from pyfusd.device import Device
+
+_EPILOG = """\
+With a COMMAND, fusd starts it when the devices can be opened, serves them
+until it ends, and exits with its status. The lines NAME: PATH then are on
+standard error, and the command has the first device's path in $FUSD_DEVICE.
+Signals go to the command.
+
+examples:
+  fusd run echo.py:Echo --name echo --mode 666
+  fusd run echo.py -- sh -c 'echo hello > $FUSD_DEVICE; cat $FUSD_DEVICE'
+"""
 
 
 def add_parser(commands: Any) -> None:
@@ -21,7 +33,8 @@ def add_parser(commands: Any) -> None:
         "run",
         "Run a driver. Prints NAME: PATH for each device, and serves until Ctrl-C or "
         "SIGTERM.",
-        epilog="example:\n  fusd run echo.py:Echo --name echo --mode 666",
+        usage="%(prog)s [-h] [OPTION]... TARGET [-- COMMAND [ARG]...]",
+        epilog=_EPILOG,
     )
     parser.add_argument("target", metavar="TARGET", help=TARGET_HELP)
     add_driver_options(parser)
@@ -44,6 +57,19 @@ def _serve(devices: list[Device]) -> None:
     run(*devices)
 
 
+def _run_with_client(options: argparse.Namespace) -> int:
+    client = Client(options.client)
+    try:
+        loading.run_driver(options, sys.stderr, client.serve)
+    except BaseException:
+        client.terminate()
+        client.wait()
+        raise
+    return client.wait()
+
+
 def main(options: argparse.Namespace) -> int:
+    if options.client:
+        return _run_with_client(options)
     loading.run_driver(options, sys.stdout, _serve)
     return 0

@@ -108,6 +108,11 @@ def test_the_shell_completes_values():
     assert complete("bench", "--cores", "o") == {"one"}
 
 
+def test_the_shell_completes_the_command_after_run():
+    assert complete("run", "x.py", "--", "ca") >= {"cat", "case"}
+    assert complete("run", "x.py", "--", "cat", "/de") >= {"/dev"}
+
+
 @pytest.mark.parametrize("name", list(commands()))
 def test_every_command_has_help(name, fusd):
     result = fusd(name, "--help")

@@ -3,4 +3,8 @@
 
 
 class Failure(Exception):
-    """Ends the command with exit status 1 and one sentence: what and what next."""
+    """Ends the command with one sentence, what and what next, and an exit status."""
+
+    def __init__(self, sentence: str, status: int = 1) -> None:
+        super().__init__(sentence)
+        self.status = status

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A user's terminal: an interactive bash on a pseudo terminal."""
+
+import fcntl
+import os
+import re
+import signal
+import subprocess
+import termios
+from contextlib import suppress
+
+import pytest
+
+from support.waiting import DEADLINE, wait_until
+
+# What moves the cursor, colours, and turns bracketed paste on and off.
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+
+
+class Terminal:
+    """Its text so far, without escapes, is in text; Ctrl-C is typed as "\\x03"."""
+
+    def __init__(self, directory, environment):
+        self.text = ""
+        self.side, other = os.openpty()
+        os.set_blocking(self.side, False)
+        self.shell = subprocess.Popen(
+            ["bash", "--norc", "-i"],
+            cwd=directory,
+            stdin=other,
+            stdout=other,
+            stderr=other,
+            # TERM: one that has bracketed paste.
+            env={**environment, "PS1": "$ ", "TERM": "xterm", "HISTFILE": ""},
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(other)
+        self.wait_for(r"\$ $")
+
+    def type(self, text):
+        os.write(self.side, text.encode())
+
+    def paste(self, text):
+        """Pastes as the terminal of a desktop does, and presses Return."""
+        self.type(f"\x1b[200~{text}\x1b[201~\r")
+
+    def wait_for(self, pattern):
+        """Waits for a text, which is at the begin of a line if it says so with ^."""
+
+        def has_come():
+            with suppress(BlockingIOError):
+                self._raw(os.read(self.side, 65536))
+            return re.search(pattern, self.text, re.M)
+
+        try:
+            wait_until(has_come, pattern)
+        except AssertionError:
+            pytest.fail(f"no {pattern!r} in the terminal:\n{self.text}")
+
+    def _raw(self, data):
+        self.text += _ESCAPE.sub("", data.decode(errors="replace"))
+
+    def finish(self):
+        """Closes the terminal, and waits for the shell's end."""
+        os.killpg(self.shell.pid, signal.SIGHUP)
+        os.close(self.side)
+        self.shell.wait(DEADLINE)
