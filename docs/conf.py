@@ -44,6 +44,7 @@ release = next(
 version = release
 
 extensions = [
+    "contents",
     "hawkmoth",
     "header_comments",
     "myst_parser",
@@ -51,7 +52,8 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
 ]
-exclude_patterns = ["_build", "man"]
+# README.md is the start page where the repository is read, index.md that of the site.
+exclude_patterns = ["_build", "man", "README.md"]
 nitpicky = True
 
 myst_enable_extensions = ["colon_fence", "deflist"]

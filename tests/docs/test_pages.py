@@ -32,6 +32,15 @@ PROSE = {
     "grid-item-card",
     "list-table",
 }
+# Pages that are nothing without Sphinx: what they show is in the sources, and for
+# the start page there is README.md.
+MADE_BY_SPHINX = {
+    "index.md",
+    "reference/c.md",
+    "reference/callbacks.md",
+    "reference/protocol.md",
+    "reference/python.md",
+}
 # Where code that pages include is tested.
 TESTED = ("examples", "include", "kernel", "packaging")
 # Sessions that change the machine: their words are checked instead.
@@ -63,21 +72,15 @@ def sessions(page):
     result = {}
     for block in blocks_of(page):
         if block.language == "console":
-            transport = block.options.get("class", "fuse")
-            if block.mark.startswith("on "):
-                transport = block.mark.split()[1]
-            if SET_UP in (transport, block.mark):
+            if block.mark == SET_UP:
                 continue
+            transport = block.mark.removeprefix("on ") or "fuse"
             result.setdefault(transport, []).append(block)
     return result
 
 
 def files(page):
-    return {
-        block.options.get("caption", block.file): block
-        for block in blocks_of(page)
-        if block.language and ("caption" in block.options or block.file)
-    }
+    return {block.file: block for block in blocks_of(page) if block.file}
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -101,12 +104,40 @@ def test_code_blocks_are_executed(page):
                 f"{where}: not what the file has: run tests/support/pages.py"
             )
         elif block.language in ("python", "c"):
-            assert block.options.get("caption", block.file or "no file") in mentioned, (
+            assert (block.file or "no file") in mentioned, (
                 f"{where}: no session of the page uses this file"
             )
         elif block.language != "console":
             assert block.is_directive, f"{where}: a block that nothing runs"
             assert block.kind in PROSE, f"{where}: {block.kind} may be code"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in MADE_BY_SPHINX])
+def test_a_page_can_be_read_as_markdown(page):
+    """As a forge shows it, which knows no directives and no titles of other pages."""
+    directives = [block.kind for block in blocks_of(page) if block.is_directive]
+    assert not directives
+    text = (DOCS / page).read_text(encoding="utf-8")
+    assert "[](" not in text
+    assert not re.search(r"^: ", text, re.M), "a list of definitions"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_to_files(page):
+    text = (DOCS / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        if ":" not in target:
+            assert (DOCS / page).parent.joinpath(target).is_file(), target
+
+
+def test_each_page_can_be_reached():
+    text = "".join(
+        (DOCS / page).read_text(encoding="utf-8")
+        for page in ("README.md", "tutorial/index.md", "reference/index.md")
+    )
+    names = {target.rpartition("/")[2] for target in re.findall(r"\]\(([^)]+)", text)}
+    own = {"README.md", "index.md"}
+    assert {Path(page).name for page in PAGES} - own == names - own
 
 
 def test_set_up_names_what_exists():
@@ -116,7 +147,7 @@ def test_set_up_names_what_exists():
     tools = (TOP / "tools" / "setup").read_text(encoding="utf-8")
     for page in PAGES:
         for block in blocks_of(page):
-            if SET_UP not in (block.options.get("class"), block.mark):
+            if block.mark != SET_UP:
                 continue
             for target in re.findall(
                 r"^\$ (?:sudo )?make ([a-z][a-z-]*)", block.text, re.M

@@ -21,7 +21,7 @@ def first_session(page):
     return next(
         block.text
         for block in blocks_of(page)
-        if block.language == "console" and "class" not in block.options
+        if block.language == "console" and not block.mark
     )
 
 
@@ -29,8 +29,8 @@ def first_driver(page):
     """Name and text of a driver that the page has before its session, if any."""
     for block in blocks_of(page):
         if block.language == "python":
-            return block.options.get("caption", "echo.py"), block.text
-        if block.language == "console" and "class" not in block.options:
+            return block.file or "echo.py", block.text
+        if block.language == "console" and not block.mark:
             return None
     return None
 
