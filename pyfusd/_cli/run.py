@@ -23,6 +23,7 @@ Signals go to the command.
 
 examples:
   fusd run echo.py:Echo --name echo --mode 666
+  fusd run echo.py clock.py
   fusd run echo.py -- sh -c 'echo hello > $FUSD_DEVICE; cat $FUSD_DEVICE'
 """
 
@@ -31,12 +32,12 @@ def add_parser(commands: Any) -> None:
     parser = new_parser(
         commands,
         "run",
-        "Run a driver. Prints NAME: PATH for each device, and serves until Ctrl-C or "
-        "SIGTERM.",
-        usage="%(prog)s [-h] [OPTION]... TARGET [-- COMMAND [ARG]...]",
+        "Run a driver, or several. Prints NAME: PATH for each device, and serves until "
+        "Ctrl-C or SIGTERM.",
+        usage="%(prog)s [-h] [OPTION]... TARGET... [-- COMMAND [ARG]...]",
         epilog=_EPILOG,
     )
-    parser.add_argument("target", metavar="TARGET", help=TARGET_HELP)
+    parser.add_argument("targets", metavar="TARGET", nargs="+", help=TARGET_HELP)
     add_driver_options(parser)
     parser.set_defaults(main=main)
 
@@ -60,7 +61,7 @@ def _serve(devices: list[Device]) -> None:
 def _run_with_client(options: argparse.Namespace) -> int:
     client = Client(options.client)
     try:
-        loading.run_driver(options, sys.stderr, client.serve)
+        loading.run_drivers(options.targets, options, sys.stderr, client.serve)
     except BaseException:
         client.terminate()
         client.wait()
@@ -69,7 +70,13 @@ def _run_with_client(options: argparse.Namespace) -> int:
 
 
 def main(options: argparse.Namespace) -> int:
+    if len(options.targets) > 1 and (
+        options.name is not None or options.mode is not None or options.settings
+    ):
+        options.parser.error(
+            "--name, --mode and -o are for one TARGET: start a fusd run for each"
+        )
     if options.client:
         return _run_with_client(options)
-    loading.run_driver(options, sys.stdout, _serve)
+    loading.run_drivers(options.targets, options, sys.stdout, _serve)
     return 0

@@ -74,7 +74,7 @@ def _run_traced(options: argparse.Namespace) -> int:
         with tracing.trace(lambda call: _show_call(call, options.json)):
             run(*devices)
 
-    loading.run_driver(options, sys.stderr, serve)
+    loading.run_drivers([options.target], options, sys.stderr, serve)
     return 0
 
 

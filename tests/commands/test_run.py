@@ -55,6 +55,28 @@ def test_a_function_may_make_several(start, root):
     ]
 
 
+def test_several_targets_are_served_together(start, root, tmp_path):
+    single = "import pyfusd\nclass Alone(pyfusd.Device):\n    pass\n"
+    (tmp_path / "single.py").write_text(single, encoding="utf-8")
+    # A file is loaded once, however many of its classes are named.
+    with (tmp_path / "drivers.py").open("a", encoding="utf-8") as file:
+        file.write("open('loaded', 'x').close()\n")
+    running = start("run", "drivers.py:Echo", "single.py", "drivers.py:several")
+    names = ["echo", "alone", "one", "two"]
+    assert [running.line() for _ in names] == [
+        f"{name}: {root}/{name}" for name in names
+    ]
+    (root / "alone").open().close()  # It is served.
+    assert running.end(signal.SIGTERM) == (0, "", "")
+    assert not any((root / name).exists() for name in names)
+
+
+def test_a_failure_of_one_target_leaves_none(fusd, root):
+    result = fusd("run", "drivers.py:Echo", "drivers.py:Narrow")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert not (root / "echo").exists()
+
+
 def test_a_class_without_a_name_of_its_own_is_named_for_itself(start, root):
     running = start("run", "drivers.py:Holding")
     assert running.line() == f"holding: {root}/holding"
@@ -174,6 +196,7 @@ def test_a_taken_name_is_one_sentence(start, fusd, root):
     [
         *([], ["nonsense"], ["--bad"]),
         *(["run"], ["run", "x.py", "--mode", "9"], ["ls", "--bad"], ["ls", "extra"]),
+        ["run", "x.py", "y.py", "-o", "a=1", "--mode", "6"],
     ],
 )
 def test_a_wrong_command_line_is_status_2(fusd, arguments):
@@ -184,3 +207,5 @@ def test_a_wrong_command_line_is_status_2(fusd, arguments):
     assert f"usage: fusd{own} [-h]" in result.stderr
     if arguments and arguments[-1] in ("--bad", "extra"):
         assert arguments[-1] in result.stderr
+    if "-o" in arguments:
+        assert "--mode and -o are for one TARGET: start a fusd run" in result.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import importlib
 import importlib.util
 import logging
@@ -54,6 +55,7 @@ def _describe_error(error: BaseException) -> str:
     return f"{frame.filename}, line {frame.lineno}: {text}"
 
 
+@functools.cache
 def _load_module(place: str) -> ModuleType:
     is_file = (
         place.endswith(".py")
@@ -136,22 +138,22 @@ def _make_from_options(maker: Any, options: argparse.Namespace, target: str) -> 
         raise Failure(f"{target} cannot be made: {_describe_error(error)}") from None
 
 
-def _make_devices(options: argparse.Namespace) -> list[Device]:
-    """The devices that options.target names, made as the options say."""
-    place, _, name = options.target.partition(":")
+def _make_devices(target: str, options: argparse.Namespace) -> list[Device]:
+    """The devices that a target names, made as the options say."""
+    place, _, name = target.partition(":")
     if not place:
-        raise Failure(f"{options.target!r} is not FILE.py:CLASS or MODULE:CLASS")
+        raise Failure(f"{target!r} is not FILE.py:CLASS or MODULE:CLASS")
     module = _load_module(place)
     value = _find_name(module, place, name) if name else _find_only_class(module, place)
     if callable(value) and not isinstance(value, Device):
-        value = _make_from_options(value, options, options.target)
+        value = _make_from_options(value, options, target)
     found = list(value) if isinstance(value, (list, tuple)) else [value]
     for device in found:
         if not isinstance(device, Device):
-            raise Failure(f"{options.target} gives {device!r}, which is no device")
+            raise Failure(f"{target} gives {device!r}, which is no device")
         _apply_options(device, options)
     if options.name is not None and len(found) > 1:
-        raise Failure(f"--name is for one device: {options.target} makes {len(found)}")
+        raise Failure(f"--name is for one device: {target} makes {len(found)}")
     return found
 
 
@@ -180,18 +182,20 @@ def _register_devices(found: list[Device]) -> None:
             raise Failure(f"{whose}{reason}") from None
 
 
-def run_driver(
+def run_drivers(
+    targets: list[str],
     options: argparse.Namespace,
     output: TextIO,
     serve: Callable[[list[Device]], object],
 ) -> None:
-    """Makes a driver's devices, prints NAME: PATH for each, and calls serve.
+    """Makes the devices of drivers, prints NAME: PATH for each, and calls serve.
 
     Whatever ends that, no device is left. Ctrl-C is no failure.
     """
     logging.basicConfig(format="fusd: %(message)s")
     try:
-        devices = _make_devices(options)
+        made = [_make_devices(target, options) for target in targets]
+        devices = [device for devices in made for device in devices]
         _register_devices(devices)
         for device in devices:
             name, path = quoted(device.name), quoted(device.path)
