@@ -73,10 +73,11 @@ def test_the_installed_script_imports_nothing_before():
     assert (result.returncode, result.stderr) == (-signal.SIGINT, "")
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("place", ["module", "constructor"])
-def test_a_driver_that_is_being_made_is_given_up(tmp_path, monkeypatch, place):
+def test_a_driver_that_is_being_made_is_given_up(tmp_path, monkeypatch, place, number):
     """As by Ctrl-C in run(): the command has done what it was told."""
-    interrupt = "__import__('os').kill(__import__('os').getpid(), 2)"
+    interrupt = f"__import__('os').kill(__import__('os').getpid(), {number:d})"
     text = f"import pyfusd\nclass X(pyfusd.Device):\n    {interrupt}\n"
     if place == "constructor":
         text = text.replace("    __", "    def __init__(self):\n        __")

@@ -66,7 +66,6 @@ def test_several_targets_are_served_together(start, root, tmp_path):
     assert [running.line() for _ in names] == [
         f"{name}: {root}/{name}" for name in names
     ]
-    (root / "alone").open().close()  # It is served.
     assert running.end(signal.SIGTERM) == (0, "", "")
     assert not any((root / name).exists() for name in names)
 

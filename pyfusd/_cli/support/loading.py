@@ -10,9 +10,11 @@ import importlib
 import importlib.util
 import logging
 import os
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any, TextIO
 
@@ -182,6 +184,20 @@ def _register_devices(found: list[Device]) -> None:
             raise Failure(f"{whose}{reason}") from None
 
 
+@contextmanager
+def _sigterm_interrupts() -> Iterator[None]:
+    """SIGTERM acts as Ctrl-C does, also before the devices are served."""
+    default = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if default:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        # Nobody else has taken it meanwhile.
+        if default and signal.getsignal(signal.SIGTERM) == signal.default_int_handler:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def run_drivers(
     targets: list[str],
     options: argparse.Namespace,
@@ -190,19 +206,18 @@ def run_drivers(
 ) -> None:
     """Makes the devices of drivers, prints NAME: PATH for each, and calls serve.
 
-    Whatever ends that, no device is left. Ctrl-C is no failure.
+    Whatever ends that, no device is left. Ctrl-C and SIGTERM are no failure.
     """
     logging.basicConfig(format="fusd: %(message)s")
-    try:
-        made = [_make_devices(target, options) for target in targets]
-        devices = [device for devices in made for device in devices]
-        _register_devices(devices)
-        for device in devices:
-            name, path = quoted(device.name), quoted(device.path)
-            print(f"{name}: {path}", file=output, flush=True)
-        serve(devices)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        for device in registered_devices():
-            device.unregister()
+    with suppress(KeyboardInterrupt), _sigterm_interrupts():
+        try:
+            made = [_make_devices(target, options) for target in targets]
+            devices = [device for devices in made for device in devices]
+            _register_devices(devices)
+            for device in devices:
+                name, path = quoted(device.name), quoted(device.path)
+                print(f"{name}: {path}", file=output, flush=True)
+            serve(devices)
+        finally:
+            for device in registered_devices():
+                device.unregister()
