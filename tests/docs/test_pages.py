@@ -46,7 +46,10 @@ TESTED = ("examples", "include", "kernel", "packaging")
 # Sessions that change the machine: their words are checked instead.
 SET_UP = "set-up"
 # Pages whose blocks a test of their own runs.
-OWN_TEST = {"testing-with-mocks.md": "tests/plugin/test_document.py"}
+OWN_TEST = {
+    "continuous-integration.md": "tests/docs/test_ci_page.py",
+    "testing-with-mocks.md": "tests/plugin/test_document.py",
+}
 # What drivers in C use beside the functions.
 MACROS = (
     "FUSD_CLIENT_READ",
