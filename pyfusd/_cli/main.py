@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from pyfusd import __version__
-from pyfusd._cli import bench, doctor, ls, run, trace
+from pyfusd._cli import bench, doctor, help, ls, run, trace
 from pyfusd._cli.support.failure import Failure
 from pyfusd._cli.support.quoting import printable
 
-_COMMANDS = (run, ls, doctor, trace, bench)
+_COMMANDS = (run, ls, doctor, trace, bench, help)
 
 _EPILOG = """\
 exit status:
@@ -23,7 +23,7 @@ exit status:
   2    the command line is wrong
   130  Ctrl-C ended any other command
 
-"fusd COMMAND --help" tells more; the manual page is fusd(1).
+"fusd help COMMAND" tells more; the manual page is fusd(1).
 """
 
 
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    top.add_argument("--version", action="version", version=f"fusd {__version__}")
+    top.add_argument("-v", "--version", action="version", version=f"fusd {__version__}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
     for command in _COMMANDS:
         command.add_parser(commands)
@@ -56,14 +56,15 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     top = parser()
     # Not by argparse, whose versions differ in what they do to a --.
     words, client = _split_client(arguments)
-    options, unknown = top.parse_known_args(words, argparse.Namespace(client=client))
+    options = argparse.Namespace(top=top, client=client)
+    unknown = top.parse_known_args(words, options)[1]
     own: argparse.ArgumentParser = getattr(options, "parser", top)
     if client == []:
         own.error("a COMMAND is missing after --")
     if unknown:
         own.error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.command is None:
-        own.error("a COMMAND is missing: fusd --help lists them")
+        own.error("a COMMAND is missing: fusd help lists them")
     return options
 
 

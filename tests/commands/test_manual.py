@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from pyfusd import __version__
 from pyfusd._cli.main import parser
 from support import TOP
 
@@ -111,6 +112,33 @@ def test_the_shell_completes_values():
 def test_the_shell_completes_the_command_after_run():
     assert complete("run", "x.py", "--", "ca") >= {"cat", "case"}
     assert complete("run", "x.py", "--", "cat", "/de") >= {"/dev"}
+
+
+def test_the_shell_completes_what_help_is_about():
+    assert complete("help", "") >= set(commands())
+
+
+def test_help_is_a_command(fusd):
+    assert fusd("help").stdout == fusd("--help").stdout
+    assert fusd("help", "run").stdout == fusd("run", "--help").stdout
+    result = fusd("help", "nonsense")
+    assert result.returncode == 2
+    assert "'nonsense'" in result.stderr
+
+
+def test_the_version_has_two_names(fusd):
+    assert fusd("-v").stdout == fusd("--version").stdout == f"fusd {__version__}\n"
+
+
+@pytest.mark.parametrize("name", list(commands()))
+def test_a_wrong_value_is_told_in_words(name):
+    """Of any other exception argparse makes "invalid parse_mode value"."""
+    for action in commands()[name]._actions:
+        for text in ("nonsense", "", "9" * 5000):
+            if action.type is not None:
+                with pytest.raises(argparse.ArgumentTypeError):
+                    action.type(text)
+        assert "_" not in (action.metavar or action.dest)
 
 
 @pytest.mark.parametrize("name", list(commands()))
