@@ -15,13 +15,18 @@ def libfuse(instead):
     return dict.fromkeys(("cuse", "fuse"), instead)
 
 
-# id, what a driver or client relies on, {transport: what happens instead}
-CAPABILITIES = [
+# Each: id, what a driver or client relies on, {transport: what happens instead}
+OPENING = [
     ("open-close", "exactly one close for each successful open, none for a failed", {}),
     (
         "close-caller",
         "a close tells the process, user and group that closed",
         libfuse("pid, uid and gid are 0"),
+    ),
+    (
+        "close-synchronous",
+        "close(2) returns after the driver's close",
+        {"fuse": "the driver learns of it soon after close(2) returned"},
     ),
     (
         "flags-back",
@@ -38,6 +43,31 @@ CAPABILITIES = [
             "the device open several times"
         ),
     ),
+    (
+        "open-never-waits",
+        "an open waits for no callback that runs, where the driver has none for it",
+        {
+            "kfusd": "it waits for its turn",
+            "cuse": "it waits for its turn",
+        },
+    ),
+    (
+        "look-never-waits",
+        "nor do stat, `ls -l`, statfs, getxattr",
+        {},
+    ),
+    (
+        "self-open",
+        "a thread that opens the device it serves gets EDEADLK",
+        libfuse("it waits for itself, until it is killed"),
+    ),
+    (
+        "direct",
+        "a client may open it with O_DIRECT",
+        dict.fromkeys(("kfusd", "cuse"), "EINVAL, as from any character device"),
+    ),
+]
+TRANSFERS = [
     (
         "transfer",
         "reads and writes of any length; beyond 128 KiB they are short",
@@ -93,7 +123,16 @@ CAPABILITIES = [
             "there is taken for the next read",
         },
     ),
+]
+IOCTL = [
     ("ioctl-sized", "`_IOR`, `_IOW` and `_IOWR` requests, up to 16,383 bytes", {}),
+    ("ioctl-value", "`_IO` requests with an argument by value", {}),
+    (
+        "ioctl-legacy",
+        "requests without a size, such as TCGETS, reach the driver with the raw "
+        "argument",
+        {},
+    ),
     (
         "client-memory",
         "what an ioctl points at can be read and written by the driver, while the "
@@ -104,13 +143,6 @@ CAPABILITIES = [
         "client-memory-at-once",
         "the callback that asks for such memory gets it at once",
         {"cuse": "the kernel fetches it: the callback is called again for that"},
-    ),
-    ("ioctl-value", "`_IO` requests with an argument by value", {}),
-    (
-        "ioctl-legacy",
-        "requests without a size, such as TCGETS, reach the driver with the raw "
-        "argument",
-        {},
     ),
     (
         "ioctl-vfs",
@@ -134,6 +166,8 @@ CAPABILITIES = [
         "a driver's ENOSYS for an ioctl reaches the client",
         libfuse("newer kernels give ENOTTY for it"),
     ),
+]
+POLL = [
     ("poll", "poll, select and epoll, with wake-ups when the state changes", {}),
     (
         "poll-error",
@@ -141,23 +175,12 @@ CAPABILITIES = [
         {},
     ),
     (
-        "open-never-waits",
-        "an open waits for no callback that runs, where the driver has none for it",
-        {
-            "kfusd": "it waits for its turn",
-            "cuse": "it waits for its turn",
-        },
-    ),
-    (
-        "look-never-waits",
-        "nor do stat, `ls -l`, statfs, getxattr",
-        {},
-    ),
-    (
         "poll-never-blocks",
         "a client's poll never waits for the driver",
         libfuse("the first poll after a change waits until the driver was asked"),
     ),
+]
+WAITING = [
     ("held", "held requests, answered later from any thread", {}),
     (
         "async",
@@ -191,6 +214,8 @@ CAPABILITIES = [
         "a client can be killed while the driver's callback runs",
         libfuse("it is gone when the callback has returned"),
     ),
+]
+DRIVER_S_END = [
     (
         "death-wakes",
         "a killed driver's blocked clients wake at once, with an error",
@@ -215,15 +240,12 @@ CAPABILITIES = [
         {},
     ),
     ("name-free", "a killed driver's name can be registered again at once", {}),
+]
+NODE = [
     (
         "any-name",
         "a name may have any characters but control characters",
         {"cuse": 'a name with "!", or with white space at an end, gives EINVAL'},
-    ),
-    (
-        "self-open",
-        "a thread that opens the device it serves gets EDEADLK",
-        libfuse("it waits for itself, until it is killed"),
     ),
     (
         "character-device",
@@ -231,10 +253,12 @@ CAPABILITIES = [
         {"fuse": "the node is a regular file"},
     ),
     (
-        "direct",
-        "a client may open it with O_DIRECT",
-        dict.fromkeys(("kfusd", "cuse"), "EINVAL, as from any character device"),
+        "mmap",
+        "clients map the driver's shared memory",
+        libfuse("a shared mapping gives ENODEV"),
     ),
+]
+PROGRAMS = [
     (
         "busybox",
         "`busybox cat` and `busybox cp` give what cat gives",
@@ -269,17 +293,18 @@ CAPABILITIES = [
             "fuse": "it takes it for a mount, and finds no device that is mounted",
         },
     ),
-    (
-        "mmap",
-        "clients map the driver's shared memory",
-        libfuse("a shared mapping gives ENODEV"),
-    ),
-    (
-        "close-synchronous",
-        "close(2) returns after the driver's close",
-        {"fuse": "the driver learns of it soon after close(2) returned"},
-    ),
 ]
+GROUPS = {
+    "Opening and closing": OPENING,
+    "Reading and writing": TRANSFERS,
+    "ioctl": IOCTL,
+    "poll": POLL,
+    "Clients that wait": WAITING,
+    "The end of a driver": DRIVER_S_END,
+    "Node and memory": NODE,
+    "Programs": PROGRAMS,
+}
+CAPABILITIES = [capability for group in GROUPS.values() for capability in group]
 
 
 def holds(transport, capability):
@@ -290,19 +315,51 @@ def holds(transport, capability):
     raise KeyError(capability)
 
 
+def _rows(group):
+    """The rows of a group's table, and the notes that their signs lead to."""
+    rows, notes = [], []
+    for _, sentence, instead in group:
+        number = {}
+        for text in instead.values():
+            if text not in number:
+                names = [name for name in TRANSPORTS if instead.get(name) == text]
+                notes.append(f"{', '.join(names)}: {text}")
+                number[text] = len(notes)
+        signs = [
+            f"\N{BALLOT X}<sup>{number[instead[name]]}</sup>"
+            if name in instead
+            else "\N{CHECK MARK}"
+            for name in TRANSPORTS
+        ]
+        rows.append(f"| {sentence} | {' | '.join(signs)} |")
+    return rows, notes
+
+
 def document():
     lines = [
         "# What each transport can do",
         "",
+        "\N{CHECK MARK}: it holds. \N{BALLOT X}: something else happens; the note of "
+        "that number, below the table, says what.",
+        "",
         "Made from `tests/support/capabilities.py`, which the contract suite runs",
         "against: a line that is untrue fails a test.",
-        "",
-        "| | " + " | ".join(TRANSPORTS) + " |",
-        "| --- |" + " --- |" * len(TRANSPORTS),
     ]
-    for _, sentence, instead in CAPABILITIES:
-        cells = [instead.get(transport, "yes") for transport in TRANSPORTS]
-        lines.append(f"| {sentence} | " + " | ".join(cells) + " |")
+    for title, group in GROUPS.items():
+        rows, notes = _rows(group)
+        lines += [
+            "",
+            f"## {title}",
+            "",
+            "| | " + " | ".join(TRANSPORTS) + " |",
+            "| --- |" + " :-: |" * len(TRANSPORTS),
+            *rows,
+        ]
+        if notes:
+            lines += [
+                "",
+                *(f"{number}. {note}" for number, note in enumerate(notes, 1)),
+            ]
     return "\n".join(lines) + "\n"
 
 
