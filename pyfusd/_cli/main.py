@@ -9,11 +9,11 @@ import sys
 from collections.abc import Sequence
 
 from pyfusd import __version__
-from pyfusd._cli import bench, doctor, help, ls, run, trace
+from pyfusd._cli import bench, doctor, help, ls, new, run, trace
 from pyfusd._cli.support.failure import Failure
 from pyfusd._cli.support.quoting import printable
 
-_COMMANDS = (run, ls, doctor, trace, bench, help)
+_COMMANDS = (run, ls, doctor, trace, bench, new, help)
 
 _EPILOG = """\
 exit status:

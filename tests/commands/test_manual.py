@@ -134,7 +134,7 @@ def test_the_version_has_two_names(fusd):
 def test_a_wrong_value_is_told_in_words(name):
     """Of any other exception argparse makes "invalid parse_mode value"."""
     for action in commands()[name]._actions:
-        for text in ("nonsense", "", "9" * 5000):
+        for text in ("no such value", "", "9" * 5000):
             if action.type is not None:
                 with pytest.raises(argparse.ArgumentTypeError):
                     action.type(text)
