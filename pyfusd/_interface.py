@@ -36,8 +36,8 @@ class Callbacks:
 
         Returns None, or ``file.hold()``, which keeps the client in open(2).
         Raises OSError to refuse, with the client's errno: EACCES, EBUSY, ENXIO
-        ... After that there is no close(). Without open() every client may
-        open the device whom its mode lets.
+        ... After that there is no close(). Without open() the permission
+        bits alone decide.
 
         May be ``async def``. Example, a device for one client at a time::
 
