@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pyfusd._callbacks import coroutine_callbacks
@@ -37,13 +39,23 @@ def serve(
         _serve_in_a_loop(devices, ready)
 
 
-def run(*devices: Device) -> None:
+def _print_paths(devices: list[Device]) -> None:
+    # It may be closed, and None if it was when Python began: the driver goes on.
+    with suppress(OSError, ValueError):
+        for device in devices if sys.stderr else ():
+            print(f"{device.name}: {device.path}", file=sys.stderr, flush=True)
+
+
+def run(*devices: Device, quiet: bool = False) -> None:
     """Serves devices until SIGINT or SIGTERM, or until none is left.
 
     Registers those that are not registered, and unregisters them at its end,
-    whatever that is. Without arguments it serves the devices of this process
-    that are registered, and returns at once if there is none. A device that is
-    registered in a callback is served too.
+    whatever that is. Of these it prints NAME: PATH on standard error once clients
+    can open them, unless quiet is true.
+
+    Without arguments it serves the devices of this process that are registered,
+    and returns at once if there is none. A device that is registered in a
+    callback is served too.
 
     Ctrl-C and, unless the program handles it, SIGTERM end the loop: run()
     returns then, so that the program ends as it wants to. In another thread
@@ -58,4 +70,5 @@ def run(*devices: Device) -> None:
     that was taken away from outside, as by umount(8), is unregistered, and logged
     to the logger "pyfusd". While memory is short it logs that, and tries again.
     """
-    serve(devices)
+    own = [device for device in devices if not device.registered]
+    serve(devices, None if quiet else partial(_print_paths, own))

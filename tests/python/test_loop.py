@@ -223,6 +223,30 @@ def assert_nothing_left(paths):
     wait_until(lambda: not os.path.exists(root + "/sub"), "the end of sub/")
 
 
+SAYING = """
+import sys
+import pyfusd
+
+own = pyfusd.Device("own").register()
+others = pyfusd.Device("sub/one"), pyfusd.Device("two")
+pyfusd.run(own, *others, **eval(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("options", [{}, {"quiet": True}])
+def test_run_says_where_those_devices_are_that_it_registers(
+    start_python, device_root, options
+):
+    """Of others the program knows it, and may have said it."""
+    driver = start_python(SAYING, str(options))
+    wait_until((device_root / "two").exists, "the devices")
+    for name in () if options else ("sub/one", "two"):
+        line = f"{name}: {device_root}/{name}\n".encode()
+        assert driver.stderr.readline() == line
+    driver.send_signal(signal.SIGTERM)
+    assert driver.communicate(timeout=DEADLINE) == (b"", b"")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("kind", ["idle", "busy"])
 def test_a_signal_ends_run_and_leaves_nothing(number, kind, in_thread, start_driver):
