@@ -40,6 +40,16 @@ def needs_argument(maker: Any, name: str) -> bool:
     return parameter is not None and parameter.default is inspect.Parameter.empty
 
 
+def required_arguments(maker: Any) -> list[str]:
+    """The arguments that have to be given, and can be given by keyword."""
+    kinds = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    return [
+        name
+        for name, parameter in parameters_of(maker).items()
+        if parameter.kind in kinds and needs_argument(maker, name)
+    ]
+
+
 # FUSD_MAX_NAME_LENGTH of fusd_msg.h, which does not count the null character.
 _NAME_BYTES = 47
 

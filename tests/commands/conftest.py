@@ -57,6 +57,10 @@ class Fixed(pyfusd.Device):
     def __init__(self, **options):
         super().__init__("fixed", mode=0o640, **options)
 
+class Needing(pyfusd.Device):
+    def __init__(self, name, port, *, speed, mode=0o600, **more):
+        super().__init__(name, mode, **more)
+
 class Forgetful(pyfusd.Device):
     def __init__(self, name):
         pass

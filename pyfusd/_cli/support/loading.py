@@ -24,7 +24,12 @@ from pyfusd._cli.support.failure import Failure
 from pyfusd._cli.support.quoting import quoted
 from pyfusd._core import registered_devices
 from pyfusd._loops import import_guard
-from pyfusd._signatures import call_maker, default_name, takes_argument
+from pyfusd._signatures import (
+    call_maker,
+    default_name,
+    required_arguments,
+    takes_argument,
+)
 
 _OURS = os.path.dirname(pyfusd.__file__) + os.sep
 
@@ -134,6 +139,14 @@ def _make_from_options(maker: Any, options: argparse.Namespace, target: str) -> 
         if not takes_argument(maker, key):
             raise Failure(f"{target} takes no argument {key}: see its definition")
     chosen = {key: getattr(options, key) for key in ("name", "mode", "transport")}
+    missing = [
+        key
+        for key in required_arguments(maker)
+        if key != "name" and key not in arguments and chosen.get(key) is None
+    ]
+    if missing:
+        given = " ".join(f"-o {key}=VALUE" for key in missing)
+        raise Failure(f"{target} needs {' and '.join(missing)}: add {given}")
     try:
         return call_maker(maker, arguments, options.name or default_name(maker), chosen)
     except Exception as error:
