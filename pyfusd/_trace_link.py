@@ -17,13 +17,13 @@ import os
 import signal
 import socket
 import struct
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from pyfusd import tracing
 from pyfusd._core import registered_devices
+from pyfusd._signals import may_handle
 
 #: How long a driver gets to answer; its callbacks may be busy meanwhile.
 ANSWER_SECONDS = 3.0
@@ -105,10 +105,7 @@ def _on_signal(number: int, frame: object) -> None:
 @contextmanager
 def answer_tracers() -> Iterator[None]:
     """Inside, tracers are answered: in the main thread, if SIGURG is unused."""
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGURG) != signal.SIG_DFL
-    ):
+    if not may_handle(signal.SIGURG):
         yield
         return
     signal.signal(signal.SIGURG, _on_signal)

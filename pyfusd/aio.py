@@ -66,6 +66,7 @@ from pyfusd._core import (
 from pyfusd._errors import logger
 from pyfusd._loops import registry, wakeup
 from pyfusd._loops.import_guard import check_may_serve
+from pyfusd._signals import may_handle
 
 __all__ = ["serve"]
 
@@ -280,10 +281,7 @@ def _raise_interrupt() -> None:
 @contextmanager
 def _sigterm_interrupts(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """SIGTERM acts as SIGINT does, unless the program handles it."""
-    if (
-        threading.current_thread() is not threading.main_thread()
-        or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL
-    ):
+    if not may_handle(signal.SIGTERM):
         yield
         return
     loop.add_signal_handler(signal.SIGTERM, _raise_interrupt)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import errno
 import os
 import selectors
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,6 +15,7 @@ from pyfusd import _trace_link
 from pyfusd._core import DeviceCore, registered_devices
 from pyfusd._errors import logger
 from pyfusd._loops import registry, wakeup
+from pyfusd._signals import sigterm_interrupts
 
 # Membership in an epoll set costs a device 2 % at each request, polling costs
 # all devices at each wait: with these many poll(2) is the better one.
@@ -174,20 +174,20 @@ def _running(loop: _Loop) -> Iterator[None]:
 
 @contextmanager
 def _signals_end(loop: _Loop) -> Iterator[None]:
-    """SIGTERM ends the loop as SIGINT does; neither is lost before the loop waits."""
+    """SIGTERM ends the loop as SIGINT does; neither is lost before the loop waits.
+
+    KeyboardInterrupt then ends serve(); one in a callback waits for the end of
+    dispatch(), which raises it: keep_ending() in _core.pyx.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    default = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    if default:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        with wakeup.take_wakeup_fd(loop.wake_receiver, loop.wake_sender) as programs:
-            loop.wake_others.append(programs)
-            yield
-    finally:
-        if default:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    with (
+        sigterm_interrupts(),
+        wakeup.take_wakeup_fd(loop.wake_receiver, loop.wake_sender) as programs,
+    ):
+        loop.wake_others.append(programs)
+        yield
 
 
 def serve(devices: tuple[Any, ...], ready: Callable[[], object] | None) -> None:

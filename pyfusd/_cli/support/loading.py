@@ -10,11 +10,10 @@ import importlib
 import importlib.util
 import logging
 import os
-import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, TextIO
 
@@ -24,6 +23,7 @@ from pyfusd._cli.support.failure import Failure
 from pyfusd._cli.support.quoting import quoted
 from pyfusd._core import registered_devices
 from pyfusd._loops import import_guard
+from pyfusd._signals import sigterm_interrupts
 from pyfusd._signatures import (
     call_maker,
     default_name,
@@ -197,20 +197,6 @@ def _register_devices(found: list[Device]) -> None:
             raise Failure(f"{whose}{reason}") from None
 
 
-@contextmanager
-def _sigterm_interrupts() -> Iterator[None]:
-    """SIGTERM acts as Ctrl-C does, also before the devices are served."""
-    default = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    if default:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        # Nobody else has taken it meanwhile.
-        if default and signal.getsignal(signal.SIGTERM) == signal.default_int_handler:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
 def run_drivers(
     targets: list[str],
     options: argparse.Namespace,
@@ -222,7 +208,8 @@ def run_drivers(
     Whatever ends that, no device is left. Ctrl-C and SIGTERM are no failure.
     """
     logging.basicConfig(format="fusd: %(message)s")
-    with suppress(KeyboardInterrupt), _sigterm_interrupts():
+    # SIGTERM acts as Ctrl-C does, also before the devices are served.
+    with suppress(KeyboardInterrupt), sigterm_interrupts():
         try:
             made = [_make_devices(target, options) for target in targets]
             devices = [device for devices in made for device in devices]
