@@ -271,30 +271,35 @@ static int check_access(pid_t thread)
 	return 0;
 }
 
-static struct copy *new_copy(pid_t thread, unsigned long address, size_t length)
-{
-	struct copy *copy = malloc(sizeof(*copy) + length);
-
-	if (copy)
-		*copy = (struct copy){
-			.thread = thread,
-			.address = address,
-			.length = length,
-		};
-	return copy;
-}
-
-int fusd_copy_from(pid_t thread, unsigned long address, void *data,
-		   size_t length)
+/* Makes a copy that the calling thread may do. 0, -ENOMEM, -EPERM, -ESRCH. */
+static int new_copy(pid_t thread, unsigned long address, size_t length,
+		    struct copy **result)
 {
 	int error = check_access(thread);
 	struct copy *copy;
 
 	if (error)
 		return error;
-	copy = new_copy(thread, address, length);
+	copy = malloc(sizeof(*copy) + length);
 	if (!copy)
 		return -ENOMEM;
+	*copy = (struct copy){
+		.thread = thread,
+		.address = address,
+		.length = length,
+	};
+	*result = copy;
+	return 0;
+}
+
+int fusd_copy_from(pid_t thread, unsigned long address, void *data,
+		   size_t length)
+{
+	struct copy *copy;
+	int error = new_copy(thread, address, length, &copy);
+
+	if (error)
+		return error;
 	if (!run_copy(copy, &error))
 		return error;
 	memcpy(data, copy->data, length);
@@ -304,14 +309,11 @@ int fusd_copy_from(pid_t thread, unsigned long address, void *data,
 int fusd_copy_to(pid_t thread, unsigned long address, const void *data,
 		 size_t length)
 {
-	int error = check_access(thread);
 	struct copy *copy;
+	int error = new_copy(thread, address, length, &copy);
 
 	if (error)
 		return error;
-	copy = new_copy(thread, address, length);
-	if (!copy)
-		return -ENOMEM;
 	copy->to_client = true;
 	memcpy(copy->data, data, length);
 	return run_copy(copy, &error) ? finish_copy(copy) : error;
