@@ -11,13 +11,25 @@
 #include "own_request.h"
 #include "poll.h"
 
-/* A thread that waits for its own process is not to outlive that. */
-static void guard_client(struct fusd_session *session,
-			 struct fusd_device *device, pid_t client)
+/* True once for a device: the first time that its own process opens it. */
+static bool is_first_own_open(fuse_req_t fuse, struct fusd_session *session)
 {
-	if (session->is_guarded || !fusd_is_own_thread(client) ||
-	    atomic_exchange(&session->is_guarded, true))
-		return;
+	return !session->is_guarded &&
+	       fusd_is_own_thread(fuse_req_ctx(fuse)->pid) &&
+	       !atomic_exchange(&session->is_guarded, true);
+}
+
+/*
+ * A thread that waits for its own process is not to outlive that, nor may it
+ * wait while the guard starts: a kill would find it unguarded. A request that
+ * was not received yet ends with its client. So the open is sent away first, by
+ * ESTALE, at which the kernel asks once more (do_filp_open(), fs/namei.c).
+ */
+static void guard_client(fuse_req_t fuse, struct fusd_device *device)
+{
+	struct fusd_session *session = fusd_session_of(device);
+
+	fuse_reply_err(fuse, ESTALE);
 	fusd_own_request_seen(device);
 	if (session->name_connection(device, session->connection))
 		fusd_own_client_guard(session->connection);
@@ -27,15 +39,18 @@ void fusd_operation_open(fuse_req_t fuse, struct fuse_file_info *info)
 {
 	struct fusd_device *device = fuse_req_userdata(fuse);
 	struct fusd_session *session = fusd_session_of(device);
-	struct fusd_open_file *file =
-		fusd_open_file_new((unsigned long)info->flags);
+	struct fusd_open_file *file;
 	struct fusd_request *request;
 
+	if (is_first_own_open(fuse, session)) {
+		guard_client(fuse, device);
+		return;
+	}
+	file = fusd_open_file_new((unsigned long)info->flags);
 	if (!file) {
 		fuse_reply_err(fuse, ENOMEM);
 		return;
 	}
-	guard_client(session, device, fuse_req_ctx(fuse)->pid);
 	request = fusd_session_begin(fuse, FUSD_OPEN, file);
 	fusd_session_lock(request);
 	fusd_open_file_link(file, &session->files);

@@ -2,13 +2,16 @@
 /* On fuse a process's first open of its own device starts a shell. */
 #include <dlfcn.h>
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
+#include <sys/mount.h>
 
 #include "check.h"
 #include "internal.h"
 
 static atomic_bool is_let_go; /* an interpreter's lock would be */
 static atomic_bool is_of_open;
+static atomic_bool is_to_die;
 static atomic_int spawned, closed;
 
 typedef int spawn_function(pid_t *, const char *,
@@ -25,6 +28,8 @@ int posix_spawn(pid_t *pid, const char *path,
 	spawn_function *spawn =
 		(spawn_function *)dlsym(RTLD_NEXT, "posix_spawn");
 
+	if (is_to_die)
+		raise(SIGKILL);
 	if (is_of_open) {
 		CHECK(is_let_go);
 		spawned++;
@@ -89,11 +94,51 @@ static void a_driver_lets_its_lock_go_while_the_shell_starts(void)
 	CHECK(!is_let_go);
 }
 
+static void be_killed_while_the_shell_starts(void)
+{
+	pthread_t client;
+	int fd = fusd_simple_register("device", 0600, NULL,
+				      .open = open_callback,
+				      .close = close_callback);
+
+	CHECK(fd >= 0);
+	is_let_go = is_to_die = true;
+	pthread_create(&client, NULL, open_own, NULL);
+	dispatch_one(fd);
+}
+
+/* Deadlines are the test's own: a process that does not die is not waited for. */
+static void a_process_ends_that_is_killed_while_the_shell_starts(void)
+{
+	char path[4096];
+	pid_t both;
+	int status, waited = 0;
+
+	if (strcmp(getenv("FUSD_TRANSPORT"), "fuse") != 0)
+		return;
+	both = fork();
+	if (both == 0)
+		be_killed_while_the_shell_starts();
+	while (waitpid(both, &status, WNOHANG) == 0 && waited < DEADLINE_MS)
+		waited += poll(NULL, 0, 10) + 10;
+	snprintf(path, sizeof(path), "%s/device", getenv("FUSD_DEV_ROOT"));
+	if (waited >= DEADLINE_MS)
+		umount2(path, MNT_FORCE);
+	CHECK(waited < DEADLINE_MS);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	/* The watcher removes it. */
+	while (access(path, F_OK) == 0 || errno != ENOENT) {
+		CHECK(waited < DEADLINE_MS);
+		waited += poll(NULL, 0, 10) + 10;
+	}
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
 #define TEST(name) { #name, name }
 		TEST(a_driver_lets_its_lock_go_while_the_shell_starts),
+		TEST(a_process_ends_that_is_killed_while_the_shell_starts),
 		{ NULL, NULL },
 	};
 
