@@ -143,7 +143,7 @@ def _accept_driver(listener: socket.socket, pid: int) -> socket.socket:
 
 @contextmanager
 def attach_to_driver(pid: int) -> Iterator[socket.socket]:
-    """Makes the driver with this pid send its calls; see read_messages().
+    """Makes the driver with this pid send its calls; see read_message().
 
     Raises OSError: ESRCH, EPERM (another user's driver), EADDRINUSE (it is
     being traced), and socket.timeout (it is no Python driver in run()).
@@ -157,13 +157,10 @@ def attach_to_driver(pid: int) -> Iterator[socket.socket]:
             yield connection
 
 
-def read_messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
-    """The driver's messages, until it ends: first its devices, then calls."""
-    while True:
-        try:
-            message = connection.recv(_MESSAGE_SIZE)
-        except ConnectionResetError:
-            return
-        if not message:
-            return
-        yield json.loads(message)
+def read_message(connection: socket.socket) -> dict[str, Any] | None:
+    """The driver's next message: first its devices, then calls; None if it ended."""
+    try:
+        message = connection.recv(_MESSAGE_SIZE)
+    except ConnectionResetError:
+        return None
+    return json.loads(message) if message else None

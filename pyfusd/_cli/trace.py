@@ -7,6 +7,7 @@ import argparse
 import errno
 import json
 import os
+import selectors
 import socket
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from pyfusd._cli.support.options import (
     new_parser,
 )
 from pyfusd._cli.support.quoting import printable, quoted
+from pyfusd._loops import wakeup
 from pyfusd._run import run
 from pyfusd.device import Device
 
@@ -118,8 +120,31 @@ def _attach_to_driver(pid: int) -> Iterator[socket.socket]:
         yield connection
 
 
+def _wait_for_messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
+    """The driver's messages, until it ends.
+
+    Python handles a signal that comes right before a system call after it: without
+    the pipe, Ctrl-C could wait for the next message, which may never come.
+    """
+    with ExitStack() as stack:
+        receiver, sender = stack.enter_context(wakeup.wakeup_pipe())
+        stack.enter_context(wakeup.take_wakeup_fd(receiver, sender))
+        selector = stack.enter_context(selectors.PollSelector())
+        for file in (connection, receiver):
+            selector.register(file, selectors.EVENT_READ)
+        while True:
+            for key, _ in selector.select():
+                if key.fd == receiver:
+                    wakeup.forward_signals(receiver, [])
+                    continue
+                message = _trace_link.read_message(connection)
+                if message is None:
+                    return
+                yield message
+
+
 def _follow_calls(connection: socket.socket, path: str | None, as_json: bool) -> None:
-    for message in _trace_link.read_messages(connection):
+    for message in _wait_for_messages(connection):
         lost = message.pop("lost", 0)
         if lost:
             print(f"fusd: {lost} requests are missing here", file=sys.stderr)

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import threading
@@ -13,6 +14,7 @@ import threading
 import pytest
 
 import pyfusd
+from support.waiting import DEADLINE
 
 pytestmark = pytest.mark.usefixtures("drivers")
 
@@ -136,6 +138,60 @@ def test_the_driver_goes_on_when_the_trace_ends(start, root, number):
         assert errors == ""
         assert (root / "echo").read_bytes() == b"hello"
     assert driver.end(signal.SIGINT) == (0, "", "")
+
+
+# SIGINT comes when Python has looked for signals for the last time before it waits
+# for what follows the fourth message: after the devices, open, write and close.
+INTERRUPTING = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+
+#define LAST_WAIT 5
+
+static int polls, receives;
+
+ssize_t recv(int fd, void *data, size_t size, int flags)
+{
+    ssize_t (*next)(int, void *, size_t, int) = dlsym(RTLD_NEXT, "recv");
+
+    if (++receives == LAST_WAIT)
+        raise(SIGINT);
+    return next(fd, data, size, flags);
+}
+
+int poll(struct pollfd *polled, nfds_t count, int timeout)
+{
+    int (*next)(struct pollfd *, nfds_t, int) = dlsym(RTLD_NEXT, "poll");
+
+    if (timeout < 0 && ++polls == LAST_WAIT)
+        raise(SIGINT);
+    return next(polled, count, timeout);
+}
+"""
+
+
+def test_an_interrupt_right_before_a_wait_ends_the_trace(
+    start, root, drivers, monkeypatch
+):
+    if not shutil.which("cc"):
+        pytest.skip("there is no C compiler here")
+    (drivers / "interrupting.c").write_text(INTERRUPTING, encoding="utf-8")
+    shared = ["-shared", "-fPIC", "-o", "interrupting.so"]
+    subprocess.run(["cc", *shared, "interrupting.c", "-ldl"], check=True)
+    start("run", "drivers.py:Echo").line()
+    monkeypatch.setenv("LD_PRELOAD", str(drivers / "interrupting.so"))
+    trace = start("trace", "--json", "echo")
+    assert trace.error_line() == f"fusd: tracing {root}/echo"
+    device = os.open(root / "echo", os.O_WRONLY)
+    os.write(device, b"hello")
+    os.close(device)
+    output, errors = trace.process.communicate(timeout=DEADLINE)
+    assert (trace.process.returncode, errors) == (0, "")
+    operations = [json.loads(line)["operation"] for line in output.splitlines()]
+    assert operations == ["open", "write", "close"]
 
 
 def test_the_trace_ends_with_the_driver(start, root):

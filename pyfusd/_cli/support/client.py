@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from contextlib import suppress
 from types import FrameType
 
@@ -33,6 +34,10 @@ def _is_in_foreground() -> bool:
         finally:
             os.close(terminal)
     return False
+
+
+#: How often the main thread is told again that the program has ended.
+_AGAIN_SECONDS = 0.5
 
 
 class Client:
@@ -102,14 +107,19 @@ class Client:
         if self._early is not None:
             process.send_signal(self._early)
 
-    @staticmethod
-    def _watch(pid: int) -> None:
-        """Wakes the main thread when the program ends, out of a callback too."""
+    def _watch(self, pid: int) -> None:
+        """Wakes the main thread when the program ends, out of a callback too.
+
+        Until it has noticed: a signal that comes right before a system call of a
+        callback does not end that.
+        """
         with suppress(ChildProcessError):  # Its status was taken already.
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
         main = threading.main_thread().ident
         assert main is not None
-        signal.pthread_kill(main, signal.SIGTERM)
+        while self._is_served:
+            signal.pthread_kill(main, signal.SIGTERM)
+            time.sleep(_AGAIN_SECONDS)
 
     def terminate(self) -> None:
         """Tells the program to end, since its devices have failed."""
