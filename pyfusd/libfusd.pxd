@@ -17,7 +17,6 @@ cdef extern from "fusd.h" nogil:
         FUSD_NOTIFY_ERROR
         FUSD_NOTIFY_HANGUP
         FUSD_NOTIFY_ALL
-        FUSD_MAX_NAME_LENGTH
         MAX_RW_SIZE
 
     ctypedef long long loff_t

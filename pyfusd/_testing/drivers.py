@@ -44,6 +44,10 @@ class RunningDriver:
     #: The process it runs in.
     pid: int
 
+    def __init__(self) -> None:
+        #: Appended to by other threads, of callbacks or of the process's reports.
+        self._failures: list[str] = []
+
     def __fspath__(self) -> str:
         return self.path
 
@@ -62,7 +66,9 @@ class RunningDriver:
     def take_failures(self) -> list[str]:
         """What callbacks raised so far, as tracebacks, and how the driver's
         process ended if that was not in order; the test does not fail for these."""
-        raise NotImplementedError
+        failures = self._failures[:]
+        del self._failures[: len(failures)]
+        return failures
 
 
 class FailureHandler(logging.Handler):
@@ -101,8 +107,8 @@ class ThreadDriver(RunningDriver):
     def __init__(
         self, driver: Any, arguments: dict[str, Any], callback_timeout: float
     ) -> None:
+        super().__init__()
         self._device = make_device(driver, arguments)
-        self._failures: list[str] = []
         self._limit = CallbackLimit(
             self._device, callback_timeout, self._failures.append
         )
@@ -149,11 +155,6 @@ class ThreadDriver(RunningDriver):
         self._limit.stop()
         logger.removeHandler(self._handler)
 
-    def take_failures(self) -> list[str]:
-        failures = self._failures[:]
-        del self._failures[: len(failures)]
-        return failures
-
 
 def _find_source(driver: Any) -> tuple[str, str]:
     """The file and the name in it by which another process finds a class."""
@@ -172,12 +173,12 @@ class ProcessDriver(RunningDriver):
     def __init__(
         self, driver: Any, arguments: dict[str, Any], callback_timeout: float
     ) -> None:
+        super().__init__()
         file, name = _find_source(driver)
         order = {
             "file": file,
             "module": driver.__module__,
             "name": name,
-            "path": sys.path,
             "callback_timeout": callback_timeout,
         }
         self._events: list[dict[str, Any]] = []
@@ -198,7 +199,6 @@ class ProcessDriver(RunningDriver):
             os.close(sender)
         self.pid = self._process.pid
         self._reports = os.fdopen(self._receiver, encoding="utf-8")
-        self._failures: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._is_ready = threading.Event()
         self._reader.start()
@@ -253,8 +253,3 @@ class ProcessDriver(RunningDriver):
             self._failures.append(f"the driver's process was ended by {name}")
         elif status > 0:
             self._failures.append(f"the driver's process ended with status {status}")
-
-    def take_failures(self) -> list[str]:
-        failures = self._failures[:]
-        del self._failures[: len(failures)]
-        return failures
