@@ -42,11 +42,9 @@ def _check_mode(mode: int) -> None:
 class Device(Callbacks, DeviceCore):
     """A device whose callbacks are methods of a derived class.
 
-    Any of the methods open(), close(), read(), write(), ioctl(), poll(), mmap()
-    and unblock() may be defined; a device without one behaves as a kernel driver
-    without that operation (open and close succeed, read and write give EINVAL,
-    ioctl ENOTTY, mmap ENODEV, poll is always ready). Each has its description
-    here: ``help(pyfusd.Device.read)``.
+    Any of the callbacks, such as open() and read(), may be defined; a device
+    without one behaves as a kernel driver without that operation. Each has its
+    description here: ``help(pyfusd.Device.read)``.
 
     A callback may be assigned to a device, or to its class, at any time, as
     mock.patch.object() does: the next request calls it. TypeError if it does not
