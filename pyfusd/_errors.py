@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import time
 from typing import Any
 from weakref import WeakSet
 
@@ -45,6 +46,20 @@ _ERRNOS_BY_NAME = {
 
 #: The kernel takes none that is greater, and so no transport passes one on.
 MAX_ERRNO = 4095
+
+
+#: At least so long between two lines that say the same.
+_SHORTAGE_SECONDS = 5.0
+_last_shortage = -_SHORTAGE_SECONDS
+
+
+def log_shortage(path: str) -> None:
+    """Logs that a device's loop lacks memory: now and then, as it tries at once."""
+    global _last_shortage
+    now = time.monotonic()
+    if now >= _last_shortage + _SHORTAGE_SECONDS:
+        _last_shortage = now
+        logger.error("%s: no memory, trying again", path)
 
 
 class MappingError(ValueError):

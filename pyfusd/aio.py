@@ -63,7 +63,7 @@ from pyfusd._core import (
     fail_for_coroutine,
     registered_devices,
 )
-from pyfusd._errors import logger
+from pyfusd._errors import log_shortage, logger
 from pyfusd._loops import registry, wakeup
 from pyfusd._loops.import_guard import check_may_serve
 from pyfusd._signals import may_handle
@@ -435,7 +435,7 @@ class _Server:
             if device._server is not self:
                 return  # Another thread unregisters it.
             if error.errno == errno.ENOMEM:
-                logger.error("%s: no memory, trying again", device.path)
+                log_shortage(device.path)
                 return  # The request waits on.
             if error.errno == errno.ENODEV:
                 logger.warning("%s was taken away from outside", device.path)

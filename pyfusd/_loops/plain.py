@@ -13,7 +13,7 @@ from typing import Any
 
 from pyfusd import _trace_link
 from pyfusd._core import DeviceCore, registered_devices
-from pyfusd._errors import logger
+from pyfusd._errors import log_shortage, logger
 from pyfusd._loops import registry, wakeup
 from pyfusd._signals import sigterm_interrupts
 
@@ -91,7 +91,7 @@ class _Loop:
             if descriptor in self.gone:
                 return
             if error.errno == errno.ENOMEM:
-                logger.error("%s: no memory, trying again", device.path)
+                log_shortage(device.path)
                 return  # The request waits on.
             if error.errno != errno.ENODEV:
                 raise
