@@ -8,6 +8,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +26,10 @@
 #include "session.h"
 
 #include <cuse_lowlevel.h>
+
+/* Its driver's threads get so long to let the connection of a device go. */
+#define LEAVING_MS 5000
+#define LEAVING_STEP_MS 2
 
 /* A device's transport_data. */
 struct cuse_device {
@@ -210,13 +215,41 @@ static int connect_device(struct fusd_device *device, dev_t number)
 	return -EAGAIN;
 }
 
-static int make_device(struct fusd_device *device)
+/* With the number of a device that is gone, if the kernel takes that. */
+static int connect_by_any_number(struct fusd_device *device)
 {
 	dev_t number = fusd_cuse_number_take();
 	int error = connect_device(device, number);
 
 	if (error == -EAGAIN && number)
 		error = connect_device(device, 0);
+	return error;
+}
+
+/*
+ * Waits for the end of a device of the name whose node is gone. Its driver has
+ * unregistered it, and the kernel lets it go with its connection: when the last
+ * thread of that driver is out of a poll(2) of it, and a child that is about to
+ * run another program does so. False if it stays.
+ */
+static bool becomes_free(const char *name)
+{
+	int64_t end = fusd_now_ms() + LEAVING_MS;
+
+	while (find_device_number(name)) {
+		if (fusd_now_ms() >= end)
+			return false;
+		poll(NULL, 0, LEAVING_STEP_MS);
+	}
+	return true;
+}
+
+static int make_device(struct fusd_device *device)
+{
+	int error = connect_by_any_number(device);
+
+	if (error == -EAGAIN && becomes_free(device->name))
+		error = connect_by_any_number(device);
 	if (error != -EAGAIN)
 		return error;
 	if (find_device_number(device->name))

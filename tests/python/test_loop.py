@@ -278,6 +278,7 @@ def test_a_driver_that_ends_otherwise_leaves_nothing(kind, status, start_driver)
 def test_a_loop_tries_again_when_memory_was_short(kind, request, caplog, monkeypatch):
     """And does not say so each time: it tries again at once."""
     monkeypatch.setattr(_errors, "_last_shortage", -60)
+
     class Short(NamedDevice):
         short_dispatches = 100
 

@@ -3,13 +3,16 @@
 
 import asyncio
 import os
+import threading
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
 import pyfusd
 from pyfusd import _core, aio
 from support.named_device import NamedDevice, content
+from support.waiting import wait_until
 
 
 class InterruptedNoFork:
@@ -80,3 +83,23 @@ def test_a_loop_unregisters_what_an_interrupt_left(serve, device_root):
         serve(device)
     assert not device.registered
     assert not has_node(device_root)
+
+
+def test_a_name_is_free_once_the_connection_before_is_let_go(serve, in_thread):
+    """A thread in poll(2), or a child before its exec, has that open for a while."""
+    device = NamedDevice("device").register()
+    held = os.dup(device.fileno())
+    device.unregister()
+    successor = NamedDevice("device")
+    registering = Path(f"/proc/self/task/{threading.get_native_id()}/wchan")
+
+    def let_go_when_it_is_waited_for():
+        wait_until(
+            lambda: successor.registered or "poll" in registering.read_text(),
+            "the registration's wait",
+        )
+        os.close(held)
+
+    letting_go = in_thread(let_go_when_it_is_waited_for)
+    assert content(serve(successor).path) == b"device"
+    letting_go.result()
