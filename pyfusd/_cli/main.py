@@ -27,8 +27,10 @@ exit status:
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def make_parsers() -> tuple[
+    argparse.ArgumentParser, dict[str, argparse.ArgumentParser]
+]:
+    """The whole command line's, and those of the commands by name."""
     top = argparse.ArgumentParser(
         prog="fusd",
         description="Device drivers as ordinary programs: run, find, check, trace "
@@ -37,10 +39,10 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("-v", "--version", action="version", version=f"fusd {__version__}")
-    commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command")
+    commands = top.add_subparsers(title="commands", metavar="COMMAND")
     for command in _COMMANDS:
         command.add_parser(commands)
-    return top
+    return top, commands.choices
 
 
 def _split_client(words: Sequence[str]) -> tuple[Sequence[str], list[str] | None]:
@@ -53,18 +55,20 @@ def _split_client(words: Sequence[str]) -> tuple[Sequence[str], list[str] | None
 
 def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Mistakes are told with the usage of the command they are made with."""
-    top = parser()
+    top, parsers = make_parsers()
     # Not by argparse, whose versions differ in what they do to a --.
     words, client = _split_client(arguments)
+    if not words or words[0] not in parsers:
+        top.parse_args(words)  # Ends with SystemExit if there is a word.
+        top.error("a COMMAND is missing: fusd help lists them")
+    own = parsers[words[0]]
     options = argparse.Namespace(top=top, client=client)
-    unknown = top.parse_known_args(words, options)[1]
-    own: argparse.ArgumentParser = getattr(options, "parser", top)
+    # By the command's own parser: top's would not take options between TARGETs.
+    unknown = own.parse_known_intermixed_args(words[1:], options)[1]
     if client == []:
         own.error("a COMMAND is missing after --")
     if unknown:
         own.error(f"unrecognized arguments: {' '.join(unknown)}")
-    if options.command is None:
-        own.error("a COMMAND is missing: fusd help lists them")
     return options
 
 

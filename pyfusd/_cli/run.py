@@ -23,7 +23,7 @@ Signals go to the command.
 
 examples:
   fusd run echo.py:Echo --name echo --mode 666
-  fusd run echo.py clock.py
+  fusd run echo.py --transport fuse clock.py
   fusd run echo.py -- sh -c 'echo hello > $FUSD_DEVICE; cat $FUSD_DEVICE'
 """
 

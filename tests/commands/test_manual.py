@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from pyfusd import __version__
-from pyfusd._cli.main import parser
+from pyfusd._cli.main import make_parsers
 from support import TOP
 
 MANUAL = TOP / "docs" / "man" / "fusd.1"
@@ -17,12 +17,7 @@ COMPLETION = TOP / "docs" / "completion" / "fusd"
 
 
 def commands():
-    (subparsers,) = (
-        action
-        for action in parser()._actions
-        if isinstance(action, argparse._SubParsersAction)
-    )
-    return subparsers.choices
+    return make_parsers()[1]
 
 
 def options(command):
@@ -61,7 +56,7 @@ def test_the_manual_s_exit_statuses_are_those_of_help():
     text = MANUAL.read_text(encoding="utf-8").partition(".SH EXIT STATUS")[2]
     text = text.partition(".SH ENVIRONMENT")[0]
     in_manual = re.findall(r"^\.B (\d+)$", text, flags=re.M)
-    assert in_manual == re.findall(r"^  (\d+) ", parser().epilog, flags=re.M)
+    assert in_manual == re.findall(r"^  (\d+) ", make_parsers()[0].epilog, flags=re.M)
 
 
 def test_the_manual_formats_without_a_warning():

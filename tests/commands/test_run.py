@@ -70,6 +70,19 @@ def test_several_targets_are_served_together(start, root, tmp_path):
     assert not any((root / name).exists() for name in names)
 
 
+def test_options_may_be_between_targets(fusd, root, transport):
+    result = fusd(
+        "run", "drivers.py:Echo", "--transport", transport, "drivers.py:several",
+        "--", "echo", "--transport",
+    )  # fmt: skip
+    assert (result.returncode, result.stdout) == (0, "--transport\n")
+    assert [line.split(":")[0] for line in result.stderr.splitlines()] == [
+        "echo",
+        "one",
+        "two",
+    ]
+
+
 def test_a_failure_of_one_target_leaves_none(fusd, root):
     result = fusd("run", "drivers.py:Echo", "drivers.py:Narrow")
     assert (result.returncode, result.stdout) == (1, "")
