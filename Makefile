@@ -66,7 +66,7 @@ bench-vm: ## count the instructions of round trips on kfusd and cuse
 	@$(LIBRARY)
 	@$(QUIET_MAKE) -C benchmarks bench-vm
 
-install: ## install library, headers, manual, unit, udev rule, DKMS sources
+install: ## install library, headers, manual, completion, unit, udev rule, DKMS
 	@$(MAKE) --no-print-directory -C libfusd install
 	@$(MAKE) --no-print-directory -C packaging install
 	@$(MAKE) --no-print-directory -C kernel dkms

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Builds the one extension: the Cython glue and libfusd itself, in one file.
+"""Builds the one extension: the Cython glue and libfusd itself, in one file; and with
+it the shells' completion of the command.
 
 FUSD_SANITIZE=1 builds it with AddressSanitizer and UBSan, for the tests.
 """
@@ -8,9 +9,11 @@ import os
 import subprocess
 import sys
 from glob import glob
+from typing import ClassVar
 
 from Cython.Build import cythonize
-from setuptools import Extension, setup
+from setuptools import Command, Extension, setup
+from setuptools.command.build import build
 
 HELP = (
     "pyfusd needs libfuse3 with its headers and pkg-config to build: run "
@@ -66,10 +69,48 @@ core = Extension(
     ],
 )
 
+
+class BuildCompletion(Command):
+    """Writes what shells complete, which the package that was just built says."""
+
+    user_options: ClassVar = []
+
+    def initialize_options(self) -> None:
+        self.editable_mode = False  # setuptools sets it.
+
+    def finalize_options(self) -> None:
+        self.build_lib = self.get_finalized_command("build").build_lib
+
+    def run(self) -> None:
+        if self.editable_mode:
+            return  # Nothing is installed then but the modules.
+        # pip's own, where it put what the build requires, comes after.
+        path = os.pathsep.join([self.build_lib, os.environ.get("PYTHONPATH", "")])
+        subprocess.run(
+            [sys.executable, "packaging/completion/generate.py", "build/share"],
+            check=True,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+
+    def get_source_files(self) -> list[str]:
+        return glob("packaging/completion/*")
+
+    def get_outputs(self) -> list[str]:
+        return []
+
+    def get_output_mapping(self) -> dict[str, str]:
+        return {}
+
+
+class Build(build):
+    sub_commands: ClassVar = [*build.sub_commands, ("build_completion", None)]
+
+
 setup(
+    cmdclass={"build": Build, "build_completion": BuildCompletion},
     ext_modules=cythonize(
         [core],
         build_dir="build/cython",
         compiler_directives={"language_level": "3", "embedsignature": False},
-    )
+    ),
 )

@@ -11,7 +11,11 @@ TEXT = (TOP / "CONTRIBUTING.md").read_text(encoding="utf-8")
 PATH = r"`(\w+/[\w/.]+)`"
 #: For each list, the files that are to be on it if they have the example's name.
 SEARCHED = {
-    "A transport": ("libfusd/*.c", "pyfusd/_cli/support/*.py"),
+    "A transport": (
+        "libfusd/*.c",
+        "pyfusd/_cli/support/*.py",
+        "packaging/completion/*",
+    ),
     "A callback": ("pyfusd/*.py", "pyfusd/*.p[yx][xid]"),
     "A poll state": (
         "include/*.h",
@@ -21,7 +25,7 @@ SEARCHED = {
         "docs/reference/*.md",
         "tests/support/fuzz/*.py",
     ),
-    "A subcommand": ("pyfusd/_cli/*.py", "docs/man/*", "docs/completion/*"),
+    "A subcommand": ("pyfusd/_cli/*.py", "docs/man/*", "packaging/completion/*"),
     "An example": (
         "examples/*.md",
         "examples/c/*.[ch]",

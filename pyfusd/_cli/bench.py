@@ -16,7 +16,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from pyfusd._cli.support.failure import Failure
-from pyfusd._cli.support.options import add_json, add_transport, new_parser
+from pyfusd._cli.support.options import (
+    add_json,
+    add_transport,
+    new_parser,
+    offer,
+)
 from pyfusd._own_program import own_program
 from pyfusd._temporary import temporary_directory
 
@@ -59,9 +64,10 @@ def add_parser(commands: Any) -> None:
         "write, in microseconds.",
         epilog=_EPILOG,
     )
-    parser.add_argument(
+    path = parser.add_argument(
         "path", metavar="PATH", nargs="?", help="a live device (default: our own)"
     )
+    offer(path, "device_file")
     add_transport(parser)
     parser.add_argument(
         "--size",

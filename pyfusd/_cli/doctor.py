@@ -18,6 +18,7 @@ from pyfusd._cli.support.options import (
     TRANSPORTS,
     add_json,
     new_parser,
+    offer,
     parse_transport,
 )
 from pyfusd._cli.support.quoting import printable
@@ -49,13 +50,14 @@ def add_parser(commands: Any) -> None:
         epilog="exit status: 0 if all transports that were named work, or, without "
         "a name,\nany does; 1 otherwise",
     )
-    parser.add_argument(
+    transports = parser.add_argument(
         "transports",
         nargs="*",
         type=parse_transport,
         metavar="TRANSPORT",
         help=f"one of {', '.join(TRANSPORTS)} (default: all)",
     )
+    offer(transports, TRANSPORTS)
     add_json(parser, "a JSON array with one object a transport")
     parser.set_defaults(main=main)
 

@@ -6,16 +6,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from pyfusd._cli.support.options import new_parser
+from pyfusd._cli.support.options import new_parser, offer
 
 
 def add_parser(commands: Any) -> None:
     parser = new_parser(
         commands, "help", "Tell how a command is used. That is its --help."
     )
-    parser.add_argument(
+    about = parser.add_argument(
         "about", metavar="COMMAND", nargs="?", help="default: all commands, in short"
     )
+    offer(about, commands.choices)
     parser.set_defaults(main=main)
 
 

@@ -11,7 +11,12 @@ from typing import Any
 
 from pyfusd._cli.support import loading
 from pyfusd._cli.support.client import Client
-from pyfusd._cli.support.options import TARGET_HELP, add_driver_options, new_parser
+from pyfusd._cli.support.options import (
+    TARGET_HELP,
+    add_driver_options,
+    new_parser,
+    offer,
+)
 from pyfusd._run import run
 from pyfusd.device import Device
 
@@ -37,7 +42,10 @@ def add_parser(commands: Any) -> None:
         usage="%(prog)s [-h] [OPTION]... TARGET... [-- COMMAND [ARG]...]",
         epilog=_EPILOG,
     )
-    parser.add_argument("targets", metavar="TARGET", nargs="+", help=TARGET_HELP)
+    targets = parser.add_argument(
+        "targets", metavar="TARGET", nargs="+", help=TARGET_HELP
+    )
+    offer(targets, "driver_file")
     add_driver_options(parser)
     parser.set_defaults(main=main)
 

@@ -22,6 +22,7 @@ from pyfusd._cli.support.options import (
     add_driver_options,
     add_json,
     new_parser,
+    offer,
 )
 from pyfusd._cli.support.quoting import printable, quoted
 from pyfusd._loops import wakeup
@@ -52,12 +53,13 @@ def add_parser(commands: Any) -> None:
         "Trace a driver's requests. Ends with Ctrl-C or with the driver.",
         epilog=_EPILOG,
     )
-    parser.add_argument(
+    target = parser.add_argument(
         "target",
         metavar="TARGET",
         help="name or path of a live device, the pid of its driver, or a driver to "
         f"run: {TARGET_HELP}. A module needs its :CLASS here",
     )
+    offer(target, "driver_file_or_device")
     add_json(parser, "one JSON object a line")
     add_driver_options(parser)
     parser.set_defaults(main=main)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The manual page and the shell's completion, against what --help says."""
+"""The manual page against what --help says, and what is common to all --help."""
 
 import argparse
 import re
@@ -13,7 +13,6 @@ from pyfusd._cli.main import make_parsers
 from support import TOP
 
 MANUAL = TOP / "docs" / "man" / "fusd.1"
-COMPLETION = TOP / "docs" / "completion" / "fusd"
 
 
 def commands():
@@ -69,48 +68,6 @@ def test_the_manual_formats_without_a_warning():
         check=True,
     )
     assert result.stderr == ""
-
-
-def complete(*words):
-    """What the shell offers for the last of the words."""
-    script = (
-        f'. "{COMPLETION}"; fusd() {{ :; }}; COMP_WORDS=("$@");'
-        "COMP_CWORD=$(($# - 1)); _fusd; printf '%s\\n' \"${COMPREPLY[@]}\""
-    )
-    result = subprocess.run(
-        ["bash", "-c", script, "bash", "fusd", *words],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd="/",
-    )
-    assert result.stderr == ""
-    return set(result.stdout.split())
-
-
-def test_the_shell_completes_commands():
-    assert complete("") >= set(commands())
-
-
-@pytest.mark.parametrize("name", list(commands()))
-def test_the_shell_completes_every_option(name):
-    assert {o for o in complete(name, "-") if o != "--help"} == options(
-        commands()[name]
-    )
-
-
-def test_the_shell_completes_values():
-    assert complete("run", "--transport", "") >= {"auto", "kfusd", "cuse", "fuse"}
-    assert complete("bench", "--cores", "o") == {"one"}
-
-
-def test_the_shell_completes_the_command_after_run():
-    assert complete("run", "x.py", "--", "ca") >= {"cat", "case"}
-    assert complete("run", "x.py", "--", "cat", "/de") >= {"/dev"}
-
-
-def test_the_shell_completes_what_help_is_about():
-    assert complete("help", "") >= set(commands())
 
 
 def test_help_is_a_command(fusd):

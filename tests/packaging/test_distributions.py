@@ -70,7 +70,13 @@ def test_the_wheel_has_stubs_command_plugin_and_manual(distributions):
         ).decode()
     assert "pyfusd/py.typed" in names
     assert "pyfusd/_core.pyi" in names
-    assert any(name.endswith("share/man/man1/fusd.1") for name in names)
+    for path in (
+        "man/man1/fusd.1",
+        "bash-completion/completions/fusd",
+        "zsh/site-functions/_fusd",
+        "fish/vendor_completions.d/fusd.fish",
+    ):
+        assert f"pyfusd-{VERSION}.data/data/share/{path}" in names
     assert f"pyfusd-{VERSION}.data/scripts/fusd" in names
     assert "_fusd_command.py" in names
     assert "[pytest11]\nfusd = pyfusd.testing" in entry_points

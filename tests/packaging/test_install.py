@@ -17,6 +17,11 @@ from support.waiting import DEADLINE, wait_until
 
 PAGES = sorted((TOP / "docs" / "man").glob("*.[1-9]"))
 UNIT = TOP / "packaging" / "fusd@.service"
+COMPLETION = (
+    "bash-completion/completions/fusd",
+    "zsh/site-functions/_fusd",
+    "fish/vendor_completions.d/fusd.fish",
+)
 
 
 def make(*arguments):
@@ -43,7 +48,7 @@ def files_below(directory):
 
 
 def test_all_is_installed_and_uninstalled(tmp_path):
-    make("install", f"DESTDIR={tmp_path}", "PREFIX=/usr")
+    make("install", f"DESTDIR={tmp_path}", "PREFIX=/usr", f"PYTHON={sys.executable}")
     installed = files_below(tmp_path)
     assert installed >= {
         "usr/include/fusd.h",
@@ -56,6 +61,7 @@ def test_all_is_installed_and_uninstalled(tmp_path):
         "usr/lib/systemd/system/fusd@.service",
         "usr/lib/udev/rules.d/60-fusd.rules",
         *(f"usr/share/man/man{page.suffix[1]}/{page.name}" for page in PAGES),
+        *(f"usr/share/{path}" for path in COMPLETION),
         f"usr/src/kfusd-{pyfusd.__version__}/dkms.conf",
         f"usr/src/kfusd-{pyfusd.__version__}/main.c",
     }

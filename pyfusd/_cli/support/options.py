@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 from pyfusd._core import transport_summaries
@@ -16,6 +17,15 @@ TARGET_HELP = (
     "FILE.py:CLASS or package.module:CLASS; without :CLASS, the only device class "
     "in it. CLASS may also be a device, or a function that returns one or a list"
 )
+
+
+def offer(argument: argparse.Action, offered: str | Iterable[str]) -> None:
+    """Says what a shell offers for an argument: words, or a kind of them.
+
+    For packaging/completion, which has the kinds. Words are for an argument that
+    has no choices=, which argparse does not let an empty list have.
+    """
+    argument.offered = offered  # type: ignore[attr-defined]
 
 
 def parse_mode(text: str) -> int:
