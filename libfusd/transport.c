@@ -23,6 +23,8 @@ static const struct fusd_transport *const transports[] = {
 
 #define TRANSPORT_COUNT (sizeof(transports) / sizeof(transports[0]))
 
+#define REASONS_SIZE 1024
+
 /* Writes "auto, kfusd, cuse or fuse". */
 static void list_names(char *names, size_t size)
 {
@@ -75,10 +77,19 @@ static int check_quietly(const struct fusd_transport *transport)
 	return error;
 }
 
+/* The last that was tried asks the least of a machine: it comes first. */
+static void prepend_reason(char reasons[REASONS_SIZE], const char *name)
+{
+	char others[REASONS_SIZE];
+
+	strcpy(others, reasons);
+	snprintf(reasons, REASONS_SIZE, "%s: %s%s%s", name, fusd_error(),
+		 *others ? "; " : "", others);
+}
+
 static const struct fusd_transport *find_first_that_works(void)
 {
-	char reasons[1024] = "";
-	size_t used = 0;
+	char reasons[REASONS_SIZE] = "";
 
 	for (size_t i = 0; i < TRANSPORT_COUNT; i++) {
 		int error = check_quietly(transports[i]);
@@ -87,11 +98,7 @@ static const struct fusd_transport *find_first_that_works(void)
 			return transports[i];
 		if (is_of_process(error))
 			return refuse_transport(error);
-		if (used < sizeof(reasons))
-			used += (size_t)snprintf(
-				reasons + used, sizeof(reasons) - used,
-				"%s%s: %s", i ? "; " : "", transports[i]->name,
-				fusd_error());
+		prepend_reason(reasons, transports[i]->name);
 	}
 	fusd_fail(ENOPKG, "no transport works here: %s", reasons);
 	errno = ENOPKG;

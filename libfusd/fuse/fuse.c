@@ -28,6 +28,9 @@
 /* Attributes change only through this session, which tells the kernel. */
 #define ATTRIBUTE_SECONDS 86400.0
 
+/* The number of /dev/fuse, one of the kernel's fixed ones. */
+#define FUSE_DEVICE makedev(10, 229)
+
 /* A device's transport_data. */
 struct fuse_device {
 	struct fusd_session session; /* first */
@@ -144,6 +147,15 @@ static const struct fuse_lowlevel_ops operations = {
 	.poll = on_poll,
 };
 
+/* Containers mask a device by another file that is mounted over it. */
+static bool is_masked(void)
+{
+	struct stat status;
+
+	return stat("/dev/fuse", &status) < 0 || !S_ISCHR(status.st_mode) ||
+	       status.st_rdev != FUSE_DEVICE;
+}
+
 static int fuse_check(void)
 {
 	char program[PATH_MAX];
@@ -155,6 +167,12 @@ static int fuse_check(void)
 			"there is no /dev/fuse: run \"modprobe "
 			"fuse\" as root, or start the "
 			"container with --device /dev/fuse");
+	if (is_masked())
+		return fusd_fail(ENODEV,
+				 "/dev/fuse is not the kernel's device but a "
+				 "file that masks it: start the container "
+				 "with --device /dev/fuse, outside of one "
+				 "unmount /dev/fuse");
 	if (geteuid() != 0 && access("/dev/fuse", R_OK | W_OK) < 0)
 		return fusd_fail_with_advice(
 			errno, "chmod 666 /dev/fuse",

@@ -52,6 +52,25 @@ static struct kfusd_device *kfusd_device(struct fusd_device *device)
 	return device->transport_data;
 }
 
+/* Not everybody has a clone; DKMS has the sources that make install gave it. */
+static int refuse_for_module(void)
+{
+	if (!access("/usr/src/kfusd-" FUSD_VERSION, F_OK))
+		return fusd_fail_with_advice(
+			ENOPKG,
+			"dkms install kfusd/" FUSD_VERSION "\nmodprobe kfusd",
+			"there is no " FUSD_CONTROL_DEVNAME
+			": have the kernel module built and loaded, by \"dkms "
+			"install kfusd/" FUSD_VERSION "\" and \"modprobe "
+			"kfusd\" as root");
+	return fusd_fail_with_advice(
+		ENOPKG, "modprobe kfusd",
+		"there is no " FUSD_CONTROL_DEVNAME
+		": run \"modprobe kfusd\" as root; if that finds no module, "
+		"install it from a clone of FUSD's repository (\"make -C "
+		"kernel install\")");
+}
+
 static int open_control(void)
 {
 	int fd = open(FUSD_CONTROL_DEVNAME, O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -64,12 +83,7 @@ static int open_control(void)
 			       ": run the driver as root, or let a group have "
 			       "it (see 60-fusd.rules)");
 	if (errno == ENOENT || errno == ENXIO || errno == ENODEV)
-		return fusd_fail_with_advice(
-			ENOPKG, "make -C kernel install\nmodprobe kfusd",
-			"there is no " FUSD_CONTROL_DEVNAME
-			": build and install the kernel module (\"make "
-			"-C kernel install\"), and run \"modprobe "
-			"kfusd\" as root");
+		return refuse_for_module();
 	return fusd_fail(errno, FUSD_CONTROL_DEVNAME " does not open: %s",
 			 strerror(errno));
 }

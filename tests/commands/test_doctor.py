@@ -73,6 +73,43 @@ def test_a_user_without_rights_is_told_the_command(device_root):
     assert result.stdout == "False ['chmod 666 /dev/fuse']\n"
 
 
+def run_masked(mask, script):
+    """Runs a script of Python where a file is mounted over /dev/fuse."""
+    if os.geteuid() != 0 or not os.path.exists("/dev/fuse"):
+        pytest.skip("only root can mount over /dev/fuse, which has to be there")
+    command = f'mount --bind "{mask}" /dev/fuse && exec "$@"'
+    return subprocess.run(
+        ["unshare", "--mount", "sh", "-c", command, "sh", sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        cwd="/",
+        env={k: v for k, v in os.environ.items() if k != "FUSD_TRANSPORT"},
+    ).stdout
+
+
+@pytest.mark.parametrize("mask", ["null", "file"])
+def test_a_masked_device_of_fuse_is_told(tmp_path, mask):
+    plain = tmp_path / "file"
+    plain.touch()
+    script = "import pyfusd; print(pyfusd.transport_problem('fuse'))"
+    output = run_masked("/dev/null" if mask == "null" else plain, script)
+    assert output.startswith("/dev/fuse is not the kernel's device")
+    assert "--device /dev/fuse" in output
+
+
+def test_where_none_works_the_easiest_to_get_is_told_first():
+    script = (
+        "import os, pyfusd;"
+        f"os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})\n"
+        "try: pyfusd.Device('none').register()\n"
+        "except OSError as error: print(error.strerror)"
+    )
+    output = run_masked("/dev/null", script)
+    assert output.startswith("no transport works here: fuse: /dev/fuse is not")
+    assert 0 < output.index("; cuse: ") < output.index("; kfusd: ")
+
+
 def test_a_directory_named_as_the_package_is_no_matter(
     fusd, device_root, tmp_path, monkeypatch
 ):
