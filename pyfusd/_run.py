@@ -71,4 +71,9 @@ def run(*devices: Device, quiet: bool = False) -> None:
     to the logger "pyfusd". While memory is short it logs that, and tries again.
     """
     own = [device for device in devices if not device.registered]
-    serve(devices, None if quiet else partial(_print_paths, own))
+    try:
+        serve(devices, None if quiet else partial(_print_paths, own))
+    except OSError as error:
+        # Its text is for who starts the driver, the frames below are for nobody:
+        # that a device cannot be registered shall not look like a bug.
+        raise error.with_traceback(None) from None

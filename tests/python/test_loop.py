@@ -248,6 +248,36 @@ def test_run_says_where_those_devices_are_that_it_registers(
     assert driver.communicate(timeout=DEADLINE) == (b"", b"")
 
 
+UNREGISTRABLE = """
+import pyfusd
+
+class Plain(pyfusd.Device):
+    def read(self, file, buf, offset):
+        return b""
+
+class Coroutine(pyfusd.Device):
+    async def read(self, file, buf, offset):
+        return b""
+
+pyfusd.run({kind}("name", transport="pigeon"))
+"""
+
+
+@pytest.mark.parametrize("kind", ["Plain", "Coroutine"])
+def test_a_device_that_cannot_be_registered_is_no_traceback_of_ours(tmp_path, kind):
+    """Only the lines where run() was called and where it raised."""
+    script = tmp_path / "driver.py"
+    script.write_text(UNREGISTRABLE.format(kind=kind), encoding="utf-8")
+    result = subprocess.run(
+        [sys.executable, script], capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert result.returncode == 1
+    frames = [x for x in result.stderr.splitlines() if x.startswith("  File ")]
+    assert len(frames) == 2
+    assert str(script) in frames[0]
+    assert result.stderr.splitlines()[-1].startswith("OSError: [Errno 22] unknown")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("kind", ["idle", "busy"])
 def test_a_signal_ends_run_and_leaves_nothing(number, kind, in_thread, start_driver):
