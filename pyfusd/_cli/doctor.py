@@ -10,10 +10,12 @@ import argparse
 import json
 import os
 import subprocess
+import sys
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import pyfusd
+from pyfusd._cli.support.layout import GREEN, RED, coloured, takes_colour, wrapped
 from pyfusd._cli.support.options import (
     TRANSPORTS,
     add_json,
@@ -27,6 +29,7 @@ from pyfusd._own_program import own_program
 from pyfusd._temporary import temporary_directory
 
 _TIMEOUT = 20
+_INDENT = " " * 4
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,14 @@ def add_parser(commands: Any) -> None:
     )
     offer(transports, TRANSPORTS)
     add_json(parser, "a JSON array with one object a transport")
+    parser.add_argument(
+        "--no-colour",
+        "--no-color",
+        dest="colour",
+        action="store_false",
+        help="no colours on a terminal either; the environment's NO_COLOR says it "
+        "for all programs",
+    )
     parser.set_defaults(main=main)
 
 
@@ -100,14 +111,30 @@ def diagnose(transport: str) -> Diagnosis:
     return Diagnosis(transport, problem is None, problem, commands)
 
 
-def _print_diagnosis(diagnosis: Diagnosis) -> None:
+def _distance(diagnosis: Diagnosis) -> tuple[bool, int]:
+    """How far a transport is from being used here, for sorting.
+
+    Of those that work "auto" takes the first. Of the others the last asks the least
+    of a machine.
+    """
+    place = TRANSPORTS.index(diagnosis.transport)
+    return not diagnosis.works, place if diagnosis.works else -place
+
+
+def _print_diagnosis(diagnosis: Diagnosis, has_colour: bool) -> None:
     state = "works" if diagnosis.works else "does not work"
     summary = transport_summaries()[diagnosis.transport]
-    print(f"{diagnosis.transport}: {state} ({summary})")
+    text = f"{diagnosis.transport}: {state} ({summary})"
+    heading = wrapped(text, sys.stdout, rest=_INDENT)
+    if has_colour:
+        colour = GREEN if diagnosis.works else RED
+        heading = heading.replace(state, coloured(state, colour), 1)
+    print(heading)
     if diagnosis.problem:
-        print(f"    {printable(diagnosis.problem)}")
+        print(wrapped(printable(diagnosis.problem), sys.stdout, _INDENT, _INDENT))
     for command in diagnosis.commands:
-        print(f"    try: {printable(command)}")
+        # In one line, for who copies it.
+        print(f"{_INDENT}try: {printable(command)}")
 
 
 def main(options: argparse.Namespace) -> int:
@@ -115,7 +142,8 @@ def main(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([asdict(one) for one in found], indent=1))
     else:
-        for one in found:
-            _print_diagnosis(one)
+        has_colour = options.colour and takes_colour(sys.stdout)
+        for one in sorted(found, key=_distance):
+            _print_diagnosis(one, has_colour)
     enough = all if options.transports else any
     return 0 if enough(one.works for one in found) else 1

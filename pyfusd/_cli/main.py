@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pyfusd import __version__
 from pyfusd._cli import bench, doctor, help, ls, new, run, trace
 from pyfusd._cli.support.failure import Failure
+from pyfusd._cli.support.layout import wrapped
 from pyfusd._cli.support.quoting import printable
 
 _COMMANDS = (run, ls, doctor, trace, bench, new, help)
@@ -78,6 +79,13 @@ def _drop_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _print_failure(sentence: str) -> None:
+    """In one line, which scripts can read, unless a user reads it on a terminal."""
+    line = f"fusd: {printable(sentence)}"
+    is_for_user = sys.stderr is not None and sys.stderr.isatty()
+    print(wrapped(line, sys.stderr) if is_for_user else line, file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     try:
@@ -87,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return status
     except Failure as failure:
-        print(f"fusd: {printable(str(failure))}", file=sys.stderr)
+        _print_failure(str(failure))
         return failure.status
     except BrokenPipeError:
         _drop_output()  # The reader of the output, such as head(1), is gone.
@@ -96,8 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _drop_output()
         # Most likely the disk that the output goes to is full.
         where = f"{error.filename}: " if error.filename else ""
-        sentence = printable(f"{where}{error.strerror or error}")
-        print(f"fusd: {sentence}", file=sys.stderr)
+        _print_failure(f"{where}{error.strerror or error}")
         return 1
     except KeyboardInterrupt:
         return 130

@@ -10,10 +10,16 @@ from pathlib import Path
 import pytest
 
 import pyfusd
+from pyfusd._cli import doctor
+from pyfusd._cli.doctor import Diagnosis
+from pyfusd._cli.main import main
 from support.capabilities import TRANSPORTS
 from support.proc import mounts
+from support.terminal import run_on_terminal
 
 NOBODY = 65534
+#: What a user may have set about terminals.
+SETTINGS = ("COLUMNS", "NO_COLOR")
 
 
 def works(transport, root):
@@ -41,12 +47,85 @@ def test_doctor_says_what_registering_finds(fusd, device_root, name):
     assert (diagnosis["problem"] is None) == diagnosis["works"]
 
 
+def headings(output):
+    return [line for line in output.splitlines() if not line.startswith(" ")]
+
+
 def test_without_a_name_one_that_works_is_enough(fusd, device_root):
     result = fusd("doctor")
-    assert [line.split(":")[0] for line in result.stdout.splitlines()
-            if not line.startswith(" ")] == list(TRANSPORTS)  # fmt: skip
+    names = [line.split(":")[0] for line in headings(result.stdout)]
+    assert sorted(names) == sorted(TRANSPORTS)
     any_works = any(works(name, device_root) for name in TRANSPORTS)
     assert result.returncode == (0 if any_works else 1)
+
+
+@pytest.mark.parametrize(
+    "working, order",
+    [
+        (["kfusd", "cuse", "fuse"], ["kfusd", "cuse", "fuse"]),
+        (["cuse", "fuse"], ["cuse", "fuse", "kfusd"]),
+        (["fuse"], ["fuse", "cuse", "kfusd"]),
+        (["kfusd"], ["kfusd", "fuse", "cuse"]),
+        ([], ["fuse", "cuse", "kfusd"]),
+    ],
+)
+def test_what_works_or_nearly_works_comes_first(monkeypatch, capsys, working, order):
+    def diagnose(name):
+        return Diagnosis(name, name in working, None, [])
+
+    monkeypatch.setattr(doctor, "diagnose", diagnose)
+    main(["doctor"])
+    lines = headings(capsys.readouterr().out)
+    assert [line.split(":")[0] for line in lines] == order
+    main(["doctor", "--json"])
+    as_json = json.loads(capsys.readouterr().out)
+    assert [one["transport"] for one in as_json] == list(TRANSPORTS)
+
+
+@pytest.fixture
+def on_terminal(device_root):
+    """on_terminal(columns, option, ...) gives what fusd doctor shows there."""
+
+    def show(columns, *options, **environment):
+        inherited = {k: v for k, v in os.environ.items() if k not in SETTINGS}
+        return run_on_terminal(
+            [sys.executable, "-m", "pyfusd", "doctor", *options],
+            {**inherited, **environment},
+            columns,
+        )
+
+    return show
+
+
+@pytest.mark.parametrize("columns", [40, 79, 200])
+def test_lines_are_as_wide_as_the_terminal(on_terminal, fusd, columns):
+    output = on_terminal(columns, "--no-colour")
+    # A command is for copying, and a word is never broken.
+    lines = [x for x in output.splitlines() if "try: " not in x and " " in x.strip()]
+    assert lines
+    assert max(map(len, lines)) <= columns
+    # Without a terminal, the variable for its width says nothing.
+    plain = fusd("doctor", env={**os.environ, "COLUMNS": str(columns)}).stdout
+    assert output.split() == plain.split()
+    assert plain == fusd("doctor").stdout
+
+
+@pytest.mark.parametrize(
+    "options, environment, has_colour",
+    [
+        ([], {}, True),
+        ([], {"NO_COLOR": ""}, True),
+        ([], {"NO_COLOR": "1"}, False),
+        (["--no-colour"], {}, False),
+        (["--no-color"], {}, False),
+        (["--json"], {}, False),
+    ],
+)
+def test_colours_are_for_terminals_that_want_them(
+    on_terminal, fusd, options, environment, has_colour
+):
+    assert ("\x1b[" in on_terminal(80, *options, **environment)) == has_colour
+    assert "\x1b[" not in fusd("doctor", *options).stdout
 
 
 def test_a_user_without_rights_is_told_the_command(device_root):

@@ -5,9 +5,12 @@ import os
 import re
 import signal
 import stat
+import sys
 from pathlib import Path
 
 import pytest
+
+from support.terminal import run_on_terminal
 
 pytestmark = pytest.mark.usefixtures("drivers")
 
@@ -198,6 +201,14 @@ def test_a_file_that_runs_its_driver_by_itself_is_told_apart(
     assert "eager.py runs its driver when it is loaded" in result.stderr
     assert "__main__" in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+def test_on_a_terminal_a_sentence_is_wrapped():
+    missing = "some/place/where/nothing/is/to/be/found/and/that/is/no/short.py"
+    output = run_on_terminal(
+        [sys.executable, "-m", "pyfusd", "run", missing], os.environ, columns=50
+    )
+    assert output.splitlines() == ["fusd:", missing, "does not exist: check the path"]
 
 
 def test_a_taken_name_is_one_sentence(start, fusd, root):

@@ -2,7 +2,6 @@
 """What a shell offers at the end of a command line, asked of the shell itself."""
 
 import os
-import pty
 import shutil
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import sys
 import pytest
 
 from support import TOP
+from support.terminal import run_on_terminal
 
 _GENERATE = TOP / "packaging" / "completion" / "generate.py"
 
@@ -53,15 +53,6 @@ zle -N zle-line-init
 """
 
 
-def _read_to_the_end(terminal):
-    """Keeps a program on a terminal from waiting for who reads it."""
-    try:
-        while os.read(terminal, 65536):
-            pass
-    except OSError:  # EIO: nobody has the other side any more.
-        pass
-
-
 class Completer:
     """One shell with the completion of `fusd`, below a directory of its own."""
 
@@ -100,24 +91,13 @@ class Completer:
         (self._directory / ".zshrc").write_text(_ZSHRC, encoding="utf-8")
         offered = self._directory / "offered"
         offered.write_text("", encoding="utf-8")
-        side, other = pty.openpty()
-        shell = subprocess.Popen(
-            ["zsh", "-d", "-i"],
-            stdin=other,
-            stdout=other,
-            stderr=other,
-            start_new_session=True,
-            env=self._environment(
-                ZDOTDIR=str(self._directory),
-                TERM="xterm",
-                LINE=line,
-                OFFERED=str(offered),
-            ),
+        environment = self._environment(
+            ZDOTDIR=str(self._directory),
+            TERM="xterm",
+            LINE=line,
+            OFFERED=str(offered),
         )
-        os.close(other)
-        _read_to_the_end(side)
-        shell.wait()
-        os.close(side)
+        run_on_terminal(["zsh", "-d", "-i"], environment)
         return offered.read_text(encoding="utf-8")
 
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A user's terminal: an interactive bash on a pseudo terminal."""
+"""A user's terminal: a program, or an interactive bash, on a pseudo terminal."""
 
 import fcntl
 import os
 import re
 import signal
+import struct
 import subprocess
 import termios
 from contextlib import suppress
@@ -15,6 +16,28 @@ from support.waiting import DEADLINE, wait_until
 
 # What moves the cursor, colours, and turns bracketed paste on and off.
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+
+
+def run_on_terminal(command, environment, columns=80):
+    """Runs a program on a terminal of its own to its end; what it wrote there."""
+    side, other = os.openpty()
+    fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen(
+        command,
+        stdin=other,
+        stdout=other,
+        stderr=other,
+        env=environment,
+        start_new_session=True,
+    )
+    os.close(other)
+    output = b""
+    with suppress(OSError):  # EIO: nobody has the other side any more.
+        while data := os.read(side, 65536):
+            output += data
+    os.close(side)
+    process.wait(DEADLINE)
+    return output.decode().replace("\r\n", "\n")
 
 
 class Terminal:
