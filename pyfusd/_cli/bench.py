@@ -21,6 +21,7 @@ from pyfusd._cli.support.options import (
     add_transport,
     new_parser,
     offer,
+    parse_count,
 )
 from pyfusd._own_program import own_program
 from pyfusd._temporary import temporary_directory
@@ -45,15 +46,7 @@ _MOST = 1 << 30
 
 
 def _parse_count(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if not 1 <= number <= _MOST:
-        raise argparse.ArgumentTypeError(
-            f"{text[:20]!r} is no whole number from 1 to {_MOST}"
-        )
-    return number
+    return parse_count(text, _MOST)
 
 
 def add_parser(commands: Any) -> None:

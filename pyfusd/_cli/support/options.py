@@ -39,6 +39,19 @@ def parse_mode(text: str) -> int:
     return mode
 
 
+def parse_count(text: str, most: int) -> int:
+    """A whole number from 1 on."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= most:
+        raise argparse.ArgumentTypeError(
+            f"{text[:20]!r} is no whole number from 1 to {most}"
+        )
+    return number
+
+
 def add_driver_options(parser: argparse.ArgumentParser) -> None:
     """What run and trace need to make a device."""
     parser.add_argument(
