@@ -146,8 +146,10 @@ cdef class Request:
     cdef fusd_file_info *abandon(self)
     cdef fusd_file_info *take(self, ssize_t retval)
     cdef int send(self, ssize_t retval) except -1
-    cdef int send_data(self, const void *data, Py_ssize_t length) except -1
-    cdef int sent(self, int result, ssize_t retval) except -1
+    cdef int send_data(
+        self, const void *data, Py_ssize_t length, object source
+    ) except -1
+    cdef int sent(self, int result, ssize_t retval, object data) except -1
 
 
 cdef class Mapping:

@@ -228,10 +228,11 @@ class DeviceCore:
         """Calls File.poll_changed() for each open file. Any thread may do so."""
     def unregister(self) -> None: ...
     # For pyfusd.tracing: what the trampolines call, by operation, and who is
-    # told of the answers to held requests.
+    # told of the answers to held requests: a count, a negative errno, or the data
+    # of a read.
     _calls_begun: int
     _calls_ended: int
-    _observer: Callable[[Request, int], None] | None
+    _observer: Callable[[Request, int | Buffer], None] | None
     def _callbacks(self) -> dict[str, Any]: ...
     def _replace_callbacks(self, callbacks: dict[str, Any]) -> None: ...
     def _set_callbacks(
@@ -254,6 +255,9 @@ class DeviceCore:
 
 def is_data(result: object) -> bool:
     """Whether what read() returned are a client's bytes, not their count."""
+
+def first_bytes(data: Buffer, count: int) -> bytes:
+    """A copy of the first bytes of data; of all if there are fewer."""
 
 def is_held(result: object) -> bool:
     """Whether a callback's result says that some request is answered later."""

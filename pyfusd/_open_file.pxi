@@ -239,7 +239,7 @@ cdef class Request:
             try:
                 # Another thread may have been first while the GIL was gone.
                 self.check_pending()
-                self.send_data(data.buf, data.len)
+                self.send_data(data.buf, data.len, result)
             finally:
                 PyBuffer_Release(&data)
         else:
@@ -298,18 +298,24 @@ cdef class Request:
 
     cdef int send(self, ssize_t retval) except -1:
         cdef int result = fusd_return(self.take(retval), retval)
-        return self.sent(result, retval)
+        return self.sent(result, retval, None)
 
-    cdef int send_data(self, const void *data, Py_ssize_t length) except -1:
+    cdef int send_data(
+        self, const void *data, Py_ssize_t length, object source
+    ) except -1:
         cdef int result = fusd_return_data(self.take(length), data, length)
-        return self.sent(result, length)
+        return self.sent(result, length, source)
 
-    cdef int sent(self, int result, ssize_t retval) except -1:
+    cdef int sent(self, int result, ssize_t retval, object data) except -1:
         cdef int error = errno
         if self.kind == CLOSE or (self.kind == OPEN and (result < 0 or retval < 0)):
             self.file.device.files.discard(self.file)
         if self.file.device._observer is not None:
-            self.file.device._observer(self, retval if result == 0 else -error)
+            if result < 0:
+                answer = -error
+            else:
+                answer = retval if data is None else data
+            self.file.device._observer(self, answer)
         if result < 0:
             raise OSError(error, f"the {self.operation} was not waited for any more")
         return 0

@@ -18,7 +18,7 @@ import signal
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from pyfusd import tracing
@@ -28,6 +28,11 @@ from pyfusd._signals import may_handle
 #: How long a driver gets to answer; its callbacks may be busy meanwhile.
 ANSWER_SECONDS = 3.0
 _MESSAGE_SIZE = 1 << 17
+#: The most bytes of a request's data that a tracer may ask for. An ioctl shows its
+#: own twice, before and after: in hexadecimal they fit into half a message.
+MAX_DATA = 1 << 14
+# What a tracer sends first: how many of these bytes it wants.
+_WISH = struct.Struct("I")
 # The first message names this many devices: their paths, of at most PATH_MAX
 # bytes each, fit into _MESSAGE_SIZE.
 _NAMED_DEVICES = 20
@@ -54,9 +59,22 @@ class _Sender:
     """Sends calls to the tracer; never waits for it."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self.tracer = tracing.Tracer(self)
+        self.tracer = tracing.Tracer(self, self._data_limit)
         self._connection = connection
         self._lost = 0
+        self._wish: int | None = None
+
+    def _data_limit(self) -> int:
+        """How many bytes the tracer wants to see: none until it has said so.
+
+        It says so before it says that the trace has begun.
+        """
+        if self._wish is None:
+            # BlockingIOError; or another error, which send() gets as well.
+            with suppress(OSError, struct.error):
+                (wish,) = _WISH.unpack(self._connection.recv(_WISH.size))
+                self._wish = min(wish, MAX_DATA)
+        return self._wish or 0
 
     def send(self, message: dict[str, Any]) -> None:
         if self._lost:
@@ -142,8 +160,10 @@ def _accept_driver(listener: socket.socket, pid: int) -> socket.socket:
 
 
 @contextmanager
-def attach_to_driver(pid: int) -> Iterator[socket.socket]:
+def attach_to_driver(pid: int, data: int) -> Iterator[socket.socket]:
     """Makes the driver with this pid send its calls; see read_message().
+
+    Each call comes with the first data bytes of what it carried, MAX_DATA at most.
 
     Raises OSError: ESRCH, EPERM (another user's driver), EADDRINUSE (it is
     being traced), and socket.timeout (it is no Python driver in run()).
@@ -154,6 +174,8 @@ def attach_to_driver(pid: int) -> Iterator[socket.socket]:
     with _listen_for_driver(pid) as listener:
         os.kill(pid, signal.SIGURG)
         with _accept_driver(listener, pid) as connection:
+            with suppress(OSError):  # It has ended; there may be messages of it.
+                connection.send(_WISH.pack(data))
             yield connection
 
 

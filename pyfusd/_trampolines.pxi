@@ -54,6 +54,16 @@ cpdef bint is_data(object result) except? True:
     return view.ndim > 0 or view.format[-1] not in NUMBER_FORMATS
 
 
+def first_bytes(data, Py_ssize_t count):
+    """A copy of the first bytes of data, which numpy's records are, too."""
+    cdef Py_buffer view
+    PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+    try:
+        return (<char *>view.buf)[:min(view.len, count)]
+    finally:
+        PyBuffer_Release(&view)
+
+
 cdef inline bint is_noreply(object result):
     return isinstance(result, int) and result == NOREPLY
 

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -40,8 +40,9 @@ from pyfusd._core import (
 from pyfusd._errors import errno_of, logger
 from pyfusd._ioctl import IoctlNumber
 from pyfusd._proc import process_name
+from pyfusd._trace_data import Carried, Data, Excerpt
 
-__all__ = ["Call", "trace"]
+__all__ = ["Call", "Data", "Excerpt", "trace"]
 
 _STATES = ((NOTIFY_INPUT, "R"), (NOTIFY_OUTPUT, "W"), (NOTIFY_EXCEPT, "E"))
 _RARE_STATES = ((NOTIFY_ERROR, "X"), (NOTIFY_HANGUP, "H"))  # shown if they hold
@@ -80,10 +81,26 @@ class Call:
     microseconds: float
     #: Whether the driver held it and answered after its callback.
     held: bool
+    #: The bytes of a read, a write or an ioctl; None of another request, of an ioctl
+    #: that carries none, and if the trace keeps none.
+    data: Data | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields, and ``errno``, the name of the error or None."""
-        return {**asdict(self), "errno": self.error}
+        """All fields, and ``errno``, the name of the error or None.
+
+        There is no ``data`` if that is None; else its bytes are in hexadecimal.
+        """
+        fields = {**vars(self), "errno": self.error}
+        del fields["data"]
+        return {**fields, "data": self.data.as_dict()} if self.data else fields
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, Any]) -> Call:
+        """What as_dict() was called of."""
+        given = {name: value for name, value in fields.items() if name != "errno"}
+        if "data" in given:
+            given["data"] = Data.from_dict(given["data"])
+        return cls(**given)
 
     @property
     def error(self) -> str | None:
@@ -198,24 +215,38 @@ class _Started:
             **arguments,
         }
         self.file = file
+        #: If the trace keeps its bytes.
+        self.carried: Carried | None = None
         self.time = time.time()
         self.begin = time.perf_counter_ns()
 
-    def ended(self, result: int, end: int, held: bool) -> Call:
+    def ended(self, outcome: int, result: Any, end: int, held: bool) -> Call:
         return Call(
             time=self.time,
-            result=result,
+            result=outcome,
             microseconds=(end - self.begin) / 1000,
             held=held,
+            data=self._data(outcome, result) if self.carried else None,
             **self.fields,
         )
 
+    def _data(self, outcome: int, result: Any) -> Data:
+        assert self.carried is not None
+        size = outcome if self.fields["operation"] == "read" else self.fields["size"]
+        return self.carried.at_answer(result, size if outcome >= 0 else None)
+
 
 class Tracer:
-    """Wraps the callbacks of devices; calls sink with each Call until detach()."""
+    """Wraps the callbacks of devices; calls sink with each Call until detach().
 
-    def __init__(self, sink: Callable[[Call], object]) -> None:
+    data_limit() says how many bytes of a request's data to keep; it may change.
+    """
+
+    def __init__(
+        self, sink: Callable[[Call], object], data_limit: Callable[[], int]
+    ) -> None:
         self._sink = sink
+        self._data_limit = data_limit
         # Requests that began under it may end after it.
         self._is_ended = False
         self._originals: dict[DeviceCore, dict[str, Any]] = {}
@@ -225,7 +256,7 @@ class Tracer:
         # Held requests that wait, and those answered before their callback
         # returned, which is when we learn that they were held.
         self._held: WeakKeyDictionary[Request, _Started] = WeakKeyDictionary()
-        self._early: WeakKeyDictionary[Request, tuple[int, int]] = WeakKeyDictionary()
+        self._early: WeakKeyDictionary[Request, tuple[Any, int]] = WeakKeyDictionary()
 
     def attach(self, device: DeviceCore) -> None:
         """Traces a registered device."""
@@ -288,12 +319,20 @@ class Tracer:
 
         return traced
 
+    def _carried(
+        self, buffer: memoryview, *, comes: bool, goes: bool
+    ) -> Carried | None:
+        limit = self._data_limit()
+        return Carried(buffer, limit, comes=comes, goes=goes) if limit else None
+
     def _transfer(self, device: DeviceCore, operation: str, callback: Any) -> Any:
         if callback is None:
             return None
 
         def traced(file: File, buf: memoryview, offset: int) -> Any:
             started = _Started(device, operation, file, size=len(buf), offset=offset)
+            is_read = operation == "read"
+            started.carried = self._carried(buf, comes=not is_read, goes=is_read)
             return self._run(started, file, callback, (file, buf, offset))
 
         return traced
@@ -309,6 +348,11 @@ class Tracer:
                 argument=argument,
                 size=None if argument is not None else len(data),
             )
+            if argument is None:
+                number = IoctlNumber(request)
+                started.carried = self._carried(
+                    data, comes=number.writable, goes=number.readable
+                )
             handler = handlers.get(request)
             if handler is not None:
                 return self._run(started, file, handler, (file, data))
@@ -362,13 +406,19 @@ class Tracer:
         if early:
             self._finish(started, *early, held=True)
 
-    def _answered(self, request: Request, result: int) -> None:
+    def _lasting(self, result: Any) -> Any:
+        """An answer's result, when the bytes that it is of may be others later."""
+        if not is_data(result):
+            return result
+        return bytes(result) if self._data_limit() else memoryview(result).nbytes
+
+    def _answered(self, request: Request, result: Any) -> None:
         """A held request was answered, in any thread."""
         end = time.perf_counter_ns()
         with self._lock:
             started = self._held.pop(request, None)
             if started is None:
-                self._early[request] = (result, end)
+                self._early[request] = (self._lasting(result), end)
         if started:
             self._finish(started, result, end, held=True)
 
@@ -382,7 +432,7 @@ class Tracer:
         if operation == "open" and outcome < 0:
             self._openers.pop(started.file, None)  # There will be no close.
         try:
-            self._sink(started.ended(outcome, end, held))
+            self._sink(started.ended(outcome, result, end, held))
         except Exception as error:
             logger.error("the trace ended: %r", error)
             stop(self)
@@ -423,8 +473,12 @@ def forget(device: DeviceCore) -> None:
 
 
 @contextmanager
-def trace(sink: Callable[[Call], object]) -> Iterator[None]:
+def trace(sink: Callable[[Call], object], *, data: int = 0) -> Iterator[None]:
     """Calls sink with each Call of this process's devices.
+
+    With *data*, a call has the first so many bytes of what a read, a write or an
+    ioctl carried; memory that an ioctl points at, client_memory(), is not among
+    them. ValueError if it is negative.
 
     sink is called in the thread that answers, before the client gets its
     answer: what it takes, the client waits. Latencies are the driver's: from
@@ -434,7 +488,9 @@ def trace(sink: Callable[[Call], object]) -> Iterator[None]:
     A process has one trace at a time: a new one ends the one before. If sink
     raises, the trace ends, and that is logged to the logger "pyfusd".
     """
-    tracer = Tracer(sink)
+    if data < 0:
+        raise ValueError(f"a trace cannot keep {data} bytes")
+    tracer = Tracer(sink, lambda: data)
     try:
         start(tracer)
         yield

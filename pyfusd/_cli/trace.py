@@ -23,6 +23,7 @@ from pyfusd._cli.support.options import (
     add_json,
     new_parser,
     offer,
+    parse_count,
 )
 from pyfusd._cli.support.quoting import printable, quoted
 from pyfusd._loops import wakeup
@@ -31,7 +32,9 @@ from pyfusd.device import Device
 
 _EPILOG = """\
 Each line shows the time, the client's program and thread, the request, its
-result, and how long the driver took from receiving it to answering it.
+result, and how long the driver took from receiving it to answering it. With
+--data there is a hexdump below it, of what came from the client (>), and of
+what went back to it (<). Memory that an ioctl points at is not shown.
 
 A running driver can be traced if it is in Python and in pyfusd.run(),
 pyfusd.aio.serve() or fusd run in its main thread, and no callback is busy, by
@@ -41,9 +44,18 @@ a note says how many.
 
 examples:
   fusd trace echo
+  fusd trace --data echo
   fusd trace --json /dev/echo > trace.jsonl
   fusd trace echo.py:Echo --name echo
 """
+
+
+#: How many bytes of a request --data shows.
+_DATA_SIZE = 64
+
+
+def _parse_data_size(text: str) -> int:
+    return parse_count(text, _trace_link.MAX_DATA)
 
 
 def add_parser(commands: Any) -> None:
@@ -60,6 +72,16 @@ def add_parser(commands: Any) -> None:
         f"run: {TARGET_HELP}. A module needs its :CLASS here",
     )
     offer(target, "driver_file_or_device")
+    parser.add_argument(
+        "--data", action="store_true", help="show the bytes of reads, writes and ioctls"
+    )
+    parser.add_argument(
+        "--data-size",
+        type=_parse_data_size,
+        metavar="BYTES",
+        help="show the first BYTES of them, 1 to "
+        f"{_trace_link.MAX_DATA} (default: {_DATA_SIZE})",
+    )
     add_json(parser, "one JSON object a line")
     add_driver_options(parser)
     parser.set_defaults(main=main)
@@ -70,12 +92,25 @@ def _is_driver(target: str) -> bool:
 
 
 def _show_call(call: tracing.Call, as_json: bool) -> None:
-    print(json.dumps(call.as_dict()) if as_json else printable(str(call)), flush=True)
+    if as_json:
+        lines = [json.dumps(call.as_dict())]
+    else:
+        lines = [printable(str(call)), *str(call.data or "").splitlines()]
+    print("\n".join(lines), flush=True)
+
+
+def _data_limit(options: argparse.Namespace) -> int:
+    """How many bytes of a request to show."""
+    size: int | None = options.data_size
+    return size or (_DATA_SIZE if options.data else 0)
 
 
 def _run_traced(options: argparse.Namespace) -> int:
     def serve(devices: list[Device]) -> None:
-        with tracing.trace(lambda call: _show_call(call, options.json)):
+        def show(call: tracing.Call) -> None:
+            _show_call(call, options.json)
+
+        with tracing.trace(show, data=_data_limit(options)):
             run(*devices)
 
     loading.run_drivers([options.target], options, sys.stderr, serve)
@@ -102,7 +137,7 @@ def _find_driver(target: str) -> tuple[int, str | None]:
 
 
 @contextmanager
-def _attach_to_driver(pid: int) -> Iterator[socket.socket]:
+def _attach_to_driver(pid: int, data: int) -> Iterator[socket.socket]:
     reasons = {
         errno.ESRCH: "there is no such process here",
         errno.EPERM: "it is another user's driver: run fusd trace as that user or root",
@@ -114,7 +149,7 @@ def _attach_to_driver(pid: int) -> Iterator[socket.socket]:
     }
     with ExitStack() as stack:
         try:
-            connection = stack.enter_context(_trace_link.attach_to_driver(pid))
+            connection = stack.enter_context(_trace_link.attach_to_driver(pid, data))
         except OSError as error:
             number = error.errno or errno.ETIMEDOUT
             reason = reasons.get(number, os.strerror(number))
@@ -156,8 +191,7 @@ def _follow_calls(connection: socket.socket, path: str | None, as_json: bool) ->
             rest = f" and {more} more" if more else ""
             print(f"fusd: tracing {names}{rest}", file=sys.stderr, flush=True)
         elif path in (None, message["device"]):
-            message.pop("errno")
-            _show_call(tracing.Call(**message), as_json)
+            _show_call(tracing.Call.from_dict(message), as_json)
     print("fusd: the driver has ended", file=sys.stderr)
 
 
@@ -172,7 +206,7 @@ def main(options: argparse.Namespace) -> int:
             )
     try:
         pid, path = _find_driver(options.target)
-        with _attach_to_driver(pid) as connection:
+        with _attach_to_driver(pid, _data_limit(options)) as connection:
             _follow_calls(connection, path, options.json)
     except KeyboardInterrupt:
         pass

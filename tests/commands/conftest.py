@@ -93,6 +93,13 @@ class Later(Echo):
         await asyncio.sleep(0)
         return super().read(file, buf, offset)
 
+class Whole(Echo):
+    """As Echo, with the longest ioctl that there is."""
+
+    @pyfusd.ioctl(pyfusd.IOWR("T", 3, 16383))
+    def keep(self, file, data):
+        pass
+
 def several():
     return [Echo("one"), Echo("two")]
 

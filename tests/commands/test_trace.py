@@ -8,7 +8,9 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import threading
 
 import pytest
@@ -33,14 +35,14 @@ def lines_until(running, operation, count=1):
 def traced(request, start, root):
     """traced(class) gives a trace in JSON, and the device's path."""
 
-    def run(name, *options):
+    def run(name, *options, show=("--json",)):
         target = f"drivers.py:{name}"
         if request.param == "wrapped":
-            trace = start("trace", "--json", target, "--name", "device", *options)
+            trace = start("trace", *show, target, "--name", "device", *options)
             assert trace.error_line() == f"device: {root}/device"
         else:
             start("run", target, "--name", "device", *options).line()
-            trace = start("trace", "--json", root / "device")
+            trace = start("trace", *show, root / "device")
             assert trace.error_line() == f"fusd: tracing {root}/device"
         return trace, root / "device"
 
@@ -123,6 +125,94 @@ def test_the_text_is_one_line_a_request(start, root):
     )
     for _ in range(4):
         assert re.fullmatch(pattern, trace.line())
+
+
+def test_data_shows_below_its_call(traced):
+    trace, path = traced("Echo", show=["--data"])
+    writer = os.open(path, os.O_WRONLY)
+    os.write(writer, b"x" * 64 + b"more")
+    os.close(writer)
+    reader = os.open(path, os.O_RDONLY)
+    assert os.read(reader, 5) == b"xxxxx"
+    os.close(reader)
+    assert "open(" in trace.line()
+    assert "write(" in trace.line()
+    for start in range(0, 64, 16):
+        assert trace.line() == f"  > {start:04x}  {' '.join(['78'] * 16)}  {'x' * 16}"
+    assert trace.line() == "  > and 4 bytes more"
+    assert "close(" in trace.line()
+    assert "open(" in trace.line()
+    assert "read(" in trace.line()
+    assert trace.line() == f"  < 0000  {' '.join(['78'] * 5):47}  xxxxx"
+    assert "close(" in trace.line()
+
+
+def test_data_is_in_json_too(traced):
+    trace, path = traced("Echo", show=["--json", "--data-size", "4"])
+    descriptor = os.open(path, os.O_RDWR)
+    fcntl.ioctl(descriptor, pyfusd.IOWR("T", 1, 8), bytearray(b"12345678"))
+    os.write(descriptor, b"abc")
+    os.close(descriptor)
+    calls = lines_until(trace, "close")
+    assert [(call["operation"], call.get("data")) for call in calls] == [
+        ("open", None),
+        (
+            "ioctl",
+            {
+                "received": {"hex": b"1234".hex(), "left_out": 4},
+                "sent": {"hex": b"8765".hex(), "left_out": 4},
+            },
+        ),
+        ("write", {"received": {"hex": b"abc".hex(), "left_out": 0}, "sent": None}),
+        ("close", None),
+    ]
+
+
+# A process of its own: the trace waits for who reads it, and with it the client.
+CLIENT_OF_MUCH = """
+import fcntl, os, sys
+import pyfusd
+
+device = os.open(sys.argv[1], os.O_RDWR)
+fcntl.ioctl(device, pyfusd.IOWR("T", 3, 16383), bytearray(b"x" * 16383))
+os.write(device, b"y" * 20000)
+"""
+
+
+def test_the_most_data_fits_into_a_message(traced):
+    trace, path = traced("Whole", show=["--json", "--data-size", "16384"])
+    client = subprocess.Popen([sys.executable, "-c", CLIENT_OF_MUCH, path])
+    _, ioctl, write, _ = lines_until(trace, "close")
+    assert client.wait(DEADLINE) == 0
+    whole = {"hex": (b"x" * 16383).hex(), "left_out": 0}
+    assert ioctl["data"] == {"received": whole, "sent": whole}
+    excerpt = {"hex": (b"y" * 16384).hex(), "left_out": 20000 - 16384}
+    assert write["data"] == {"received": excerpt, "sent": None}
+
+
+@pytest.mark.parametrize(
+    "wish", [None, b"?", b"\xff" * 4, b"\0" * 9], ids=["none", "short", "most", "long"]
+)
+def test_a_driver_survives_a_tracer_of_another_version(start, root, wish):
+    driver = start("run", "drivers.py:Echo")
+    driver.line()
+    device = os.open(root / "echo", os.O_RDWR)
+    os.read(device, 1)  # By now it answers tracers, too.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.settimeout(DEADLINE)
+        listener.bind(f"\0fusd-trace/{driver.process.pid}")
+        listener.listen()
+        os.kill(driver.process.pid, signal.SIGURG)
+        tracer, _ = listener.accept()
+    with tracer:
+        tracer.settimeout(DEADLINE)
+        if wish is not None:
+            tracer.send(wish)
+        os.write(device, b"hello")
+        os.close(device)
+        messages = [json.loads(tracer.recv(100000)) for _ in range(3)]
+    assert [m.get("operation") for m in messages] == [None, "write", "close"]
+    assert ("data" in messages[1]) == (wish == b"\xff" * 4)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -3,7 +3,9 @@
 
 import asyncio
 import errno
+import fcntl
 import gc
+import json
 import os
 import subprocess
 import threading
@@ -13,6 +15,7 @@ import pytest
 
 import pyfusd
 from pyfusd import tracing
+from pyfusd.tracing import Call, Data, Excerpt
 from support.serving import serving
 from support.waiting import DEADLINE, wait_until
 
@@ -186,3 +189,218 @@ def test_a_trace_lets_go_of_unregistered_devices():
         del device
         gc.collect()
         assert gone() is None
+
+
+ALL = bytes(range(97, 107))
+
+
+@pytest.fixture
+def calls_with_data():
+    """Calls with the first four bytes of each."""
+    seen = []
+    with tracing.trace(seen.append, data=4):
+        yield seen
+
+
+class Filling(pyfusd.Device):
+    """Puts its bytes into the buffer."""
+
+    def read(self, file, buf, offset):
+        buf[:] = ALL[: len(buf)]
+        return len(buf) - 1
+
+
+class Returning(pyfusd.Device):
+    def read(self, file, buf, offset):
+        return ALL
+
+
+class Viewing(pyfusd.Device):
+    """Returns a part of memory of its own."""
+
+    def read(self, file, buf, offset):
+        return memoryview(bytearray(ALL))[1:]
+
+
+class Releasing(pyfusd.Device):
+    """Has no use for its view after it."""
+
+    def read(self, file, buf, offset):
+        with buf:
+            buf[:6] = ALL[:6]
+        return 6
+
+
+class Waiting(pyfusd.Device):
+    async def read(self, file, buf, offset):
+        await asyncio.sleep(0)
+        return ALL
+
+
+class WaitingAndFilling(pyfusd.Device):
+    async def read(self, file, buf, offset):
+        await asyncio.sleep(0)
+        buf[:] = ALL[: len(buf)]
+        return len(buf)
+
+
+class AnsweringInside(pyfusd.Device):
+    """Changes the bytes once they are on their way."""
+
+    def read(self, file, buf, offset):
+        request, data = file.hold(), bytearray(ALL)
+        request.reply(data)
+        data[:] = bytes(len(data))
+        return request
+
+
+@pytest.mark.parametrize(
+    ("device_class", "size", "sent"),
+    [
+        (Filling, 9, (b"abcd", 4)),
+        (Filling, 4, (b"abc", 0)),
+        (Filling, 1, (b"", 0)),
+        (Returning, 8, (b"abcd", 4)),
+        (Returning, 3, (b"abc", 0)),
+        (Viewing, 20, (b"bcde", 5)),
+        (Releasing, 20, (b"abcd", 2)),
+        (Waiting, 20, (b"abcd", 6)),
+        (WaitingAndFilling, 5, (b"abcd", 1)),
+        (AnsweringInside, 20, (b"abcd", 6)),
+    ],
+)
+def test_a_read_shows_what_its_client_got(
+    serve, calls_with_data, device_class, size, sent
+):
+    got = read(serve(device_class("data")).path, size)
+    data = only(calls_with_data, "read").data
+    assert data == Data(None, Excerpt(*sent))
+    assert (got[: len(sent[0])], len(got)) == (sent[0], len(sent[0]) + sent[1])
+
+
+@pytest.mark.parametrize("answer", [-errno.EAGAIN, OSError(errno.ENOSPC, "full")])
+def test_a_read_that_failed_shows_no_bytes(serve, calls_with_data, answer):
+    device = serve(Traced("traced"))
+    device.answer = answer
+    assert read(device.path) < 0
+    assert only(calls_with_data, "read").data == Data(None, None)
+
+
+class Later(pyfusd.Device):
+    """A write answers the read that waits, as it is told."""
+
+    def __init__(self, answer):
+        super().__init__("later")
+        self.answer, self.request = answer, None
+        self.is_held = threading.Event()
+
+    def read(self, file, buf, offset):
+        self.request = file.hold()
+        self.is_held.set()
+        return self.request
+
+    def write(self, file, buf, offset):
+        self.answer(self.request, buf)
+        return -errno.ENOSPC
+
+
+def fill(request, data):
+    request.buffer[: len(data)] = data
+    request.reply(len(data))
+
+
+@pytest.mark.parametrize(
+    ("answer", "sent"),
+    [
+        (fill, Excerpt(b"abcd", 6)),
+        (lambda request, data: request.reply(data), Excerpt(b"abcd", 6)),
+        (lambda request, data: request.fail(errno.EAGAIN), None),
+    ],
+)
+def test_a_held_read_shows_what_answered_it(
+    serve, calls_with_data, in_thread, answer, sent
+):
+    device = serve(Later(answer))
+    reading = in_thread(read, device.path, 20)
+    assert device.is_held.wait(DEADLINE)
+    writer = os.open(device.path, os.O_WRONLY)
+    with pytest.raises(OSError, match="No space"):
+        os.write(writer, ALL)
+    os.close(writer)
+    assert reading.result() == (ALL if sent else -errno.EAGAIN)
+    assert only(calls_with_data, "read").data == Data(None, sent)
+    # That it failed does not matter: these bytes came.
+    assert only(calls_with_data, "write").data == Data(Excerpt(b"abcd", 6), None)
+
+
+class Ioctls(pyfusd.Device):
+    @pyfusd.ioctl(pyfusd.IOWR("T", 1, "6s"))
+    def turn(self, file, values):
+        return values[0][::-1]
+
+    @pyfusd.ioctl(pyfusd.IOW("T", 2, 6))
+    def take(self, file, data):
+        pass
+
+    @pyfusd.ioctl(pyfusd.IOR("T", 3, 6))
+    async def give(self, file, data):
+        await asyncio.sleep(0)
+        data[:] = ALL[:6]
+
+    @pyfusd.ioctl(pyfusd.IOWR("T", 4, 6))
+    def refuse(self, file, data):
+        return -errno.EBUSY
+
+
+CAME = Excerpt(b"123\0", 2)
+
+
+@pytest.mark.parametrize(
+    ("request_number", "data"),
+    [
+        (pyfusd.IOWR("T", 1, 6), Data(CAME, Excerpt(b"\0\0\x003", 2))),
+        (pyfusd.IOW("T", 2, 6), Data(CAME, None)),
+        (pyfusd.IOR("T", 3, 6), Data(None, Excerpt(b"abcd", 2))),
+        (pyfusd.IOWR("T", 4, 6), Data(CAME, None)),
+        (pyfusd.IO("T", 5), None),
+    ],
+)
+def test_an_ioctl_shows_both_ways(serve, calls_with_data, request_number, data):
+    device = serve(Ioctls("ioctls"))
+    descriptor = os.open(device.path, os.O_RDWR)
+    try:
+        fcntl.ioctl(descriptor, request_number, bytearray(b"123\0\0\0"))
+    except OSError:
+        assert request_number in (pyfusd.IOWR("T", 4, 6), pyfusd.IO("T", 5))
+    finally:
+        os.close(descriptor)
+    assert only(calls_with_data, "ioctl").data == data
+    assert only(calls_with_data, "open").data is None
+
+
+def test_a_trace_keeps_no_bytes_unless_it_is_told(serve, calls):
+    read(serve(Returning("plain")).path)
+    assert only(calls, "read").data is None
+    assert "data" not in only(calls, "read").as_dict()
+    with pytest.raises(ValueError, match="-1 bytes"), tracing.trace(print, data=-1):
+        pass
+
+
+def test_a_call_is_the_same_after_json(serve, calls_with_data):
+    read(serve(Returning("json")).path)
+    call = only(calls_with_data, "read")
+    fields = json.loads(json.dumps(call.as_dict()))
+    excerpt = {"hex": "61626364", "left_out": 4}
+    assert fields["data"] == {"received": None, "sent": excerpt}
+    assert Call.from_dict(fields) == call
+
+
+def test_data_shows_as_a_hexdump():
+    data = Data(Excerpt(b"0123456789abcdef\x00\xff~", 100), Excerpt(b"\n", 0))
+    assert str(data).splitlines() == [
+        "  > 0000  30 31 32 33 34 35 36 37 38 39 61 62 63 64 65 66  0123456789abcdef",
+        "  > 0010  00 ff 7e" + " " * 41 + "..~",
+        "  > and 100 bytes more",
+        "  < 0000  0a" + " " * 47 + ".",
+    ]
+    assert str(Data(None, Excerpt(b"", 0))) == ""
