@@ -39,6 +39,7 @@ from pyfusd._core import (
 )
 from pyfusd._errors import errno_of, logger
 from pyfusd._ioctl import IoctlNumber
+from pyfusd._ioctl_names import name_of
 from pyfusd._proc import process_name
 from pyfusd._trace_data import Carried, Data, Excerpt
 
@@ -86,18 +87,21 @@ class Call:
     data: Data | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """All fields, and ``errno``, the name of the error or None.
+        """All fields, and the properties ``errno``, which is error, and
+        ``request_name``.
 
         There is no ``data`` if that is None; else its bytes are in hexadecimal.
         """
-        fields = {**vars(self), "errno": self.error}
+        derived = {"errno": self.error, "request_name": self.request_name}
+        fields = {**vars(self), **derived}
         del fields["data"]
         return {**fields, "data": self.data.as_dict()} if self.data else fields
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Call:
         """What as_dict() was called of."""
-        given = {name: value for name, value in fields.items() if name != "errno"}
+        names = cls.__dataclass_fields__
+        given = {name: value for name, value in fields.items() if name in names}
         if "data" in given:
             given["data"] = Data.from_dict(given["data"])
         return cls(**given)
@@ -109,6 +113,12 @@ class Call:
             return None
         return errno.errorcode.get(-self.result, str(-self.result))
 
+    @property
+    def request_name(self) -> str | None:
+        """What the kernel's headers call an ioctl's request number, such as
+        "TCGETS" or "EVIOCGNAME(256)"; None if it is not among those we know."""
+        return None if self.request is None else name_of(self.request)
+
     def _arguments(self) -> str:
         if self.operation == "open":
             return _flags_text(self.flags or 0)
@@ -116,6 +126,8 @@ class Call:
             return f"{self.size} bytes at {self.offset}"
         if self.operation == "ioctl" and self.request is not None:
             number = repr(IoctlNumber(self.request)).strip("<>")
+            if self.request_name:
+                number = f"{self.request_name} = {self.request:#010x}"
             if self.argument is None:
                 return number
             return f"{number}, {self.argument:#x}"

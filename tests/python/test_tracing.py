@@ -395,6 +395,25 @@ def test_a_call_is_the_same_after_json(serve, calls_with_data):
     assert Call.from_dict(fields) == call
 
 
+def test_an_ioctl_that_the_kernel_knows_has_its_name(serve, calls):
+    descriptor = os.open(serve(Ioctls("names")).path, os.O_RDWR)
+    assert not os.isatty(descriptor)
+    os.close(descriptor)
+    call = only(calls, "ioctl")
+    assert (call.request_name, call.as_dict()["request_name"]) == ("TCGETS", "TCGETS")
+    assert " ioctl(TCGETS = 0x00005401, 0x" in str(call)
+    assert only(calls, "close").request_name is None
+
+
+def test_an_ioctl_of_the_driver_s_own_shows_as_a_number(serve, calls):
+    descriptor = os.open(serve(Ioctls("numbers")).path, os.O_RDWR)
+    fcntl.ioctl(descriptor, pyfusd.IOW("T", 2, 6), bytearray(6))
+    os.close(descriptor)
+    call = only(calls, "ioctl")
+    assert call.request_name is None
+    assert " ioctl(IOW('T', 2, 6) = 0x40065402) = 0 " in str(call)
+
+
 def test_data_shows_as_a_hexdump():
     data = Data(Excerpt(b"0123456789abcdef\x00\xff~", 100), Excerpt(b"\n", 0))
     assert str(data).splitlines() == [
