@@ -19,8 +19,8 @@ static inline const char *example_name(int argc, char **argv, const char *name)
 }
 
 /*
- * Prints where the device is, and returns its descriptor. If there is none,
- * fusd_simple_register() has said why.
+ * Prints where the device is on standard error, and returns its descriptor. If
+ * there is none, fusd_simple_register() has said why.
  */
 static inline int example_started(const char *example, int fd)
 {
@@ -29,8 +29,7 @@ static inline int example_started(const char *example, int fd)
 	if (fd < 0)
 		exit(1);
 	fusd_device_path(fd, path, sizeof(path));
-	printf("%s: %s\n", example, path);
-	fflush(stdout);
+	fprintf(stderr, "%s: %s\n", example, path);
 	return fd;
 }
 

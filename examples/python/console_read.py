@@ -28,7 +28,7 @@ def main():
         sys.exit("usage: console_read.py [NAME]")
     try:
         with ConsoleRead(name, mode=0o666) as device:
-            print("console_read:", device.path, flush=True)
+            print("console_read:", device.path, file=sys.stderr)
             pyfusd.run(device)
     except OSError as error:
         sys.exit(f"console_read: {error.strerror}")

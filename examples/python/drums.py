@@ -32,7 +32,7 @@ def main():
             drum = Drum(f"{directory}/{name}", mode=0o666)
             drum.sound = sound
             drum.register()
-            print("drums:", drum.path, flush=True)
+            print("drums:", drum.path, file=sys.stderr)
         pyfusd.run()
     except OSError as error:
         sys.exit(f"drums: {error.strerror}")

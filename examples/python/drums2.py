@@ -39,7 +39,7 @@ def main():
             drum = Drum(f"{directory}/{name}", mode=0o666)
             drum.sound = sound
             drum.register()
-            print("drums2:", drum.path, flush=True)
+            print("drums2:", drum.path, file=sys.stderr)
         pyfusd.run()
     except OSError as error:
         sys.exit(f"drums2: {error.strerror}")

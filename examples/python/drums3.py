@@ -57,7 +57,7 @@ class Drums:
                 raise OSError(errno.ENOSPC, f"there are {DRUMS} drums already")
             drum = Drum(f"{self.directory}/{name}", mode=0o666).register()
             self.drums[name] = drum
-            print("drums3:", drum.path, flush=True)
+            print("drums3:", drum.path, file=sys.stderr)
         drum.sound = sound
 
     def remove(self, name):

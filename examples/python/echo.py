@@ -30,7 +30,7 @@ def main():
         sys.exit("usage: echo.py [NAME]")
     try:
         with Echo(name, mode=0o666) as device:
-            print("echo:", device.path, flush=True)
+            print("echo:", device.path, file=sys.stderr)
             pyfusd.run(device)
     except OSError as error:
         sys.exit(f"echo: {error.strerror}")

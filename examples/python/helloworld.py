@@ -23,7 +23,7 @@ def main():
         sys.exit("usage: helloworld.py [NAME]")
     try:
         with HelloWorld(name, mode=0o666) as device:
-            print("helloworld:", device.path, flush=True)
+            print("helloworld:", device.path, file=sys.stderr)
             pyfusd.run(device)
     except OSError as error:
         sys.exit(f"helloworld: {error.strerror}")

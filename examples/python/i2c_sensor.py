@@ -230,7 +230,7 @@ def main():
         sys.exit("usage: i2c_sensor.py [NAME]")
     try:
         with Bus(name, mode=0o666) as device:
-            print("i2c_sensor:", device.path, flush=True)
+            print("i2c_sensor:", device.path, file=sys.stderr)
             pyfusd.run(device)
     except OSError as error:
         sys.exit(f"i2c_sensor: {error.strerror}")

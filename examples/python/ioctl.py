@@ -75,7 +75,7 @@ def main():
         sys.exit("usage: ioctl.py [NAME]")
     try:
         with Safe(name, mode=0o666) as device:
-            print("ioctl:", device.path, flush=True)
+            print("ioctl:", device.path, file=sys.stderr)
             pyfusd.run(device)
     except OSError as error:
         sys.exit(f"ioctl: {error.strerror}")

@@ -108,7 +108,7 @@ def main():
         sys.exit("usage: logring.py [NAME]")
     try:
         with LogRing(name, mode=0o666) as device:
-            print("logring:", device.path, flush=True)
+            print("logring:", device.path, file=sys.stderr)
             pyfusd.run(device)
     except OSError as error:
         sys.exit(f"logring: {error.strerror}")

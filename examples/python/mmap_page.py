@@ -49,7 +49,7 @@ def main():
         sys.exit("usage: mmap_page.py [NAME]")
     try:
         with MmapPage(name, mode=0o666) as device:
-            print("mmap_page:", device.path, flush=True)
+            print("mmap_page:", device.path, file=sys.stderr)
             pyfusd.run(device)
     except OSError as error:
         sys.exit(f"mmap_page: {error.strerror}")

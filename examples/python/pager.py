@@ -72,7 +72,7 @@ def main():
         sys.exit("usage: pager.py [NAME]")
     try:
         with Pager(name, mode=0o666) as device:
-            print("pager:", device.path, flush=True)
+            print("pager:", device.path, file=sys.stderr)
             pyfusd.run(device)
     except OSError as error:
         sys.exit(f"pager: {error.strerror}")

@@ -74,7 +74,7 @@ def main():
         device = Proxy(sys.argv[2] if len(sys.argv) > 2 else "proxy", mode=0o666)
         device.target = sys.argv[1]
         with device:
-            print("proxy:", device.path, flush=True)
+            print("proxy:", device.path, file=sys.stderr)
             pyfusd.run(device)
     except OSError as error:
         sys.exit(f"proxy: {error.strerror}")

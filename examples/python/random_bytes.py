@@ -27,7 +27,7 @@ def main():
         sys.exit("usage: random_bytes.py [NAME]")
     try:
         with RandomBytes(name, mode=0o444) as device:
-            print("random_bytes:", device.path, flush=True)
+            print("random_bytes:", device.path, file=sys.stderr)
             pyfusd.run(device)
     except OSError as error:
         sys.exit(f"random_bytes: {error.strerror}")

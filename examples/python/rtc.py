@@ -104,7 +104,7 @@ def main():
         sys.exit("usage: rtc.py [NAME]")
     try:
         with RealTimeClock(name, mode=0o666) as device:
-            print("rtc:", device.path, flush=True)
+            print("rtc:", device.path, file=sys.stderr)
             pyfusd.run(device)
             if not device.registered:  # Taken away from outside; run() said so.
                 sys.exit(1)

@@ -232,7 +232,7 @@ def main():
         sys.exit("usage: serial_port.py [NAME]")
     try:
         with SerialPort(name, mode=0o666) as device:
-            print("serial_port:", device.path, flush=True)
+            print("serial_port:", device.path, file=sys.stderr)
             pyfusd.run(device)
     except OSError as error:
         sys.exit(f"serial_port: {error.strerror}")

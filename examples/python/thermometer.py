@@ -60,7 +60,7 @@ async def serve(name, port):
     device = Thermometer(name, mode=0o444)
     device.port = port or await Sensor().start()
     with device:
-        print("thermometer:", device.path, flush=True)
+        print("thermometer:", device.path, file=sys.stderr)
         await pyfusd.aio.serve(device)
 
 

@@ -39,7 +39,7 @@ def main():
     try:
         with UidFilter(name, mode=0o666) as device:
             device.owner = int(uid)
-            print("uid_filter:", device.path, flush=True)
+            print("uid_filter:", device.path, file=sys.stderr)
             pyfusd.run(device)
     except OSError as error:
         sys.exit(f"uid_filter: {error.strerror}")

@@ -28,7 +28,7 @@ OWN_NAMES = {
 @pytest.mark.parametrize(("name", "device"), OWN_NAMES.items())
 def test_fusd_run_takes_a_device_s_own_name(name, device, environment):
     file = EXAMPLES / "python" / f"{name}.py"
-    command = [sys.executable, "-m", "pyfusd", "run", str(file)]
+    command = [sys.executable, "-m", "pyfusd", "run", str(file), "--", "cat"]
     example = Example(device, command, environment)
     try:
         path = example.device()

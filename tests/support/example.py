@@ -10,7 +10,7 @@ from support.waiting import DEADLINE
 
 
 class Example:
-    """A running example; its lines come out one by one, the paths first."""
+    """A running example; its lines come out one by one."""
 
     def __init__(self, name, command, environment):
         self.name = name
@@ -38,10 +38,9 @@ class Example:
 
     def device(self):
         """The path of the next device that the example says it made."""
-        line = self.line()
-        assert line is not None, self.process.communicate()[1]
+        line = self.process.stderr.readline()
         assert line.startswith(f"{self.name}: /"), line
-        path = line.split(": ", 1)[1]
+        path = line.rstrip("\n").split(": ", 1)[1]
         assert os.path.exists(path)
         self.paths.append(path)
         return path
@@ -51,7 +50,7 @@ class Example:
         self.process.stdin.flush()
 
     def stop(self):
-        """Ends it; what it wrote to its standard error, which should be "" ."""
+        """Ends it; what its standard error has beside device()s, which should be ""."""
         self.process.terminate()
         self.reader.join(DEADLINE)
         # Not communicate(): it would want to read the output too.
