@@ -46,6 +46,15 @@ def _print_paths(devices: list[Device]) -> None:
             print(f"{device.name}: {device.path}", file=sys.stderr, flush=True)
 
 
+def _is_raised_by_us(error: BaseException) -> bool:
+    """Not by a line of the program's, such as in a register() of its own."""
+    place = error.__traceback__
+    while place and place.tb_next:
+        place = place.tb_next
+    name = place.tb_frame.f_globals.get("__name__", "") if place else ""
+    return str(name).startswith("pyfusd.")
+
+
 def run(*devices: Device, quiet: bool = False) -> None:
     """Serves devices until SIGINT or SIGTERM, or until none is left.
 
@@ -74,6 +83,8 @@ def run(*devices: Device, quiet: bool = False) -> None:
     try:
         serve(devices, None if quiet else partial(_print_paths, own))
     except OSError as error:
-        # Its text is for who starts the driver, the frames below are for nobody:
-        # that a device cannot be registered shall not look like a bug.
-        raise error.with_traceback(None) from None
+        # Its text is for who starts the driver, frames of ours are for nobody: that
+        # a device cannot be registered shall not look like a bug.
+        if _is_raised_by_us(error):
+            raise error.with_traceback(None) from None
+        raise

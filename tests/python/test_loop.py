@@ -278,6 +278,16 @@ def test_a_device_that_cannot_be_registered_is_no_traceback_of_ours(tmp_path, ki
     assert result.stderr.splitlines()[-1].startswith("OSError: [Errno 22] unknown")
 
 
+def test_what_a_program_s_own_register_raises_shows_where():
+    class Unready(NamedDevice):
+        def register(self):
+            raise OSError(errno.ENXIO, "the bench is off")
+
+    with pytest.raises(OSError, match="the bench is off") as raised:
+        pyfusd.run(Unready("unready"))
+    assert raised.traceback[-1].name == "register"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("kind", ["idle", "busy"])
 def test_a_signal_ends_run_and_leaves_nothing(number, kind, in_thread, start_driver):
