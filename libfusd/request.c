@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "internal.h"
 
@@ -95,11 +94,8 @@ void fusd_request_waited(struct fusd_request *request)
 /* libfuse would give the client ERANGE for anything else, since 3.17. */
 static bool is_negative_errno(ssize_t retval)
 {
-#ifdef __GLIBC__
-	return retval < 0 && retval > INT_MIN && strerrordesc_np((int)-retval);
-#else
+	/* The last number; on MIPS one lies far beyond all others. */
 	return (retval < 0 && retval >= -EHWPOISON) || retval == -EDQUOT;
-#endif
 }
 
 /* A driver's answer, held to what its operation can mean. */
