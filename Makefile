@@ -2,7 +2,8 @@
 # The front door: everything is done elsewhere.
 
 .DEFAULT_GOAL := all
-.PHONY: all demo check check-pythons check-vm fuzz fuzz-poll fuzz-kernel lint
+.PHONY: all demo check check-pythons check-vm wheels check-wheels
+.PHONY: fuzz fuzz-poll fuzz-kernel lint
 .PHONY: docs bench bench-vm install uninstall clean help
 
 # For targets that build on the way to something else.
@@ -31,6 +32,14 @@ check-vm: ## all tests in a booted kernel (KERNEL=6.1, 6.12, debug ...)
 check-pythons: ## build and test pyfusd on each CPython of this machine
 	@tools/setup check
 	@tools/check-pythons
+
+wheels: ## wheels for each CPython of this machine, with libfuse3, in build/wheels
+	@tools/setup wheels
+	@tools/wheels
+
+check-wheels: ## try what "make wheels" made in minimal systems (as root)
+	@tools/setup wheels
+	@tools/check-wheels
 
 fuzz: ## random calls and answers against a model (MINUTES=10)
 	@tools/setup check
