@@ -20,6 +20,14 @@ except ModuleNotFoundError as error:
         "there and use build/venv/bin/python, or work in another directory if pyfusd "
         "is installed"
     ) from None
+except ImportError as error:
+    if "libfuse3" not in str(error):
+        raise
+    raise ImportError(
+        f"{error}: pyfusd, which was built here without it, needs libfuse3: run "
+        '"apt install fuse3" (Debian, Ubuntu) or "dnf install fuse3-libs" (Fedora) '
+        "as root, or install a wheel of pyfusd that has it inside"
+    ) from error
 from pyfusd._ioctl import IO, IOR, IOW, IOWR, IoctlNumber, ioctl
 from pyfusd._notify import (
     NOTIFY_ERROR,

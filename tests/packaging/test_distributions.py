@@ -3,6 +3,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -102,6 +103,25 @@ def test_the_wheel_works_with_no_other_package(installed):
         cwd="/",
     )  # fmt: skip
     assert output == VERSION + "\n"
+
+
+def test_a_missing_libfuse_is_named_with_what_to_install(installed, tmp_path):
+    (package,) = installed.glob("lib/python*/site-packages/pyfusd")
+    shutil.copytree(package, tmp_path / "pyfusd")
+    (extension,) = (tmp_path / "pyfusd").glob("_core*.so")
+    # Now it wants a library that nobody has.
+    extension.write_bytes(
+        re.sub(rb"libfuse3\.so\.\d", b"libfuse3.so.X", extension.read_bytes())
+    )
+    result = subprocess.run(
+        [installed / "bin" / "python", "-c", "import pyfusd"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    message = result.stderr.splitlines()[-1]
+    assert message.startswith("ImportError: libfuse3.so.X: cannot open shared object")
+    assert '"apt install fuse3"' in message
 
 
 def test_the_version_is_the_project_s_everywhere(installed, distributions):
