@@ -289,5 +289,5 @@ def transport_summaries() -> dict[str, str]:
     """Each transport's name and what its devices are, as "auto" tries them."""
 
 def library_version() -> str:
-    """The version of libfusd that the extension carries, as "0.1.0"; also
+    """The version of libfusd that the extension carries, as "0.2.0"; also
     ``pyfusd.__version__``."""
