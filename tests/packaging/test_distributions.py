@@ -11,10 +11,7 @@ import zipfile
 
 import pytest
 
-from support import TOP
-
-PROJECT = (TOP / "pyproject.toml").read_text(encoding="utf-8")
-VERSION = re.search(r'^version = "(.*)"$', PROJECT, re.M).group(1)
+from support import TOP, VERSION
 
 
 def run(*command, **options):

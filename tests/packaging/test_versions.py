@@ -8,11 +8,8 @@ import subprocess
 import pytest
 
 import pyfusd
-from support import TOP
+from support import TOP, VERSION
 
-VERSION = re.search(
-    r'^version = "(.*)"$', (TOP / "pyproject.toml").read_text(encoding="utf-8"), re.M
-)[1]
 #: Where a text says it, and after what.
 SAID = {
     "CHANGELOG.md": r"\A# Changes\n[^#]*\n## ",

@@ -12,16 +12,15 @@ import zipfile
 
 import pytest
 
-import pyfusd
-from support import TOP
+from support import TOP, VERSION
 
-WHEELS = sorted(TOP.glob(f"build/wheels/pyfusd-{pyfusd.__version__}-*.whl"))
+WHEELS = sorted(TOP.glob(f"build/wheels/pyfusd-{VERSION}-*.whl"))
 #: The oldest glibc that a wheel may need: Debian 10's, Red Hat's 8.
 GLIBC = (2, 28)
 
 if not WHEELS:
     pytest.skip(
-        f'there are no wheels of {pyfusd.__version__}: "make wheels" makes them',
+        f'there are no wheels of {VERSION}: "make wheels" makes them',
         allow_module_level=True,
     )
 
@@ -56,7 +55,7 @@ def library_of(wheel):
 
 
 def dist_info_of(wheel):
-    return wheel / f"pyfusd-{pyfusd.__version__}.dist-info"
+    return wheel / f"pyfusd-{VERSION}.dist-info"
 
 
 def message_of(wheel, name):
@@ -122,7 +121,7 @@ def test_the_library_s_licence_and_source_are_told(wheel):
 
 def test_the_wheel_is_the_package_of_this_version(wheel):
     metadata = message_of(wheel, "METADATA")
-    assert metadata["Version"] == pyfusd.__version__
+    assert metadata["Version"] == VERSION
     assert metadata["Requires-Python"] == ">=3.9"
     assert (
         "fusd = pyfusd.testing"

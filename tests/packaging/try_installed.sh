@@ -32,7 +32,7 @@ fusd run --transport fuse /try/echo.py -- \
 [ "$(tail -n 1 answer)" = hello ]
 fusd new lamp
 cd lamp
-python -m pytest -p no:cacheprovider --trace-config 2>&1 | grep -E 'pyfusd|passed|failed'
+python -m pytest --version --version
 python -m pytest -q -p no:cacheprovider
 # Where the interpreter's process has libfuse3 from.
 python -c 'import pyfusd; print(open("/proc/self/maps").read())' |
