@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Every code block of the manual runs, or comes from a file that is tested."""
 
-import os
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +10,15 @@ import pytest
 import pyfusd
 from pyfusd._callbacks import CALLBACKS
 from support import TOP
-from support.pages import DOCS, PAGES, blocks_of, excerpt
-from support.session import Session, steps, with_devices_in
+from support.pages import (
+    DOCS,
+    PAGES,
+    SET_UP,
+    blocks_of,
+    excerpt,
+    sessions_of,
+)
+from support.session import Session, steps
 
 # Directives that hold no code.
 PROSE = {
@@ -43,8 +47,6 @@ MADE_BY_SPHINX = {
 }
 # Where code that pages include is tested.
 TESTED = ("examples", "include", "kernel", "packaging")
-# Sessions that change the machine: their words are checked instead.
-SET_UP = "set-up"
 # Pages whose blocks a test of their own runs.
 OWN_TEST = {
     "continuous-integration.md": "tests/docs/test_ci_page.py",
@@ -66,25 +68,6 @@ MACROS = (
     "MAX_RW_SIZE",
     "fusd_simple_register",
 )
-# A page whose session needs a program that is not everywhere.
-PROGRAMS = {"strace.md": "strace"}
-
-
-def sessions(page):
-    """The console blocks of a page, by the transport they are about."""
-    result = {}
-    for block in blocks_of(page):
-        if block.language == "console":
-            if block.mark == SET_UP:
-                continue
-            transport = block.mark.removeprefix("on ") or "fuse"
-            result.setdefault(transport, []).append(block)
-    return result
-
-
-def files(page):
-    return {block.file: block for block in blocks_of(page) if block.file}
-
 
 @pytest.mark.parametrize("page", PAGES)
 def test_code_blocks_are_executed(page):
@@ -92,7 +75,7 @@ def test_code_blocks_are_executed(page):
         assert page in (TOP / OWN_TEST[page]).read_text(encoding="utf-8")
         return
     mentioned = "".join(
-        block.text for blocks in sessions(page).values() for block in blocks
+        block.text for blocks in sessions_of(page).values() for block in blocks
     )
     for block in blocks_of(page):
         where = f"docs/{page}:{block.line}"
@@ -126,7 +109,7 @@ def test_a_page_can_be_read_as_markdown(page):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_links_lead_to_files(page):
+def test_links_lead_to_files_of(page):
     text = (DOCS / page).read_text(encoding="utf-8")
     for target in re.findall(r"\]\(([^)#\s]+)", text):
         if ":" not in target:
@@ -186,51 +169,15 @@ def test_each_callback_has_a_section_with_examples():
         assert "examples/c/" in text, name
 
 
-@pytest.fixture
-def clone(tmp_path, installed):
-    """What a reader has: the repository's files, and an installed libfusd."""
-    directory = tmp_path / "fusd"
-    directory.mkdir()
-    for name in ("examples", "benchmarks"):
-        shutil.copytree(
-            TOP / name,
-            directory / name,
-            ignore=shutil.ignore_patterns("__pycache__"),
-        )
-    return directory
-
-
-@pytest.fixture
-def environment(tmp_path, installed):
-    return {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "PKG_CONFIG_PATH": f"{installed}/lib/pkgconfig",
-        "LD_LIBRARY_PATH": f"{installed}/lib",
-        "FUSD_DEV_ROOT": str(tmp_path / "dev"),
-        "LC_ALL": "C.UTF-8",
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
 @pytest.mark.parametrize(
     ("page", "where"),
-    [(page, transport) for page in PAGES for transport in sessions(page)],
+    [(page, transport) for page in PAGES for transport in sessions_of(page)],
 )
-def test_sessions_are_as_shown(page, where, clone, environment, tmp_path):
-    problem = pyfusd.transport_problem(where)
-    if problem:
-        pytest.skip(problem)
-    program = PROGRAMS.get(page)
-    if program and not shutil.which(program):
-        pytest.skip(f"{program} is not installed")
-    root = str(tmp_path / "dev") if where == "fuse" else "/dev"
-    for name, block in files(page).items():
-        (clone / name).write_text(with_devices_in(root, block.text), encoding="utf-8")
-    environment["FUSD_TRANSPORT"] = where
+def test_sessions_are_as_shown(page, where, read_page, clone, environment):
+    root = read_page(page, where)
     session = Session(clone, root, environment)
     try:
-        for block in sessions(page)[where]:
+        for block in sessions_of(page)[where]:
             for command, output in steps(block.text):
                 session.run(command, output)
     finally:

@@ -27,6 +27,9 @@ PAGES = sorted(
     if "_build" not in page.parts
 )
 
+# The mark of sessions that change the machine, which no test runs.
+SET_UP = "set-up"
+
 _FENCE = re.compile(r"^( *)(`{3,}|:{3,})(.*)$")
 _MARK = re.compile(r"^ *<!-- (.*) -->$")
 _FILE_NAME = re.compile(r"^(?:# |/\* )([\w-]+\.\w+)(?: \*/)?\n")
@@ -105,6 +108,21 @@ def _blocks(lines: list[str], first: int) -> Iterator[Block]:
         yield block
         if block.is_directive and not block.language:
             yield from _blocks(body, start)
+
+
+def sessions_of(page: str) -> dict[str, list[Block]]:
+    """The console blocks of a page, by the transport they are about."""
+    result: dict[str, list[Block]] = {}
+    for block in blocks_of(page):
+        if block.language == "console" and block.mark != SET_UP:
+            transport = block.mark.removeprefix("on ") or "fuse"
+            result.setdefault(transport, []).append(block)
+    return result
+
+
+def files_of(page: str) -> dict[str, Block]:
+    """The files that a page's sessions use, by their names."""
+    return {block.file: block for block in blocks_of(page) if block.file}
 
 
 def excerpt(page: str, mark: str) -> str:

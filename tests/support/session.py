@@ -48,6 +48,25 @@ def matches(expected, output):
     return re.fullmatch(".*".join(parts), output.rstrip("\n"), re.S) is not None
 
 
+def files_below(root):
+    """The files where devices are, which are files to those who look."""
+    return {
+        f"{directory}/{name}"
+        for directory, _, files in os.walk(root)
+        for name in files
+    }
+
+
+def wait_for_client(pid, command, root):
+    """A client in the background is given the time that typing takes."""
+    path = re.search(rf"{root}/\S+", command)[0]
+
+    def is_open():
+        return any(has_open(one, path) for one in [pid, *children(pid)])
+
+    wait_until(is_open, f"{path} open")
+
+
 # Printed after each command, with the last background job.
 _END = "end-of-command"
 
@@ -57,7 +76,7 @@ class Session:
 
     def __init__(self, directory, root, environment):
         self.root = root
-        self.before = self._files()
+        self.before = files_below(root)
         self.process = subprocess.Popen(
             ["bash", "--norc"],
             cwd=directory,
@@ -97,16 +116,7 @@ class Session:
                 job, line = job_id, before
             text = _JOB_ENDED.sub("", text + line.replace(f"{self.root}/", "/dev/"))
         if command.endswith("&") and not expected:
-            self._wait_for_client(int(job), typed)
-
-    def _wait_for_client(self, pid, command):
-        """A client in the background is given the time that typing takes."""
-        path = re.search(rf"{self.root}/\S+", command)[0]
-
-        def is_open():
-            return any(has_open(one, path) for one in [pid, *children(pid)])
-
-        wait_until(is_open, f"{path} open")
+            wait_for_client(int(job), typed, self.root)
 
     def finish(self):
         """Ends all that was started, as closing the terminal does."""
@@ -116,12 +126,5 @@ class Session:
         # The end of the output: nobody is left who could write to it.
         self.reader.join(DEADLINE)
         assert not self.reader.is_alive()
-        wait_until(lambda: self._files() <= self.before, "devices to go")
-
-    def _files(self):
-        """The files where the devices are; in /dev there are others too."""
-        return {
-            f"{directory}/{name}"
-            for directory, _, files in os.walk(self.root)
-            for name in files
-        }
+        # In /dev there are files of others too.
+        wait_until(lambda: files_below(self.root) <= self.before, "devices to go")
