@@ -1,86 +1,66 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A page's first session does what the page shows, also if it is pasted as a whole."""
+"""Each block of a page's sessions does what the page shows, also if it is pasted."""
 
-import os
 import re
-import sys
-from pathlib import Path
 
 import pytest
 
-import pyfusd
-from support import TOP
-from support.pages import blocks_of
-from support.session import steps, with_devices_in
+from support.pages import PAGES, sessions_of
+from support.session import files_below, steps, wait_for_client, with_devices_in
 from support.terminal import Terminal
+from support.waiting import wait_until
 
-PAGES = ["../README.md", "index.md", "quickstart.md", "tutorial/first-drivers.md"]
-
-
-def first_session(page):
-    return next(
-        block.text
-        for block in blocks_of(page)
-        if block.language == "console" and not block.mark
-    )
+PASTED = [
+    page for page in ["../README.md", *PAGES] if sessions_of(page).get("fuse")
+]
+# An "&" that starts something in the background; not that of "&&", ">&3" and "2>&1".
+_BACKGROUND = re.compile(r"(?<![&>])&(?![&>\d-])")
 
 
-def first_driver(page):
-    """Name and text of a driver that the page has before its session, if any."""
-    for block in blocks_of(page):
-        if block.language == "python":
-            return block.file or "echo.py", block.text
-        if block.language == "console" and not block.mark:
-            return None
-    return None
+def has_lines(expected, text):
+    """Whether these lines are in the text, in this order, others between them."""
+    rest = iter(text.splitlines())
+    return all(any(is_line(one, line) for line in rest) for one in expected)
 
 
-def pattern_of(lines):
-    """These lines, in this order, whatever is before, between and after them."""
-    whole = [
-        "^" + ".*".join(re.escape(part) for part in line.split("...")) + "$"
-        for line in lines
-    ]
-    return r"\n(?:.*\n)*?".join(whole)
+def is_line(expected, line):
+    """What comes from the background comes after a prompt, or a half-typed command."""
+    parts = [re.escape(part) for part in expected.split("...")]
+    return re.search(".*".join(parts) + "$", line) is not None
 
 
-@pytest.fixture
-def terminal(tmp_path):
-    problem = pyfusd.transport_problem("fuse")
-    if problem:
-        pytest.skip(problem)
-    directory = tmp_path / "clone"
-    directory.mkdir()
-    (directory / "examples").symlink_to(TOP / "examples")
-    result = Terminal(
-        directory,
-        {
-            **os.environ,
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "FUSD_DEV_ROOT": str(tmp_path / "dev"),
-            "FUSD_TRANSPORT": "fuse",
-            "LC_ALL": "C.UTF-8",
-            "PYTHONDONTWRITEBYTECODE": "1",
-        },
-    )
-    yield result
-    result.finish()
+@pytest.mark.parametrize("page", PASTED)
+def test_a_block_waits_for_what_it_starts(page):
+    """What goes on in the background is there before the next block is typed."""
+    for block in sessions_of(page)["fuse"]:
+        *before, _ = [command for command, _ in steps(block.text)]
+        for command in before:
+            assert not _BACKGROUND.search(command), f"{page}:{block.line}: {command}"
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_first_session_can_be_pasted(page, terminal, tmp_path):
+@pytest.mark.parametrize("manner", ["paste", "type"])
+@pytest.mark.parametrize("page", PASTED)
+def test_blocks_can_be_pasted(page, manner, read_page, clone, environment):
     """As one text into the line editor, and line after line without waiting."""
-    if first_driver(page):
-        name, text = first_driver(page)
-        (tmp_path / "clone" / name).write_text(text, encoding="utf-8")
-    root = tmp_path / "dev"
-    typed = with_devices_in(root, first_session(page))
-    commands = "".join(f"{command}\n" for command, _ in steps(typed))
-    shown = "".join(output for _, output in steps(typed)).splitlines()
-    assert shown
-    for give in (terminal.paste, terminal.type):
-        terminal.text = ""
-        give(f"{commands}printf 'end of %s\\n' session\n")
-        terminal.wait_for("^end of session$")
-        assert re.search(pattern_of(shown), terminal.text, re.M), terminal.text
-        assert [path for path in root.rglob("*") if path.is_file()] == []
+    root = read_page(page, "fuse")
+    terminal = Terminal(clone, environment)
+    try:
+        for block in sessions_of(page)["fuse"]:
+            paste_block(terminal, manner, with_devices_in(root, block.text), root)
+    finally:
+        terminal.finish()
+    # An ordinary file, made by a client that came too early, would stay.
+    wait_until(lambda: not files_below(root), f"no file in {root}")
+
+
+def paste_block(terminal, manner, text, root):
+    """Pastes a block, and waits until everything has come that it shows."""
+    terminal.text = ""
+    commands = [command for command, _ in steps(text)]
+    give = getattr(terminal, manner)
+    give("".join(f"{command}\n" for command in commands) + "echo end of $! block\n")
+    (job,) = terminal.wait_for(r"^end of (\d*) ?block$").groups()
+    shown = [line for _, output in steps(text) for line in output.splitlines()]
+    terminal.wait_until(lambda: has_lines(shown, terminal.text), shown)
+    if _BACKGROUND.search(commands[-1]) and not shown:
+        wait_for_client(int(job), commands[-1], root)

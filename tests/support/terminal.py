@@ -70,16 +70,21 @@ class Terminal:
 
     def wait_for(self, pattern):
         """Waits for a text, which is at the begin of a line if it says so with ^."""
+        self.wait_until(lambda: re.search(pattern, self.text, re.M), pattern)
+        return re.search(pattern, self.text, re.M)
 
-        def has_come():
+    def wait_until(self, has_come, what):
+        """Waits until the text is one for which has_come() is true."""
+
+        def reads_it():
             with suppress(BlockingIOError):
                 self._raw(os.read(self.side, 65536))
-            return re.search(pattern, self.text, re.M)
+            return has_come()
 
         try:
-            wait_until(has_come, pattern)
+            wait_until(reads_it, what)
         except AssertionError:
-            pytest.fail(f"no {pattern!r} in the terminal:\n{self.text}")
+            pytest.fail(f"no {what!r} in the terminal:\n{self.text}")
 
     def _raw(self, data):
         self.text += _ESCAPE.sub("", data.decode(errors="replace"))
