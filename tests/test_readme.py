@@ -20,6 +20,11 @@ def test_the_readme_s_driver_has_twelve_lines():
     assert len(lines) <= 12
 
 
+def test_the_readme_s_driver_is_the_example():
+    example = (TOP / "examples" / "python" / "echo.py").read_text(encoding="utf-8")
+    assert block("python").split("\n\n\n")[1] == example.split("\n\n\n")[1]
+
+
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
 def test_links_lead_somewhere(document):
     text = (TOP / document).read_text(encoding="utf-8")

@@ -14,6 +14,7 @@ from support.pages import (
     DOCS,
     PAGES,
     SET_UP,
+    WITH_README,
     blocks_of,
     excerpt,
     sessions_of,
@@ -68,6 +69,7 @@ MACROS = (
     "MAX_RW_SIZE",
     "fusd_simple_register",
 )
+
 
 @pytest.mark.parametrize("page", PAGES)
 def test_code_blocks_are_executed(page):
@@ -171,7 +173,7 @@ def test_each_callback_has_a_section_with_examples():
 
 @pytest.mark.parametrize(
     ("page", "where"),
-    [(page, transport) for page in PAGES for transport in sessions_of(page)],
+    [(page, transport) for page in WITH_README for transport in sessions_of(page)],
 )
 def test_sessions_are_as_shown(page, where, read_page, clone, environment):
     root = read_page(page, where)

@@ -5,14 +5,12 @@ import re
 
 import pytest
 
-from support.pages import PAGES, sessions_of
+from support.pages import WITH_README, sessions_of
 from support.session import files_below, steps, wait_for_client, with_devices_in
 from support.terminal import Terminal
 from support.waiting import wait_until
 
-PASTED = [
-    page for page in ["../README.md", *PAGES] if sessions_of(page).get("fuse")
-]
+PASTED = [page for page in WITH_README if sessions_of(page).get("fuse")]
 # An "&" that starts something in the background; not that of "&&", ">&3" and "2>&1".
 _BACKGROUND = re.compile(r"(?<![&>])&(?![&>\d-])")
 

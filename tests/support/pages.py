@@ -29,6 +29,8 @@ PAGES = sorted(
 
 # The mark of sessions that change the machine, which no test runs.
 SET_UP = "set-up"
+# Those that may have sessions; the start page has the README's.
+WITH_README = ["../README.md", *PAGES]
 
 _FENCE = re.compile(r"^( *)(`{3,}|:{3,})(.*)$")
 _MARK = re.compile(r"^ *<!-- (.*) -->$")

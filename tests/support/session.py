@@ -51,9 +51,7 @@ def matches(expected, output):
 def files_below(root):
     """The files where devices are, which are files to those who look."""
     return {
-        f"{directory}/{name}"
-        for directory, _, files in os.walk(root)
-        for name in files
+        f"{directory}/{name}" for directory, _, files in os.walk(root) for name in files
     }
 
 
