@@ -18,7 +18,15 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from roundtrip import PROGRAMS, PYTHON_DRIVER, TOP, measure, progress, start_driver
+from roundtrip import (
+    PROGRAMS,
+    PYTHON_DRIVER,
+    TOP,
+    machine,
+    measure,
+    progress,
+    start_driver,
+)
 
 DRIVERS = ("c", "python", "libfuse", "pipe")
 SIZES = ((1, 4000), (4096, 4000), (128 << 10, 1500))
@@ -135,7 +143,7 @@ def main() -> None:
     except KeyboardInterrupt:
         progress("")
         sys.exit(130)
-    data = report(times)
+    data = {"command": "make bench", "machine": machine(), **report(times)}
     show(times, data)
     options.output.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     print(f"written to {options.output}")

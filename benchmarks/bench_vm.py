@@ -80,17 +80,13 @@ def count_all(scale: float) -> list[dict]:
     return results
 
 
-def in_guest(options: argparse.Namespace) -> list[dict]:
+def in_guest(kernel: str, is_quick: bool) -> list[dict]:
     """Boots the kernel, has this file count there, and returns its results."""
     name = "bench"
-    try:
-        kernel = options.kernel or kernels.default_series()
-    except kernels.Error as error:
-        sys.exit(f"bench-vm: {error}")
     command = [
         *[str(TOP / "tests" / "vm" / "run"), "--icount", "--kernel", kernel],
         *["--name", name, "--", sys.executable, __file__, "--inside"],
-        *(["--quick"] if options.quick else []),
+        *(["--quick"] if is_quick else []),
     ]
     status = subprocess.run(command, check=False).returncode
     if status:
@@ -176,8 +172,17 @@ def main() -> None:
         out = Path(os.environ["FUSD_VM_OUT"]) / "bench.json"
         out.write_text(json.dumps(counted), encoding="utf-8")
         return
-    results = in_guest(options)
-    data = {"results": results, "ratios": ratios(results)}
+    try:
+        kernel = options.kernel or kernels.default_series()
+    except kernels.Error as error:
+        sys.exit(f"bench-vm: {error}")
+    results = in_guest(kernel, options.quick)
+    data = {
+        "command": "make bench-vm",
+        "machine": f"QEMU with -icount shift=0, one CPU, Linux {kernel}",
+        "results": results,
+        "ratios": ratios(results),
+    }
     show(data)
     judge(data)
     options.output.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")

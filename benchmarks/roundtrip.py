@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -39,6 +41,14 @@ def measure(core: int, path: str, op: str, size: int, count: int) -> float:
         text=True,
     )
     return float(result.stdout)
+
+
+def machine() -> str:
+    """What these figures are from, for who reads them elsewhere."""
+    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
+    return f"{os.cpu_count()} CPUs ({model[1] if model else os.uname().machine}), " + (
+        f"Linux {os.uname().release}"
+    )
 
 
 def progress(text: str) -> None:
