@@ -80,5 +80,7 @@ nitpick_ignore_regex = [
 ]
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["phone.css"]
 html_title = f"FUSD {release}"
 html_show_sphinx = False
