@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Devices on asyncio: ``async def`` callbacks, and serve().
+"""Devices on asyncio: ``async def`` callbacks, and serve(). Example::
 
     class Sensor(pyfusd.Device):
         async def read(self, file, buf, offset):
