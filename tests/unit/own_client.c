@@ -107,7 +107,7 @@ static void be_killed_while_the_shell_starts(void)
 	dispatch_one(fd);
 }
 
-/* Deadlines are the test's own: a process that does not die is not waited for. */
+/* The deadlines are the test's: who does not die is not waited for. */
 static void a_process_ends_that_is_killed_while_the_shell_starts(void)
 {
 	char path[4096];
