@@ -83,8 +83,9 @@ static void prepend_reason(char reasons[REASONS_SIZE], const char *name)
 	char others[REASONS_SIZE];
 
 	strcpy(others, reasons);
-	snprintf(reasons, REASONS_SIZE, "%s: %s%s%s", name, fusd_error(),
-		 *others ? "; " : "", others);
+	if (snprintf(reasons, REASONS_SIZE, "%s: %s%s%s", name, fusd_error(),
+		     *others ? "; " : "", others) >= REASONS_SIZE)
+		strcpy(reasons, others);
 }
 
 static const struct fusd_transport *find_first_that_works(void)
