@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "proc.h"
@@ -52,6 +53,37 @@ unsigned long long fusd_proc_thread_start(pid_t thread)
 			     &state, &start) != 2)
 		return 0;
 	return state == 'Z' || state == 'X' ? 0 : start;
+}
+
+/* One letter; 0 if there is no such thread. */
+static char read_state(pid_t thread)
+{
+	char text[1024];
+	const char *field;
+
+	if (!read_file(thread, "stat", text, sizeof(text)))
+		return 0;
+	field = strrchr(text, ')');
+	return field && field[1] ? field[2] : 0;
+}
+
+bool fusd_proc_is_running(void)
+{
+	const pid_t own = (pid_t)syscall(SYS_gettid);
+	DIR *threads = opendir("/proc/self/task");
+	bool is_running = false;
+	struct dirent *entry;
+
+	if (!threads)
+		return false;
+	while (!is_running && (entry = readdir(threads))) {
+		pid_t thread = (pid_t)atoi(entry->d_name);
+
+		is_running = thread > 0 && thread != own &&
+			     read_state(thread) == 'R';
+	}
+	closedir(threads);
+	return is_running;
 }
 
 bool fusd_proc_find_call(pid_t thread, struct fusd_proc_call *call)

@@ -14,6 +14,9 @@
  */
 unsigned long long fusd_proc_thread_start(pid_t thread);
 
+/* Whether a thread of this process, but the calling one, has or wants a CPU. */
+bool fusd_proc_is_running(void);
+
 /* The system call in which a thread waits. */
 struct fusd_proc_call {
 	long number;

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* On fuse a process's first open of its own device starts a shell. */
+/* A process that is driver and client at once. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/mount.h>
+#include <time.h>
 
 #include "check.h"
 #include "internal.h"
+#include "own_request.h"
 
 static atomic_bool is_let_go; /* an interpreter's lock would be */
 static atomic_bool is_of_open;
@@ -133,12 +135,61 @@ static void a_process_ends_that_is_killed_while_the_shell_starts(void)
 	}
 }
 
+static pthread_mutex_t interpreter = PTHREAD_MUTEX_INITIALIZER;
+
+static void take_and_release(void)
+{
+	pthread_mutex_lock(&interpreter);
+	pthread_mutex_unlock(&interpreter);
+}
+
+/* As a long calculation of a module in C, longer than a wait may be. */
+static void *keep_busy(void *is_kept)
+{
+	const time_t end = time(NULL) + 7;
+
+	pthread_mutex_lock(&interpreter);
+	*(atomic_bool *)is_kept = true;
+	while (time(NULL) < end)
+		;
+	pthread_mutex_unlock(&interpreter);
+	return NULL;
+}
+
+static void a_lock_of_who_is_busy_is_waited_for(void)
+{
+	atomic_bool is_kept = false;
+	pthread_t client, keeper;
+	int fd;
+
+	fd = fusd_simple_register("device", 0600, NULL, .open = open_callback,
+				  .close = close_callback);
+	CHECK(fd >= 0);
+	fusd_set_lock_probe(take_and_release);
+	for (int i = 0; i < 2; i++) {
+		if (i > 0) {
+			pthread_create(&keeper, NULL, keep_busy, &is_kept);
+			while (!is_kept)
+				poll(NULL, 0, 1);
+		}
+		pthread_create(&client, NULL, open_own, NULL);
+		take_and_release();
+		while (closed == i)
+			dispatch_one(fd);
+		/* It checks that its open succeeded. */
+		pthread_join(client, NULL);
+	}
+	pthread_join(keeper, NULL);
+	CHECK(fusd_unregister(fd) == 0);
+}
+
 int main(void)
 {
 	static const struct test tests[] = {
 #define TEST(name) { #name, name }
 		TEST(a_driver_lets_its_lock_go_while_the_shell_starts),
 		TEST(a_process_ends_that_is_killed_while_the_shell_starts),
+		TEST(a_lock_of_who_is_busy_is_waited_for),
 		{ NULL, NULL },
 	};
 
