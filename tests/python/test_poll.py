@@ -151,11 +151,13 @@ def dispatched_too(device, in_thread):
             if select.select([device], [], [], 0.1)[0]:
                 device.dispatch()
 
-    in_thread(dispatch)
+    dispatching = in_thread(dispatch)
     try:
         yield
     finally:
         is_over.set()
+        # It may sleep in select(2), which holds the device's connection.
+        dispatching.result()
 
 
 def test_an_older_question_that_ends_later_does_not_replace_the_newer(
