@@ -283,4 +283,5 @@ def test_what_a_killed_client_s_callback_stores_is_its_close_s(
     if holds("kill-busy"):
         caller.process.wait(DEADLINE)
     served.command("end", "ended")
-    assert served.expect("close") == "close 2"
+    # The close may be told before "ended".
+    assert served.collect("close", 1) == ["close 2"]
