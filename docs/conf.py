@@ -81,6 +81,6 @@ nitpick_ignore_regex = [
 
 html_theme = "furo"
 html_static_path = ["_static"]
-html_css_files = ["phone.css"]
+html_css_files = ["manual.css"]
 html_title = f"FUSD {release}"
 html_show_sphinx = False
