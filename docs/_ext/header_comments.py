@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 _PARAMETER = re.compile(r"@(\w+(?:, @\w+)*)\s+(.*)")
+# Hawkmoth leaves it where a text's last line also ends the comment.
+_LINE_PREFIX = re.compile(r"^\s*\* ")
 _ERRNO_ROW = re.compile(r"\s+(E[A-Z0-9]+(?:, E[A-Z0-9]+)*)\s+(.*)")
 
 # Each kind of word, and what it becomes. The first that matches wins.
@@ -101,6 +103,7 @@ def convert(
         return
     result: list[str] = []
     paragraph: list[str] = []
+    lines[-1:] = [_LINE_PREFIX.sub("", last) for last in lines[-1:]]
     for line in [*lines, ""]:
         if line.strip():
             paragraph.append(line)
