@@ -73,9 +73,9 @@ autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True
 autodoc_typehints_format = "short"
 
-# Types of libc, and of Python's library, that have no page here.
+# Types of libc, of Python's library, and of the protocol, which have no entry here.
 nitpick_ignore_regex = [
-    ("c:identifier", r"u?int\d+_t|s?size_t|loff_t|mode_t|[pgu]id_t|fd_set"),
+    ("c:identifier", r"u?int\d+_t|s?size_t|loff_t|mode_t|[pgu]id_t|fd_set|fusd_msg_t"),
     ("py:class", r"(?!pyfusd).*|pyfusd\.\w+\.(Self|Method)"),
 ]
 

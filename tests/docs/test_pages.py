@@ -43,7 +43,6 @@ MADE_BY_SPHINX = {
     "index.md",
     "reference/c.md",
     "reference/callbacks.md",
-    "reference/protocol.md",
     "reference/python.md",
 }
 # Where code that pages include is tested.
