@@ -90,7 +90,8 @@ class Terminal:
         self.text += _ESCAPE.sub("", data.decode(errors="replace"))
 
     def finish(self):
-        """Closes the terminal, and waits for the shell's end."""
+        """Hangs up, waits for the shell's end, and closes the terminal."""
         os.killpg(self.shell.pid, signal.SIGHUP)
-        os.close(self.side)
+        # A shell that saw the end of its input first would leave its jobs alone.
         self.shell.wait(DEADLINE)
+        os.close(self.side)
