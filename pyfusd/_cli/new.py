@@ -101,7 +101,7 @@ def _module_of(name: str) -> str:
 def _parse_name(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no name of letters, digits, - and _, up to 47 of them"
+            f"{text!r} is no name: up to 47 letters, digits, - and _, a letter first"
         )
     module = _module_of(text)
     if keyword.iskeyword(module):
