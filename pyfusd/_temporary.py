@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -61,9 +62,12 @@ class TemporaryDirectories:
 
     def make(self, prefix: str) -> str:
         """Makes a directory and returns its path."""
-        directory = tempfile.mkdtemp(prefix=prefix, dir=self._parent)
-        self._names.append(os.path.basename(directory))
+        # Known to the shell before it is there, as Ctrl-C may come in between.
+        name = prefix + secrets.token_hex(8)
+        self._names.append(name)
         self._tell(" ".join(self._names))
+        directory = os.path.join(self._parent, name)
+        os.mkdir(directory, 0o700)
         return directory
 
     def remove(self, directory: str) -> None:

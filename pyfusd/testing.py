@@ -124,8 +124,10 @@ def fusd_device(request: pytest.FixtureRequest) -> Iterator[StartDriver]:
                 callback_timeout = _callback_timeout(request.config)
             kind = ProcessDriver if process else ThreadDriver
             running = kind(driver, arguments, callback_timeout)
-            drivers.append(running)
+            # First, as Ctrl-C may come while it starts.
             stack.callback(running.stop)
+            running.start()
+            drivers.append(running)
             return running
 
         yield start

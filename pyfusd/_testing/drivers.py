@@ -59,6 +59,13 @@ class RunningDriver:
         """The Device itself; AttributeError for one in a process of its own."""
         raise AttributeError("the device lives in another process: use process=False")
 
+    def start(self) -> None:
+        """Starts the driver, and waits until clients can open its device.
+
+        Whatever this raises, also Ctrl-C: stop() ends what was begun.
+        """
+        raise NotImplementedError
+
     def stop(self) -> None:
         """Ends the driver and takes the device away; more than once is fine."""
         raise NotImplementedError
@@ -113,21 +120,24 @@ class ThreadDriver(RunningDriver):
             self._device, callback_timeout, self._failures.append
         )
         self._error: BaseException | None = None
+        self._is_started = False
         self._is_ready = threading.Event()
         self._handler = FailureHandler(self._device, self._failures.append)
         self._thread = threading.Thread(target=self._serve, daemon=True)
+        self.pid = os.getpid()
+
+    def start(self) -> None:
         logger.addHandler(self._handler)
+        self._is_started = True
         self._thread.start()
         is_ready = self._is_ready.wait(SECONDS)
         if self._error or not is_ready:
-            self._limit.stop()
-            logger.removeHandler(self._handler)
+            self.stop()
             raise self._error or TimeoutError(
                 f"the device was not registered within {SECONDS:.0f} s"
             )
         self.path = self._device.path
         self.transport = self._device.transport
-        self.pid = os.getpid()
 
     @property
     def device(self) -> Any:
@@ -145,6 +155,9 @@ class ThreadDriver(RunningDriver):
             self._is_ready.set()
 
     def stop(self) -> None:
+        # An interrupted start() left the thread on its way to register.
+        if self._is_started:
+            self._is_ready.wait(SECONDS)
         self._device.unregister()
         end = time.monotonic() + SECONDS
         while self._thread.is_alive() and not self._limit.is_exceeded.is_set():
@@ -181,8 +194,15 @@ class ProcessDriver(RunningDriver):
             "name": name,
             "callback_timeout": callback_timeout,
         }
+        self._order = json.dumps(order).encode() + b"\n" + pickle.dumps(arguments)
         self._events: list[dict[str, Any]] = []
-        self._receiver, sender = os.pipe()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._is_ready = threading.Event()
+
+    def start(self) -> None:
+        receiver, sender = os.pipe()
+        self._reports = os.fdopen(receiver, encoding="utf-8")
         try:
             self._process = subprocess.Popen(
                 own_program("pyfusd._testing.driver_process", str(sender)),
@@ -198,21 +218,18 @@ class ProcessDriver(RunningDriver):
         finally:
             os.close(sender)
         self.pid = self._process.pid
-        self._reports = os.fdopen(self._receiver, encoding="utf-8")
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._is_ready = threading.Event()
-        self._reader.start()
         try:
-            self._begin(json.dumps(order).encode() + b"\n" + pickle.dumps(arguments))
+            self._reader.start()
+            self._begin(self._process)
         except BaseException:
             self.stop()
             raise
 
-    def _begin(self, order: bytes) -> None:
-        assert self._process.stdin is not None
+    def _begin(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdin is not None
         with suppress(BrokenPipeError):  # The process failed to start, and reports why.
-            self._process.stdin.write(order)
-            self._process.stdin.flush()
+            process.stdin.write(self._order)
+            process.stdin.flush()
         self._is_ready.wait(SECONDS)
         for event in self._events:
             if event["event"] == "ready":
@@ -235,6 +252,8 @@ class ProcessDriver(RunningDriver):
 
     def stop(self) -> None:
         process = self._process
+        if process is None:
+            return
         assert process.stdin is not None
         if process.stdin.closed:
             return
@@ -246,7 +265,8 @@ class ProcessDriver(RunningDriver):
         except subprocess.TimeoutExpired:
             process.kill()
             status = process.wait()
-        self._reader.join(SECONDS)
+        if self._reader.is_alive():
+            self._reader.join(SECONDS)
         self._reports.close()
         if status < 0:
             name = signal.Signals(-status).name

@@ -299,3 +299,29 @@ def test_kill(fusd_device):
     # With the directory that pytest made for devices.
     temporary = os.environ["TMPDIR"]
     wait_until(lambda: os.listdir(temporary) == [], "the directory to go")
+
+
+@both
+def test_ctrl_c_while_a_driver_starts_leaves_nothing(run, pytester, process):
+    """Also nothing that run() finds."""
+    result = run(f"""
+from pyfusd._core import registered_devices
+
+class Interrupted(Sensor):
+    def register(self):
+        os.kill(int(os.environ["TEST_PID"]), signal.SIGINT)
+        threading.Event().wait(0.2)  # The interrupt is handled, most likely.
+        return super().register()
+
+@pytest.fixture(autouse=True)
+def left():
+    yield
+    with open("left", "w") as file:
+        file.write(repr(registered_devices()))
+
+def test_start(fusd_device):
+    os.environ["TEST_PID"] = str(os.getpid())
+    fusd_device(Interrupted, process={process})
+""")  # fmt: skip
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    assert (pytester.path / "left").read_text() == "[]"
