@@ -166,7 +166,7 @@ def test_each_callback_has_a_section_with_examples():
     for name, text in zip(sections[::2], sections[1::2]):
         c_name = CALLBACKS[name].c_name or name
         assert f".. automethod:: pyfusd.Device.{name}\n" in text
-        assert f"{{c:member}}`fusd_file_operations.{c_name}`" in text
+        assert f"[`fusd_file_operations.{c_name}`](c.md#" in text
         assert "examples/c/" in text, name
 
 

@@ -13,7 +13,7 @@ import subprocess
 import threading
 import time
 
-from support.proc import children, has_open
+from support.proc import children, has_open, state_of
 from support.waiting import DEADLINE, wait_until
 
 # What is in /dev on its own.
@@ -59,10 +59,14 @@ def wait_for_client(pid, command, root):
     """A client in the background is given the time that typing takes."""
     path = re.search(rf"{root}/\S+", command)[0]
 
-    def is_open():
-        return any(has_open(one, path) for one in [pid, *children(pid)])
+    def is_waiting():
+        """In a call of the device, most likely: what strace looks at is in state t."""
+        return any(
+            has_open(one, path) and state_of(one) in ("S", "D")
+            for one in [pid, *children(pid)]
+        )
 
-    wait_until(is_open, f"{path} open")
+    wait_until(is_waiting, f"a client's wait for {path}")
 
 
 # Printed after each command, with the last background job.
