@@ -91,11 +91,21 @@ void fusd_request_waited(struct fusd_request *request)
 		request->device->transport->waited(request);
 }
 
+/* Where numbers are the usual ones, those of second names of others are free.
+ */
+static bool is_free_number(ssize_t number)
+{
+	return ENOMSG == 42 &&
+	       (number == 41 || (number == 58 && EDEADLOCK == EDEADLK));
+}
+
 /* libfuse would give the client ERANGE for anything else, since 3.17. */
 static bool is_negative_errno(ssize_t retval)
 {
 	/* The last number; on MIPS one lies far beyond all others. */
-	return (retval < 0 && retval >= -EHWPOISON) || retval == -EDQUOT;
+	return (retval < 0 && retval >= -EHWPOISON &&
+		!is_free_number(-retval)) ||
+	       retval == -EDQUOT;
 }
 
 /* A driver's answer, held to what its operation can mean. */

@@ -115,7 +115,7 @@ def answer(writer, reader):
 
 def test_the_text_is_one_line_a_request(start, root):
     start("run", "drivers.py:Echo", "-o", "greeting=hello").line()
-    trace = start("trace", "echo")
+    trace = start("trace", root / "echo")
     trace.error_line()
     subprocess.run(["cat", root / "echo"], stdout=subprocess.DEVNULL, check=True)
     pattern = (
@@ -287,7 +287,7 @@ def test_an_interrupt_right_before_a_wait_ends_the_trace(
 def test_the_trace_ends_with_the_driver(start, root):
     driver = start("run", "drivers.py:Echo")
     driver.line()
-    trace = start("trace", "echo")
+    trace = start("trace", root / "echo")
     trace.error_line()
     driver.end(signal.SIGTERM)
     output, errors = trace.process.communicate(timeout=20)

@@ -190,7 +190,7 @@ def test_errnos_reach_the_client(driver, client, operation, number):
 
 
 @pytest.mark.parametrize("operation", ["read", "write", "ioctl"])
-@pytest.mark.parametrize("number", [41, 134, 511, 512, 513, 4095])
+@pytest.mark.parametrize("number", [41, 58, 134, 511, 512, 513, 4095])
 def test_a_number_that_is_no_errno_is_eio(driver, client, operation, number):
     served, caller = driver("result:device"), client()
     descriptor = caller("open", served.path, os.O_RDWR)
