@@ -40,6 +40,12 @@ def run_on_terminal(command, environment, columns=80):
     return output.decode().replace("\r\n", "\n")
 
 
+def _begin_session():
+    """The terminal is the session's, whatever nohup(1) may have around the tests."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
     """Its text so far, without escapes, is in text; Ctrl-C is typed as "\\x03"."""
 
@@ -56,7 +62,7 @@ class Terminal:
             # TERM: one that has bracketed paste.
             env={**environment, "PS1": "$ ", "TERM": "xterm", "HISTFILE": ""},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=_begin_session,
         )
         os.close(other)
         self.wait_for(r"\$ $")
