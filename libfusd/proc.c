@@ -36,35 +36,39 @@ static bool read_file(pid_t thread, const char *name, char *text, size_t size)
 	return true;
 }
 
-unsigned long long fusd_proc_thread_start(pid_t thread)
+/* What a thread's stat says of it; false if there is no such thread. */
+static bool read_stat(pid_t thread, char *state, unsigned long long *start)
 {
-	unsigned long long start = 0;
 	const char *field;
 	char text[1024];
-	char state;
 
 	if (!read_file(thread, "stat", text, sizeof(text)))
-		return 0;
+		return false;
 	/* The name of the program, in parentheses, may contain anything. */
 	field = strrchr(text, ')');
-	if (!field || sscanf(field + 1,
-			     " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u "
-			     "%*u %*d %*d %*d %*d %*d %*d %llu",
-			     &state, &start) != 2)
+	return field &&
+	       sscanf(field + 1,
+		      " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u "
+		      "%*u %*d %*d %*d %*d %*d %*d %llu",
+		      state, start) == 2;
+}
+
+unsigned long long fusd_proc_thread_start(pid_t thread)
+{
+	unsigned long long start;
+	char state;
+
+	if (!read_stat(thread, &state, &start))
 		return 0;
 	return state == 'Z' || state == 'X' ? 0 : start;
 }
 
-/* One letter; 0 if there is no such thread. */
-static char read_state(pid_t thread)
+static bool is_thread_running(pid_t thread)
 {
-	char text[1024];
-	const char *field;
+	unsigned long long start;
+	char state;
 
-	if (!read_file(thread, "stat", text, sizeof(text)))
-		return 0;
-	field = strrchr(text, ')');
-	return field && field[1] ? field[2] : 0;
+	return read_stat(thread, &state, &start) && state == 'R';
 }
 
 bool fusd_proc_is_running(void)
@@ -80,7 +84,7 @@ bool fusd_proc_is_running(void)
 		pid_t thread = (pid_t)atoi(entry->d_name);
 
 		is_running = thread > 0 && thread != own &&
-			     read_state(thread) == 'R';
+			     is_thread_running(thread);
 	}
 	closedir(threads);
 	return is_running;
