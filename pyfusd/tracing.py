@@ -39,7 +39,6 @@ from pyfusd._core import (
 )
 from pyfusd._errors import errno_of, logger
 from pyfusd._ioctl import IoctlNumber
-from pyfusd._ioctl_names import name_of
 from pyfusd._proc import process_name
 from pyfusd._trace_data import Carried, Data, Excerpt
 
@@ -117,6 +116,8 @@ class Call:
     def request_name(self) -> str | None:
         """What the kernel's headers call an ioctl's request number, such as
         "TCGETS" or "EVIOCGNAME(256)"; None if it is not among those we know."""
+        from pyfusd._ioctl_names import name_of  # Who does not trace needs no names.
+
         return None if self.request is None else name_of(self.request)
 
     def _arguments(self) -> str:
