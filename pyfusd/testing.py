@@ -141,6 +141,12 @@ def _failures(item: pytest.Item) -> list[str]:
     return [failure for driver in drivers for failure in driver.take_failures()]
 
 
+def _headline(failure: str) -> str:
+    """What pytest's summary shows of a failure: the exception of a traceback."""
+    first, *more = failure.strip().splitlines()
+    return more[-1] if any(line.startswith("Traceback ") for line in more) else first
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
     """Fails the test itself, and not its clean-up, if its drivers failed."""
@@ -150,7 +156,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, None]:
         return
     text = "\n\n".join(failures)
     if outcome.excinfo is None:
-        error = pytest.fail.Exception(f"a driver failed:\n\n{text}", pytrace=False)
+        headline = _headline(failures[0])
+        error = pytest.fail.Exception(
+            f"a driver failed: {headline}\n\n{text}", pytrace=False
+        )
         outcome.force_exception(error)
     else:
         item.add_report_section("call", "failures of drivers", text)

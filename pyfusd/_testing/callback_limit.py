@@ -9,11 +9,27 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from itertools import takewhile
+from types import FrameType
 
 from pyfusd.device import Device
 
 #: The fixture's limit, unless the user sets another one.
 DEFAULT_SECONDS = 5.0
+
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith("pyfusd.")
+
+
+def _stack_of_callback(thread: int | None) -> str:
+    """Where a thread is, from its callback on; all of it if that has no frame."""
+    frame = sys._current_frames().get(thread or 0)
+    if frame is None:
+        return "  unknown\n"
+    frames = [one for one, _ in traceback.walk_stack(frame)]
+    callback = list(takewhile(lambda one: not _is_ours(one), frames)) or frames
+    places = ((one, one.f_lineno) for one in reversed(callback))
+    return "".join(traceback.StackSummary.extract(places).format())
 
 
 class CallbackLimit:
@@ -60,11 +76,10 @@ class CallbackLimit:
 
     def _exceed(self) -> None:
         device = self._device
-        frame = sys._current_frames().get(self._thread or 0)
-        stack = "".join(traceback.format_stack(frame)) if frame else "  unknown\n"
         self._report(
             f"{device.path}: a callback did not return within {self._seconds:g} s; "
-            f"its device was taken away. It is here:\n{stack}"
+            "its device was taken away. It is here:\n"
+            f"{_stack_of_callback(self._thread)}"
         )
         self.is_exceeded.set()
         device.unregister()

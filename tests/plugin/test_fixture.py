@@ -38,6 +38,10 @@ def test_next(fusd_device):
 """)
     result.assert_outcomes(failed=1, passed=1)
     result.stdout.fnmatch_lines(["*write() failed*", "*ValueError: no such register"])
+    # The summary says it too.
+    result.stdout.fnmatch_lines(
+        ["FAILED *::test_raises - *a driver failed: ValueError*"]
+    )
 
 
 @both
@@ -237,6 +241,9 @@ def test_next(fusd_device):
     result.stdout.fnmatch_lines_random(
         ["*a callback did not return within 0.5 s*", "*, in sleep", "*BrokenPipeError*"]
     )
+    # The stack begins with the callback, and not with what called it.
+    shown = result.stdout.str().partition("It is here:")[2].splitlines()
+    assert "in write" in shown[1], shown
 
 
 def test_a_callback_that_outlasts_its_test_fails_it(run):
