@@ -11,8 +11,8 @@ from support import TOP
 README = (TOP / "README.md").read_text(encoding="utf-8")
 
 
-def block(language):
-    return re.search(rf"```{language}\n(.*?)```", README, re.S).group(1)
+def block(language, text=README):
+    return re.search(rf"```{language}\n(.*?)```", text, re.S).group(1)
 
 
 def test_the_readme_s_driver_has_twelve_lines():
@@ -23,6 +23,13 @@ def test_the_readme_s_driver_has_twelve_lines():
 def test_the_readme_s_driver_is_the_example():
     example = (TOP / "examples" / "python" / "echo.py").read_text(encoding="utf-8")
     assert block("python").split("\n\n\n")[1] == example.split("\n\n\n")[1]
+
+
+def test_the_package_s_description_has_that_driver_and_no_links():
+    text = (TOP / "packaging" / "description.md").read_text(encoding="utf-8")
+    assert block("python", text) == block("python")
+    # Where it is read there are no files beside it.
+    assert "](" not in text
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])

@@ -55,6 +55,7 @@ def test_the_source_has_what_a_build_needs_and_no_products(distributions):
     with tarfile.open(distributions[0]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "setup.py", "LICENSE", "README.md"} <= names
+    assert "packaging/description.md" in names
     assert {"include/fusd.h", "pyfusd/_core.pyx", "pyfusd/py.typed"} <= names
     assert not {n for n in names if n.endswith((".so", ".o", ".c.orig", ".pyc"))}
     assert {n for n in names if n.startswith("pyfusd/") and n.endswith(".c")} == set()
