@@ -29,6 +29,18 @@ def files(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def full_root(root):
+    """It has more names than a screen shows, as /dev has anyway."""
+    names = [root / f"other{number}" for number in range(200)]
+    for name in names if root != Path("/dev") else []:
+        name.parent.mkdir(exist_ok=True)
+        name.touch()
+    yield root
+    for name in names:
+        name.unlink(missing_ok=True)
+
+
+@pytest.fixture
 def command_in_path(monkeypatch):
     """`fusd`, as a shell finds it."""
     programs = Path(sys.executable).parent
@@ -90,10 +102,10 @@ def test_no_options_of_fusd_after_the_command_begins(complete, files):
     assert complete("fusd run driver.py -- cat --tr") == set()
 
 
-def test_live_devices(complete, command_in_path, drivers, root, start):
+def test_live_devices(complete, command_in_path, drivers, full_root, start):
     """The name may be any other user's choice, and is not for a shell to expand."""
     start("run", "drivers.py:Echo", "--name", "a $(touch expanded)").line()
     for command in ("bench", "trace"):
-        offered = complete(f"fusd {command} {root}/")
-        assert f"{root}/a $(touch expanded)" in {w.replace("\\", "") for w in offered}
+        offered = complete(f"fusd {command} {full_root}/")
+        assert f"{full_root}/a $(touch expanded)" in {w.replace("\\", "") for w in offered}
     assert not (drivers / "expanded").exists()

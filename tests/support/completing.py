@@ -34,6 +34,7 @@ _ZSHRC = """
 fpath=($SHARE/zsh/site-functions $fpath)
 autoload -Uz compinit
 compinit -u -D
+LISTMAX=1000000  # Or it asks whether it shall list all that /dev has.
 compadd() {
   local -a offered
   # What fills an array offers nothing yet.

@@ -4,6 +4,7 @@
 import fcntl
 import os
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -16,6 +17,18 @@ from support.waiting import DEADLINE, wait_until
 
 # What moves the cursor, colours, and turns bracketed paste on and off.
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+
+
+def _read_to_end(side):
+    """What is written to a terminal until nobody has its other side any more."""
+    output = b""
+    poller = select.poll()
+    poller.register(side, select.POLLIN)
+    with suppress(OSError):  # EIO: that is the end.
+        while poller.poll(DEADLINE * 1000):
+            output += os.read(side, 65536)
+        pytest.fail(f"a program waits for a key; on its terminal:\n{output.decode()}")
+    return output.decode().replace("\r\n", "\n")
 
 
 def run_on_terminal(command, environment, columns=80):
@@ -31,13 +44,11 @@ def run_on_terminal(command, environment, columns=80):
         start_new_session=True,
     )
     os.close(other)
-    output = b""
-    with suppress(OSError):  # EIO: nobody has the other side any more.
-        while data := os.read(side, 65536):
-            output += data
-    os.close(side)
-    process.wait(DEADLINE)
-    return output.decode().replace("\r\n", "\n")
+    try:
+        return _read_to_end(side)
+    finally:
+        os.close(side)  # which hangs up
+        process.wait(DEADLINE)
 
 
 def _begin_session():
