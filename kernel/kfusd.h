@@ -2,10 +2,10 @@
 /*
  * kfusd: what the module's files share.
  *
- * A client's system call becomes a request (transfer.c, splice.c, poll.c,
- * mmap.c, client.c), waits in its device's queue, is received by the driver
- * (receive.c) and answered by it (reply.c); request.c is the life in between,
- * interrupt.c what becomes of it when a signal makes the client leave.
+ * A client's system call becomes a request (transfer.c, ioctl.c, splice.c,
+ * poll.c, mmap.c, client.c), waits in its device's queue, is received by the
+ * driver (receive.c) and answered by it (reply.c); request.c is the life in
+ * between, interrupt.c what becomes of it when a signal makes the client leave.
  *
  * The files, from the bottom up; each uses only what is below it
  *
@@ -16,7 +16,8 @@
  *   kept.c                answers that were taken, for whoever reads next
  *   interrupt.c           a call's wait; what a signal parks is taken up again
  *   poll.c mmap.c         poll(2) and mmap(2), and what replies do to them
- *   transfer.c splice.c   read(2), write(2), ioctl(2); splice(2)
+ *   transfer.c            read(2), write(2)
+ *   ioctl.c splice.c      ioctl(2); splice(2)
  *   receive.c reply.c     what a driver receives; what it replies
  *   register.c            how a device becomes visible: name, class, node
  *   client.c control.c    /dev/NAME; /dev/fusd/control
@@ -463,10 +464,9 @@ int kfusd_find_mapping(struct kfusd_request *request, unsigned long address,
 /* transfer.c */
 ssize_t kfusd_client_read(struct kiocb *iocb, struct iov_iter *to);
 ssize_t kfusd_client_write(struct kiocb *iocb, struct iov_iter *from);
-long kfusd_client_ioctl(struct file *filp, unsigned int number,
-			unsigned long argument);
-long kfusd_client_compat_ioctl(struct file *filp, unsigned int number,
-			       unsigned long argument);
+/* Calls the driver, unless filling the request has failed with an error. */
+struct kfusd_request *kfusd_call_filled(struct kfusd_request *request,
+					int error);
 /* Ends an answered call. Takes over the reference; returns the result. */
 ssize_t kfusd_end_call(struct file *filp, struct kfusd_request *request);
 /* Makes a read of at most length bytes: its answer, or ERR_PTR. */
@@ -485,6 +485,12 @@ ssize_t kfusd_end_read(struct file *filp, struct kfusd_request *answer,
 ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
 				 struct pipe_inode_info *pipe, size_t length,
 				 unsigned int flags);
+
+/* ioctl.c */
+long kfusd_client_ioctl(struct file *filp, unsigned int number,
+			unsigned long argument);
+long kfusd_client_compat_ioctl(struct file *filp, unsigned int number,
+			       unsigned long argument);
 
 /* receive.c */
 /* The next header, or the data that belongs to the last one. */
