@@ -75,7 +75,8 @@ autodoc_typehints_format = "short"
 
 # Types of libc, of Python's library, and of the protocol, which have no entry here.
 nitpick_ignore_regex = [
-    ("c:identifier", r"u?int\d+_t|s?size_t|loff_t|mode_t|[pgu]id_t|fd_set|fusd_msg_t"),
+    ("c:identifier", r"__u32|u?int\d+_t|s?size_t|loff_t|mode_t|[pgu]id_t|fd_set"),
+    ("c:identifier", r"fusd_msg_t"),
     ("py:class", r"(?!pyfusd).*|pyfusd\.\w+\.(Self|Method)"),
 ]
 

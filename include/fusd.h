@@ -405,14 +405,12 @@ char *fusd_unparse_flags(int flags);
  */
 
 /**
- * Of an ioctl: the request number as _IOR() and its siblings make it. A switch
- * over it compiles without a warning, which one over the callback's int does
- * not: half of these numbers do not fit into an int.
+ * Of an ioctl, inside its callback or while it is held: the answer takes no
+ * data to the client, whose memory stays as it is, be it const. That of
+ * fusd_client_memory() is another matter. 0, or -1 and EINVAL: no ioctl. For
+ * the thread that answers.
  */
-static inline unsigned int fusd_get_ioctl_number(struct fusd_file_info *file)
-{
-	return file->fusd_msg->parm.fops_msg.cmd;
-}
+int fusd_discard_data(struct fusd_file_info *file);
 
 /* fusd_register_with() and its options. */
 #include "fusd_options.h"
@@ -540,8 +538,9 @@ void fusd_buffer_release(struct fusd_buffer *buffer);
  *           as on Ubuntu, only root's drivers may); or the client is in no
  *           process namespace that the driver can see
  *   ESRCH   the client is gone
- *   E2BIG   more than 128 KiB or 256 regions in one request, the data of the
- *           request number included; a region with FUSD_CLIENT_WRITE is two
+ *   E2BIG   more than the device's max_client_memory, 4 MiB unless its options
+ *           say otherwise, or 254 regions in one request; a region with
+ *           FUSD_CLIENT_WRITE counts as two
  *   EINVAL  no ioctl callback, or it has answered; length 0; unknown access
  *   ENOTTY  the transport cannot do it
  *   ENOMEM  no memory for the copy
@@ -549,7 +548,8 @@ void fusd_buffer_release(struct fusd_buffer *buffer);
  * Client memory is never touched unless a driver calls this. Mind that it
  * changes while it is looked at: another thread of the client may write to it
  * at any time, so check the copy, and check again after -FUSD_RETRY. On cuse
- * the kernel copies on the client's behalf. Elsewhere the library does, with
+ * the kernel copies the first 128 KiB on the client's behalf. Beyond that, and
+ * elsewhere, the library does, with
  * process_vm_readv(2) and process_vm_writev(2) on the thread that waits in
  * the ioctl. A client may ask for memory whose pages come slowly, or never
  * (from a network file system, or userfaultfd(2)): threads of the library's

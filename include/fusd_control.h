@@ -2,8 +2,8 @@
 /*
  * What a driver may ask of the control descriptor beyond the classic messages.
  *
- * All of it is opt-in: a driver that never calls this ioctl is served exactly
- * as FUSD 1.10 did. An older module without it answers ENOTTY.
+ * All of it is opt-in: a driver that never calls these ioctls is served exactly
+ * as FUSD 1.10 did. An older module without one answers ENOTTY.
  */
 #ifndef FUSD_CONTROL_H
 #define FUSD_CONTROL_H
@@ -16,6 +16,8 @@
 #include <sys/ioctl.h>
 #endif
 
+#include "fusd_ioctl.h"
+
 /*
  * Before the device is registered: asks for FUSD_OPTION_ bits. What comes back
  * are those that this module grants; bits it does not know are cleared.
@@ -27,5 +29,20 @@
 #define FUSD_OPTION_UNBLOCK 0x1
 /* The driver has no poll_diff: its device polls ready, and is never asked. */
 #define FUSD_OPTION_ALWAYS_READY 0x2
+
+struct fusd_control_ioctls {
+	__u64 address; /* of an array of struct fusd_ioctl */
+	__u32 count;
+	__u32 size; /* of one of them */
+};
+
+/*
+ * Before the device is registered: tells what ioctls really are. The first that
+ * fits a client's number counts; a number that none fits is what it codes. A
+ * second call replaces what the first one told.
+ * Errors: EBUSY (the device is registered), EFAULT, ENOMEM, EINVAL (too many,
+ * an unknown size or direction, more than MAX_RW_SIZE bytes).
+ */
+#define FUSD_CONTROL_IOCTLS _IOW('F', 102, struct fusd_control_ioctls)
 
 #endif /* FUSD_CONTROL_H */

@@ -6,10 +6,14 @@
 #define FUSD_OPTIONS_H
 
 #include "fusd.h"
+#include "fusd_ioctl.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/** 4 MiB: the bytes of its client's memory that a request may have. */
+#define FUSD_MAX_CLIENT_MEMORY (4 << 20)
 
 /**
  * What fusd_register_with() takes beyond fusd_register(). Fields that are zero
@@ -30,6 +34,24 @@ struct fusd_options {
 	const char *clazz;
 	/** The device's name in its class, as long; NULL for its own name. */
 	const char *devname;
+	/**
+	 * What ioctls really are whose numbers do not say it, ioctl_count
+	 * entries, FUSD_IOCTLS_MAX at most; copied. The first that fits a
+	 * client's number counts; a number that none fits is what it codes.
+	 * The ioctl callback gets its data as the entry says, and
+	 * fusd_get_length() is its size. On fuse the kernel has copied by then
+	 * what the number codes: a client whose argument is not the address of
+	 * that much memory gets EFAULT if the number has _IOC_WRITE. Data that
+	 * the number does not code is fetched there as fusd_client_memory()
+	 * does it, and the client gets that one's errors.
+	 */
+	const struct fusd_ioctl *ioctls;
+	size_t ioctl_count;
+	/**
+	 * How many bytes fusd_client_memory() gives in one request; 0 for
+	 * FUSD_MAX_CLIENT_MEMORY. The memory is taken as it is asked for.
+	 */
+	size_t max_client_memory;
 };
 
 /**

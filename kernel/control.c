@@ -106,20 +106,32 @@ static int kfusd_set_options(struct kfusd_device *device, u64 options)
 	return error;
 }
 
-static long kfusd_control_ioctl(struct file *filp, unsigned int request,
-				unsigned long argument)
+static int kfusd_ask_options(struct kfusd_device *device,
+			     u64 __user *user_options)
 {
-	u64 __user *user_options = (u64 __user *)argument;
 	u64 options;
 
-	if (request != FUSD_CONTROL_OPTIONS)
-		return -ENOTTY;
 	if (get_user(options, user_options))
 		return -EFAULT;
 	options &= FUSD_OPTION_UNBLOCK | FUSD_OPTION_ALWAYS_READY;
 	if (put_user(options, user_options))
 		return -EFAULT;
-	return kfusd_set_options(filp->private_data, options);
+	return kfusd_set_options(device, options);
+}
+
+static long kfusd_control_ioctl(struct file *filp, unsigned int request,
+				unsigned long argument)
+{
+	switch (request) {
+	case FUSD_CONTROL_OPTIONS:
+		return kfusd_ask_options(filp->private_data,
+					 (u64 __user *)argument);
+	case FUSD_CONTROL_IOCTLS:
+		return kfusd_set_ioctls(filp->private_data,
+					(void __user *)argument);
+	default:
+		return -ENOTTY;
+	}
 }
 
 static const struct file_operations kfusd_control_operations = {

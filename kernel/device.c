@@ -57,6 +57,7 @@ static void kfusd_free_device(struct kref *ref)
 		kfusd_devices_changed();
 	xa_destroy(&device->requests);
 	kfusd_buffers_free(device);
+	kfree(device->ioctls);
 	put_pid(device->server);
 	put_pid(device->registrar);
 	put_pid(device->driver);

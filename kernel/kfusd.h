@@ -139,6 +139,8 @@ struct kfusd_device {
 	umode_t mode;
 	void *device_info; /* the driver's; meaningless here */
 	u64 options;
+	struct fusd_ioctl *ioctls; /* kmalloc'ed; what numbers really are */
+	unsigned int ioctl_count;
 	u32 minor;
 	struct pid *driver;    /* a reference; the process that registered */
 	struct pid *registrar; /* a reference; its thread that did */
@@ -487,6 +489,9 @@ ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
 				 unsigned int flags);
 
 /* ioctl.c */
+/* FUSD_CONTROL_IOCTLS of a device. 0, -EBUSY, -EFAULT, -EINVAL, -ENOMEM. */
+int kfusd_set_ioctls(struct kfusd_device *device,
+		     const struct fusd_control_ioctls __user *user);
 long kfusd_client_ioctl(struct file *filp, unsigned int number,
 			unsigned long argument);
 long kfusd_client_compat_ioctl(struct file *filp, unsigned int number,

@@ -6,9 +6,8 @@
 
 #include "internal.h"
 
-/* CUSE takes as many in one request, and as many bytes. */
+/* CUSE takes as many in one request. */
 #define MAX_REGIONS 256
-#define MAX_BYTES MAX_RW_SIZE
 
 static bool may_ask(struct fusd_request *request)
 {
@@ -35,19 +34,19 @@ static struct fusd_region *find_region(struct fusd_request *request,
 	return region;
 }
 
-/* The request with one more region would be what the kernel can carry. */
+/* The request with one more region would be what it may have. */
 static bool has_room(const struct fusd_request *request, size_t length,
 		     bool is_written)
 {
-	size_t bytes = request->msg.parm.fops_msg.length;
-	size_t count = bytes > 0 ? 2 : 0;
+	size_t most = request->device->max_client_memory;
+	size_t bytes = 0, count = 2; /* for the argument's own data */
 
 	for (const struct fusd_region *region = request->regions; region;
 	     region = region->next) {
 		bytes += region->length;
 		count += region->is_written ? 2 : 1;
 	}
-	return length <= MAX_BYTES - bytes &&
+	return length <= most - bytes &&
 	       count + (is_written ? 2 : 1) <= MAX_REGIONS;
 }
 
@@ -55,17 +54,20 @@ struct fusd_region *fusd_region_new(unsigned long address, size_t length,
 				    bool is_written)
 {
 	const size_t alignment = _Alignof(struct fusd_region);
-	size_t size = sizeof(struct fusd_region) + length;
+	/* And a 0 behind the data. */
+	size_t size = sizeof(struct fusd_region) + length + 1;
 	struct fusd_region *region = aligned_alloc(
 		alignment, (size + alignment - 1) / alignment * alignment);
 
-	if (region)
-		*region = (struct fusd_region){
-			.address = address,
-			.length = length,
-			.is_written = is_written,
-			.is_asked = true,
-		};
+	if (!region)
+		return NULL;
+	*region = (struct fusd_region){
+		.address = address,
+		.length = length,
+		.is_written = is_written,
+		.is_asked = true,
+	};
+	region->data[length] = 0;
 	return region;
 }
 

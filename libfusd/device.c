@@ -38,6 +38,7 @@ static void free_device(struct fusd_device *device)
 {
 	pthread_mutex_destroy(&device->queue.lock);
 	pthread_mutex_destroy(&device->lock);
+	free(device->ioctls);
 	free(device->path);
 	free(device);
 }

@@ -60,15 +60,15 @@ static ssize_t dispatch_ioctl(struct fusd_request *request)
 {
 	const struct fusd_file_operations *ops = &request->device->ops;
 	const fops_msg_t *fops = &request->msg.parm.fops_msg;
-	void *argument = request->data;
 	ssize_t result;
+	void *argument;
 
 	if (!ops->ioctl)
 		return -ENOTTY;
-	if (_IOC_DIR(fops->cmd) == _IOC_NONE)
-		argument = fops->arg.ptr_arg;
 	request->in_ioctl = true;
-	result = ops->ioctl(&request->file, (int)fops->cmd, argument);
+	result = fusd_ioctl_argument(request, &argument);
+	if (result == 0)
+		result = ops->ioctl(&request->file, (int)fops->cmd, argument);
 	request->in_ioctl = false;
 	return result == -FUSD_RETRY ? fusd_client_memory_retry(request) :
 				       result;

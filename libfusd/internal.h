@@ -62,6 +62,9 @@ struct fusd_device {
 	mode_t mode;
 	void *device_info;
 	struct fusd_file_operations ops;
+	struct fusd_ioctl *ioctls; /* malloc'ed; what numbers really are */
+	size_t ioctl_count;
+	size_t max_client_memory; /* bytes of one request */
 
 	/* Set by the transport's open_device, constant afterwards. */
 	const struct fusd_transport *transport;
@@ -94,6 +97,13 @@ enum fusd_request_state {
 	FUSD_REQUEST_ANSWERED,	/* off the list; further answers are EPIPE */
 };
 
+/* The data that an ioctl's argument points at. */
+struct fusd_argument {
+	size_t in;     /* bytes for the driver */
+	size_t out;    /* bytes from the driver; both are the size if not 0 */
+	bool is_value; /* there is none: the argument is what it is */
+};
+
 /* Some memory of an ioctl's client, which the callback asked for. */
 struct fusd_region {
 	struct fusd_region *next;
@@ -102,6 +112,8 @@ struct fusd_region {
 	bool is_written; /* back to the client, with the answer */
 	bool is_fetched; /* data holds what the client had */
 	bool is_asked;	 /* by the callback that runs, not only by one before */
+	bool is_copied; /* by the transport itself: more than its kernel carries
+			 */
 	_Alignas(16) char data[];
 };
 
@@ -146,6 +158,11 @@ struct fusd_request {
 	size_t clean;
 	size_t dirty;
 	uint64_t dirty_file;
+
+	/* Of an ioctl; constant once received. */
+	struct fusd_argument argument;
+	bool is_elsewhere;  /* the transport has not brought the data */
+	bool gives_nothing; /* the answer takes none to the client */
 
 	/* In the order they were asked for; the ioctl callback's thread's. */
 	struct fusd_region *regions;
@@ -402,6 +419,30 @@ int fusd_queue_receive(struct fusd_device *device,
 		       struct fusd_request **request);
 /* Takes this one, with its references, if it is still queued. */
 bool fusd_queue_remove(struct fusd_request *request);
+
+/* ioctl.c: what an ioctl's argument points at */
+/* The table of a device that is being registered. 0, -EINVAL, -ENOMEM. */
+int fusd_ioctls_copy(struct fusd_device *device, const struct fusd_ioctl *table,
+		     size_t count);
+/* What the number alone says. */
+struct fusd_argument fusd_argument_coded(unsigned int number);
+/* What the driver told of it, or else what it says. */
+struct fusd_argument fusd_argument_of(const struct fusd_device *device,
+				      unsigned int number);
+/* The larger of both directions. */
+size_t fusd_argument_size(const struct fusd_argument *argument);
+/*
+ * For the callback, inside it: the argument itself, or where its data is now,
+ * fetched if it is elsewhere. 0 or -errno.
+ */
+int fusd_ioctl_argument(struct fusd_request *request, void **argument);
+/* Before regions are stored: makes the argument's own hold the driver's data.
+ */
+void fusd_ioctl_settle(struct fusd_request *request);
+/* How many bytes an answer that is not negative has for the client. */
+size_t fusd_ioctl_reply_size(const struct fusd_request *request);
+/* Whether the callback's data is the argument itself. */
+bool fusd_ioctl_is_value(const struct fusd_file_info *file);
 
 /* client_memory.c */
 /* The answer to a callback that said -FUSD_RETRY. */

@@ -131,7 +131,12 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 	device->mode = mode & 0777;
 	device->device_info = device_info;
 	device->ops = operations;
-	error = transport->open_device(device, &options);
+	device->max_client_memory = options.max_client_memory ?
+					    options.max_client_memory :
+					    FUSD_MAX_CLIENT_MEMORY;
+	error = fusd_ioctls_copy(device, options.ioctls, options.ioctl_count);
+	if (!error)
+		error = transport->open_device(device, &options);
 	if (error) {
 		fusd_device_put_reference(device);
 		return error;

@@ -21,6 +21,9 @@ struct fusd_request *fusd_request_new(struct fusd_device *device)
 	atomic_init(&request->is_queued, false);
 	request->close = NULL;
 	request->running_link = NULL;
+	request->argument = (struct fusd_argument){ .is_value = false };
+	request->is_elsewhere = false;
+	request->gives_nothing = false;
 	request->regions = NULL;
 	request->in_ioctl = false;
 	request->is_retry = false;
@@ -151,8 +154,7 @@ static void claim_request(struct fusd_request *request, ssize_t retval)
 static bool carries_data(const struct fusd_request *request)
 {
 	return request->msg.subcmd == FUSD_READ ||
-	       (request->msg.subcmd == FUSD_IOCTL &&
-		(_IOC_DIR(request->msg.parm.fops_msg.cmd) & _IOC_READ));
+	       (request->msg.subcmd == FUSD_IOCTL && request->argument.out);
 }
 
 /*
@@ -188,8 +190,10 @@ static int send_answer(struct fusd_request *request, const void *data)
 	fops_msg_t *fops = &request->msg.parm.fops_msg;
 	int error = 0;
 
-	if (request->regions && fops->retval >= 0 && !request->is_retry)
+	if (request->regions && fops->retval >= 0 && !request->is_retry) {
+		fusd_ioctl_settle(request);
 		error = fusd_client_memory_store(request);
+	}
 	if (error)
 		fops->retval = error;
 	error = device->transport->reply(

@@ -28,7 +28,7 @@ except ImportError as error:
         '"apt install fuse3" (Debian, Ubuntu) or "dnf install fuse3-libs" (Fedora) '
         "as root, or install a wheel of pyfusd that has it inside"
     ) from error
-from pyfusd._ioctl import IO, IOR, IOW, IOWR, IoctlNumber, ioctl
+from pyfusd._ioctl import IO, IOR, IOW, IOWR, IoctlNumber, ioctl, ioctl_family
 from pyfusd._notify import (
     NOTIFY_ERROR,
     NOTIFY_EXCEPT,
@@ -63,6 +63,7 @@ __all__ = [
     "Request",
     "__version__",
     "ioctl",
+    "ioctl_family",
     "library_version",
     "run",
     "transport_problem",

@@ -87,6 +87,10 @@ def check_callback(device: object, name: str, callback: Any) -> None:
     """TypeError if it cannot be called with what it will be given."""
     if callback is None:
         return
+    if not callable(callback):
+        raise TypeError(
+            f"{type(device).__name__}.{name} is {callback!r}, which cannot be called"
+        )
     arguments = CALLBACKS.get(name, _IOCTL_METHOD).arguments
     try:
         own = signature(callback)

@@ -84,6 +84,7 @@ cdef class DeviceCore:
     cdef readonly object transport
     cdef set files  # the open Files
     cdef object held  # transaction -> Request, while somebody has that
+    cdef public object _ioctl_numbers  # what its methods serve: pyfusd._ioctl
     cdef public object _server  # of pyfusd.aio, while that serves this device
     # Bound methods by Operation, looked up once; None where the driver has none.
     cdef tuple callbacks

@@ -77,6 +77,21 @@ class File:
         RuntimeError outside an open, read, write or ioctl callback; ValueError
         if *error* is no errno.
         """
+    @property
+    def argument(self) -> int:
+        """In an ioctl callback, the client's argument as it is, whatever it points at.
+
+        Of a 32-bit client it has 32 bits. RuntimeError elsewhere, and once the
+        request was answered.
+        """
+    def discard_data(self) -> None:
+        """In an ioctl callback: its answer takes no data to the client.
+
+        The client's memory stays as it is, be it const, though the request is one
+        whose data goes to the client. What client_memory() gave with *write* goes
+        there all the same. RuntimeError elsewhere, and once the request was
+        answered.
+        """
     def client_memory(
         self, address: int | None, length: int, *, write: bool = False
     ) -> memoryview:
@@ -107,8 +122,9 @@ class File:
         within 10 seconds, or half a second after a signal), EPERM (the
         driver may not access the client's memory: run it as the same user or,
         where Yama's ptrace_scope is 1 or more as on Ubuntu, as root), ESRCH (the
-        client is gone), E2BIG (more than 128 KiB or 256 pieces in one request,
-        where a piece with *write* is two), EINVAL (the request was answered),
+        client is gone), E2BIG (more than the device's
+        *max_client_memory*, or 254 pieces in one request, where a piece with *write*
+        is two), EINVAL (the request was answered),
         ENOMEM, ENOTTY (not on this transport); and RuntimeError outside of an
         ioctl callback. If the client's memory is gone when the answer is
         written, its call gives EFAULT.
@@ -241,6 +257,8 @@ class DeviceCore:
     # Whether there was a poll() when it was registered.
     @property
     def _has_poll(self) -> bool: ...
+    # What its methods serve: Numbers of pyfusd._ioctl.
+    _ioctl_numbers: Any
     # Of pyfusd.aio, while that serves the device.
     _server: Any
     def _register(
@@ -251,6 +269,8 @@ class DeviceCore:
         transport: str | None,
         clazz: str | None,
         devname: str | None,
+        ioctls: list[tuple[int, int, int, int]],
+        max_client_memory: int,
     ) -> None: ...
 
 def is_data(result: object) -> bool:

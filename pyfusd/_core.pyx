@@ -55,6 +55,7 @@ from pyfusd._errors import (
     warn_of_plain_state,
 )
 from pyfusd._forking import no_fork
+from pyfusd._ioctl import find as find_handler
 from pyfusd._proc import is_shared_mapping
 from pyfusd._timeouts import REQUEST, fail_after, forget_in_child
 
@@ -98,10 +99,6 @@ cdef extern from *:
     }
     """
     unsigned int class_version "pyfusd_class_version"(object)
-
-
-cdef extern from "<sys/ioctl.h>":
-    unsigned int _IOC_DIR(unsigned int)
 
 
 cdef extern from *:
@@ -174,6 +171,20 @@ cdef const char *text_or_null(bytes text) except? NULL:
     if b"\0" in text:
         raise ValueError("a device's name and options have no null characters")
     return text
+
+
+cdef size_t fill_table(fusd_ioctl *table, list ioctls) except? 0:
+    """Its first entries; ValueError if there are more than it can have."""
+    cdef size_t count = 0
+    if len(ioctls) > FUSD_IOCTLS_MAX:
+        raise ValueError(
+            f"{len(ioctls)} ioctls with a direction are too many: at most "
+            f"{FUSD_IOCTLS_MAX}"
+        )
+    for number, mask, direction, size in ioctls:
+        table[count] = fusd_ioctl(number, mask, direction, size)
+        count += 1
+    return count
 
 
 # The registered devices of this process, by descriptor.
@@ -297,10 +308,12 @@ cdef class DeviceCore:
         self.version = class_version(self)
 
     def _register(
-        self, name, mode_t mode, frozenset looked_up, transport, clazz, devname
+        self, name, mode_t mode, frozenset looked_up, transport, clazz, devname,
+        list ioctls, size_t max_client_memory,
     ):
         cdef fusd_file_operations operations
         cdef fusd_options options
+        cdef fusd_ioctl table[FUSD_IOCTLS_MAX]
         cdef const char *c_name
         cdef int fd, error
         if self.fd >= 0 or self.registering:
@@ -314,6 +327,9 @@ cdef class DeviceCore:
         options.transport = text_or_null(encoded[1])
         options.clazz = text_or_null(encoded[2])
         options.devname = text_or_null(encoded[3])
+        options.ioctls = table
+        options.ioctl_count = fill_table(table, ioctls)
+        options.max_client_memory = max_client_memory
         self.held = weakref.WeakValueDictionary()
         operations = OPERATIONS
         self.looked_up = looked_up

@@ -151,7 +151,8 @@ class Callbacks:
         the view holds at the end goes back to the client, if the number codes
         for reading. If the number codes no size, *data* is the client's
         argument itself, an int: a number, or a pointer for
-        ``file.client_memory()``.
+        ``file.client_memory()``. For numbers that are not what they code, there
+        are methods with pyfusd.ioctl() and a direction.
 
         Returns None, or an int of 0 or more as the client's result;
         ``file.hold()`` keeps it waiting.

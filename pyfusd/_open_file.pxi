@@ -89,6 +89,14 @@ cdef class File:
             (<Request>request).set_timeout(timeout, error)
         return request
 
+    @property
+    def argument(self):
+        return fusd_get_ioctl_argument(ioctl_of(self))
+
+    def discard_data(self):
+        """The answer of the running ioctl takes no data to the client."""
+        fusd_discard_data(ioctl_of(self))
+
     def client_memory(self, address, size_t length, *, bint write=False):
         """A view of the client's memory, for an ioctl whose argument points at it."""
         cdef Call *call = call_of(self)
@@ -171,6 +179,20 @@ cdef fusd_file_info *info_of(File file):
         return call.info
     request = <Request>call.request if call is not NULL else coroutine_request(file)
     return NULL if request is None else request.info
+
+
+cdef fusd_file_info *ioctl_of(File file) except NULL:
+    """The running ioctl's request, also in its coroutine."""
+    cdef Call *call = call_of(file)
+    request = coroutine_request(file) if call is NULL else None
+    if call is not NULL and call.operation == IOCTL:
+        if call.request is NULL:
+            return call.info
+        request = <Request>call.request
+    if request is None or (<Request>request).kind != IOCTL \
+            or (<Request>request).info is NULL:
+        raise RuntimeError("that belongs to an ioctl callback, before its answer")
+    return (<Request>request).info
 
 
 cdef Call *transfer_of(File file):

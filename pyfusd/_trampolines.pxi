@@ -315,6 +315,8 @@ cdef ssize_t on_write(
 
 cdef object call_ioctl(DeviceCore device, File file, object number, object argument):
     handler = device.ioctl_handlers.get(number)
+    if handler is None and device.ioctl_handlers:
+        handler = find_handler(device.ioctl_handlers, number)
     if handler is not None:
         return handler(file, argument)
     if callback_of(device, IOCTL) is not None:
@@ -334,10 +336,10 @@ cdef int on_ioctl(fusd_file_info *info, int request, void *data) noexcept:
     buffer = argument = None
     try:
         buffer = Buffer.__new__(Buffer)
-        if _IOC_DIR(number):
-            argument = lend_data(&call, buffer, data, fusd_get_length(info), False)
-        else:
+        if fusd_ioctl_is_value(info):
             argument = <size_t>data
+        else:
+            argument = lend_data(&call, buffer, data, fusd_get_length(info), False)
         retval = answer_of(&call, call_ioctl(file.device, file, number, argument))
     except Retry:
         retval = -EIO  # call.retry is set: the answer is made below.

@@ -16,7 +16,7 @@ from pyfusd._callbacks import (
 )
 from pyfusd._core import DeviceCore
 from pyfusd._interface import Callbacks
-from pyfusd._ioctl import handlers_of, numbers_of
+from pyfusd._ioctl import declarations_of, handlers_of, numbers_of
 from pyfusd._loops import registry
 
 Self = TypeVar("Self", bound="Device")
@@ -69,8 +69,9 @@ class Device(Callbacks, DeviceCore):
     "fuse", "auto" for the first that works, or None for what the environment's
     FUSD_TRANSPORT says, or else the first that works; *clazz* and *devname*, at
     most 47 bytes each, name the device in /sys/class on kfusd, and are ignored on
-    cuse and fuse. ``name`` and ``mode`` are attributes; changing them later is for
-    the next register().
+    cuse and fuse; *max_client_memory* is how many bytes ``file.client_memory()``
+    gives in one request. ``name`` and ``mode`` are attributes; changing them later is
+    for the next register().
 
     The device appears with register() and goes with unregister(); ``with
     device:`` does both, and pyfusd.run() serves it in between. What is registered
@@ -97,13 +98,17 @@ class Device(Callbacks, DeviceCore):
         transport: str | None = None,
         clazz: str | None = None,
         devname: str | None = None,
+        max_client_memory: int = 4 << 20,
     ) -> None:
         _check_mode(mode)
+        if max_client_memory < 1:
+            raise ValueError(f"{max_client_memory} bytes are no max_client_memory")
         self.name = name
         self.mode = mode
         self._transport = transport
         self._class = clazz
         self._devname = devname
+        self._max_client_memory = max_client_memory
 
     def register(self: Self) -> Self:
         """Makes the device appear, and returns it.
@@ -139,6 +144,8 @@ class Device(Callbacks, DeviceCore):
             self._transport,
             self._class,
             self._devname,
+            declarations_of(self._ioctl_numbers),
+            self._max_client_memory,
         )
         tracing.attach_if_active(self)
         registry.serve_registered(self)

@@ -18,6 +18,7 @@ cdef extern from "fusd.h" nogil:
         FUSD_NOTIFY_HANGUP
         FUSD_NOTIFY_ALL
         MAX_RW_SIZE
+        FUSD_IOCTLS_MAX
 
     ctypedef long long loff_t
 
@@ -42,11 +43,20 @@ cdef extern from "fusd.h" nogil:
             fusd_file_info *, int, size_t, int, int, void **, size_t *
         ) noexcept
 
+    struct fusd_ioctl:
+        unsigned int number
+        unsigned int mask
+        unsigned int direction
+        unsigned int size
+
     struct fusd_options:
         size_t size
         const char *transport
         const char *clazz
         const char *devname
+        const fusd_ioctl *ioctls
+        size_t ioctl_count
+        size_t max_client_memory
 
     struct fusd_buffer:
         pass
@@ -63,6 +73,8 @@ cdef extern from "fusd.h" nogil:
     size_t fusd_get_length(fusd_file_info *file)
     loff_t *fusd_get_offset(fusd_file_info *file)
     long fusd_get_transaction(fusd_file_info *file)
+    unsigned long fusd_get_ioctl_argument(fusd_file_info *file)
+    int fusd_discard_data(fusd_file_info *file)
     fusd_buffer *fusd_buffer_acquire(fusd_file_info *file)
     void fusd_buffer_release(fusd_buffer *buffer)
     void *fusd_client_memory(fusd_file_info *file, unsigned long address,
@@ -86,6 +98,7 @@ cdef extern from "internal.h" nogil:
 
     const fusd_transport *fusd_transport_at(size_t index)
     const char *fusd_advice()
+    bint fusd_ioctl_is_value(const fusd_file_info *file)
     void fusd_set_passive_open(
         int (*open)(fusd_file_info *) noexcept nogil,
         int (*passive)(fusd_file_info *) noexcept nogil,

@@ -38,7 +38,7 @@ from pyfusd._core import (
     registered_devices,
 )
 from pyfusd._errors import errno_of, logger
-from pyfusd._ioctl import IoctlNumber
+from pyfusd._ioctl import IoctlNumber, directions_of, find
 from pyfusd._proc import process_name
 from pyfusd._trace_data import Carried, Data, Excerpt
 
@@ -362,11 +362,9 @@ class Tracer:
                 size=None if argument is not None else len(data),
             )
             if argument is None:
-                number = IoctlNumber(request)
-                started.carried = self._carried(
-                    data, comes=number.writable, goes=number.readable
-                )
-            handler = handlers.get(request)
+                comes, goes = directions_of(device._ioctl_numbers, request)
+                started.carried = self._carried(data, comes=comes, goes=goes)
+            handler = find(handlers, request)
             if handler is not None:
                 return self._run(started, file, handler, (file, data))
             if callback is None:

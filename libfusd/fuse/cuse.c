@@ -352,12 +352,16 @@ static int cuse_open_device(struct fusd_device *device,
 	return error;
 }
 
-/* The kernel is asked for it: see ioctl.c. */
+/* The kernel is asked for what it carries: see ioctl.c. */
 static int cuse_fetch(struct fusd_request *request, struct fusd_region *region)
 {
-	(void)region;
 	/* A thread's id tells whose memory it is. */
-	return request->msg.parm.fops_msg.pid == 0 ? -EPERM : -EAGAIN;
+	if (request->msg.parm.fops_msg.pid == 0)
+		return -EPERM;
+	if (fusd_ioctl_is_carried(request, region))
+		return -EAGAIN;
+	region->is_copied = true;
+	return fusd_ioctl_fetch(request, region);
 }
 
 /* The kernel does so when the connection ends, which may take a callback. */

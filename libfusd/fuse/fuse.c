@@ -342,26 +342,6 @@ free_fuse:
 	return error;
 }
 
-/*
- * FUSE lets a client go only after its request was answered, killed or not, so
- * its thread's id is its own; unless the connection was cut from outside.
- */
-static int fuse_fetch(struct fusd_request *request, struct fusd_region *region)
-{
-	int error = fusd_region_read(request, region);
-
-	return error || fusd_session_is_connected(request->device) ? error :
-								     -ESRCH;
-}
-
-static int fuse_store(struct fusd_request *request,
-		      const struct fusd_region *region)
-{
-	if (!fusd_session_is_connected(request->device))
-		return -ESRCH;
-	return fusd_region_write(request, region);
-}
-
 static void fuse_remove_node(struct fusd_device *device)
 {
 	struct fuse_device *fuse = fuse_device(device);
@@ -404,8 +384,8 @@ const struct fusd_transport fusd_transport_fuse = {
 	.commit = fusd_operation_commit,
 	.follow = fusd_poll_follow,
 	.reply = fusd_operation_reply,
-	.fetch = fuse_fetch,
-	.store = fuse_store,
+	.fetch = fusd_ioctl_fetch,
+	.store = fusd_ioctl_store,
 	.remove_node = fuse_remove_node,
 	.disconnect = fuse_disconnect,
 	.lines_up_transfers = true,

@@ -17,7 +17,6 @@ struct fuse_request {
 	fuse_req_t fuse; /* NULL once answered, or none */
 	struct fusd_open_file *open_file;
 	uint64_t kernel_offset; /* what the kernel passed */
-	size_t ioctl_out_size;	/* bytes the client takes back */
 
 	struct fuse_pollhandle
 		*poll_handle;		    /* the poll that fuse is, or NULL */

@@ -113,6 +113,28 @@ static int set_options(struct fusd_device *device, int fd)
 	return 0;
 }
 
+/* The module has to know before it copies what a client's argument points at.
+ */
+static int set_ioctls(const struct fusd_device *device, int fd)
+{
+	const struct fusd_control_ioctls ioctls = {
+		.address = (uintptr_t)device->ioctls,
+		.count = (__u32)device->ioctl_count,
+		.size = sizeof(*device->ioctls),
+	};
+
+	if (ioctls.count == 0 || ioctl(fd, FUSD_CONTROL_IOCTLS, &ioctls) == 0)
+		return 0;
+	if (errno == ENOTTY)
+		return fusd_fail(
+			EOPNOTSUPP,
+			"the module kfusd that is loaded is older than "
+			"struct fusd_ioctl: load that of FUSD %s",
+			fusd_version());
+	return fusd_fail(errno, "kfusd takes no table of ioctls: %s",
+			 strerror(errno));
+}
+
 static int copy_name(char field[FUSD_MAX_NAME_LENGTH + 1], const char *name)
 {
 	if (!name)
@@ -229,6 +251,8 @@ static int kfusd_open_device(struct fusd_device *device,
 	if (!error)
 		error = set_options(device, fd);
 	if (!error)
+		error = set_ioctls(device, fd);
+	if (!error)
 		error = register_name(device, options, fd);
 	if (!error)
 		error = find_node(device);
@@ -287,6 +311,9 @@ static void prepare_data(struct fusd_request *request)
 	uint64_t file = kfusd_file_id(request);
 	size_t size = (size_t)request->msg.datalen;
 
+	if (request->msg.subcmd == FUSD_IOCTL)
+		request->argument =
+			fusd_argument_of(request->device, fops->cmd);
 	if (size > 0)
 		fusd_payload_overwritten(request, file, size);
 	else if (request->msg.subcmd == FUSD_READ)
@@ -414,9 +441,8 @@ static size_t reply_size(const struct fusd_request *request, size_t length)
 
 	if (request->msg.subcmd == FUSD_READ)
 		return length;
-	if (request->msg.subcmd == FUSD_IOCTL && fops->retval >= 0 &&
-	    (_IOC_DIR(fops->cmd) & _IOC_READ))
-		return fops->length;
+	if (request->msg.subcmd == FUSD_IOCTL && fops->retval >= 0)
+		return fusd_ioctl_reply_size(request);
 	return 0;
 }
 

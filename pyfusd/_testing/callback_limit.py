@@ -17,6 +17,7 @@ from pyfusd.device import Device
 #: The fixture's limit, unless the user sets another one.
 DEFAULT_SECONDS = 5.0
 
+
 def _is_ours(frame: FrameType) -> bool:
     return str(frame.f_globals.get("__name__", "")).startswith("pyfusd.")
 

@@ -107,5 +107,7 @@ def test_live_devices(complete, command_in_path, drivers, full_root, start):
     start("run", "drivers.py:Echo", "--name", "a $(touch expanded)").line()
     for command in ("bench", "trace"):
         offered = complete(f"fusd {command} {full_root}/")
-        assert f"{full_root}/a $(touch expanded)" in {w.replace("\\", "") for w in offered}
+        assert f"{full_root}/a $(touch expanded)" in {
+            w.replace("\\", "") for w in offered
+        }
     assert not (drivers / "expanded").exists()

@@ -221,7 +221,7 @@ def test_memory_that_may_not_be_written_is_efault(client):
         )
 
 
-def test_no_more_than_a_transfer_is_given(serve, opened):
+def test_no_more_than_a_device_gives_is_given(serve, opened):
     class Greedy(pyfusd.Device):
         def ioctl(self, file, request, argument):
             view = file.client_memory(argument, request)

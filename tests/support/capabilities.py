@@ -134,9 +134,28 @@ IOCTL = [
         {},
     ),
     (
+        "ioctl-declared",
+        "a driver can say what an ioctl's argument really points at: data in, out or "
+        "both, whatever its number codes, up to 128 KiB",
+        {},
+    ),
+    (
+        "ioctl-declared-value",
+        "or that it is a value, though the number codes data",
+        {
+            "fuse": "not of `_IOW` and `_IOWR` numbers, such as EVIOCGRAB: the client "
+            "gets EFAULT, as the kernel copies first"
+        },
+    ),
+    (
+        "ioctl-discard",
+        "an ioctl's answer can leave its client's memory as it is, be it const",
+        {},
+    ),
+    (
         "client-memory",
         "what an ioctl points at can be read and written by the driver, while the "
-        "client's call lasts",
+        "client's call lasts; 4 MiB in one request unless the driver says otherwise",
         {},
     ),
     (

@@ -107,7 +107,7 @@ def test_a_request_without_a_size_brings_the_raw_argument(opened):
     assert served.expect("value") == "value 7000"
 
 
-@pytest.mark.parametrize("size", [1, 8, 4096, 100_000])
+@pytest.mark.parametrize("size", [1, 8, 4096, 100_000, 128 << 10, 3 << 20])
 def test_what_an_ioctl_points_at_is_the_driver_s_too(opened, holds, size):
     served, caller, descriptor = opened
     text = "".join(chr(n % 251) for n in range(size))
@@ -117,7 +117,9 @@ def test_what_an_ioctl_points_at_is_the_driver_s_too(opened, holds, size):
     assert caller("ioctl", descriptor, BY_VALUE, 7) == [7, None]
     served.expect("value")
     calls = len([event for event in served.seen if event == "nested"])
-    assert calls == (1 if holds("client-memory-at-once") else 3)
+    # CUSE's kernel fetches no more: that comes at once there, too.
+    by_kernel = 2 if size < 128 << 10 else 1
+    assert calls == (1 if holds("client-memory-at-once") else 1 + by_kernel)
 
 
 def test_a_wrong_pointer_inside_is_efault(opened):
@@ -127,9 +129,9 @@ def test_a_wrong_pointer_inside_is_efault(opened):
     assert caller.fails("ioctl", descriptor, NESTED, 1) == "EFAULT"
 
 
-def test_more_than_128_kib_inside_is_e2big(opened):
+def test_more_than_a_device_gives_is_e2big(opened):
     _, caller, descriptor = opened
-    text = "x" * (128 << 10)
+    text = "x" * (4 << 20)
     result = caller("nested_ioctl", descriptor, NESTED, text, 0)
     assert result == [-1, text + "guard", 7]
 

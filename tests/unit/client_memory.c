@@ -34,7 +34,12 @@ static unsigned char *kept_data;
 
 static int register_ioctl(int (*callback)(struct fusd_file_info *, int, void *))
 {
-	int fd = fusd_simple_register("device", 0666, NULL, .ioctl = callback);
+	const struct fusd_options options = {
+		.size = sizeof(options),
+		.max_client_memory = MAX_RW_SIZE,
+	};
+	int fd = fusd_register_with("device", 0666, NULL,
+				    FUSD_OPS(.ioctl = callback), &options);
 
 	CHECK(fd >= 0);
 	return fd;
@@ -232,13 +237,13 @@ static void ask_wrongly(struct fusd_file_info *file, unsigned long address)
 static int limits_ioctl(struct fusd_file_info *file, int request, void *data)
 {
 	unsigned long address = (unsigned long)data;
-	const size_t rest = MAX_RW_SIZE - 255;
+	const size_t rest = MAX_RW_SIZE - 253;
 	bool is_complete;
 
 	(void)request;
 	ask_wrongly(file, address);
 	is_complete = ask_often(file, address, 1, rest, FUSD_CLIENT_READ);
-	is_complete &= ask_often(file, address, 255, 1, FUSD_CLIENT_READ);
+	is_complete &= ask_often(file, address, 253, 1, FUSD_CLIENT_READ);
 	CHECK(!fusd_client_memory(file, address, 2, 1) && errno == E2BIG);
 	if (!is_complete)
 		return -FUSD_RETRY;
@@ -254,8 +259,8 @@ static int count_ioctl(struct fusd_file_info *file, int request, void *data)
 	bool is_complete;
 
 	(void)request;
-	is_complete = ask_often(file, address, 128, 1, FUSD_CLIENT_WRITE);
-	CHECK(!fusd_client_memory(file, address + 128, 1, FUSD_CLIENT_READ));
+	is_complete = ask_often(file, address, 127, 1, FUSD_CLIENT_WRITE);
+	CHECK(!fusd_client_memory(file, address + 127, 1, FUSD_CLIENT_READ));
 	CHECK(errno == E2BIG);
 	return is_complete ? 0 : -FUSD_RETRY;
 }

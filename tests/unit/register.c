@@ -71,15 +71,43 @@ static void options_are_checked(void)
 		    EINVAL);
 	CHECK(strstr(fusd_error(), "pigeon"));
 	options.transport = "fuse";
-	options.size--;
+	options.size = offsetof(struct fusd_options, devname);
 	CHECK_FAILS(fusd_register_with("o", 0600, NULL, &none, &options),
 		    EINVAL);
-	options.size++;
+	options.size = sizeof(options);
 	fd = fusd_register_with("o", 0600, NULL, &none, &options);
 	CHECK(fd >= 0);
 	CHECK(!strcmp(fusd_device_transport(fd), "fuse"));
 	CHECK(fusd_unregister(fd) == 0);
 	CHECK(!fusd_device_transport(fd) && errno == EBADF);
+}
+
+static void tables_of_ioctls_are_checked(void)
+{
+	struct fusd_ioctl table[FUSD_IOCTLS_MAX + 1] = {
+		{ .number = 1, .direction = FUSD_IOCTL_INOUT + 1 }
+	};
+	struct fusd_options options = {
+		.size = sizeof(options),
+		.transport = "fuse",
+		.ioctls = table,
+		.ioctl_count = FUSD_IOCTLS_MAX,
+	};
+	int fd;
+
+	CHECK_FAILS(fusd_register_with("o", 0600, NULL, &none, &options),
+		    EINVAL);
+	table[0].direction = FUSD_IOCTL_INOUT;
+	table[1].size = MAX_RW_SIZE + 1;
+	CHECK_FAILS(fusd_register_with("o", 0600, NULL, &none, &options),
+		    EINVAL);
+	CHECK(strstr(fusd_error(), "131073 bytes"));
+	table[1].size = MAX_RW_SIZE;
+	fd = fusd_register_with("o", 0600, NULL, &none, &options);
+	CHECK(fd >= 0 && fusd_unregister(fd) == 0);
+	options.ioctl_count++;
+	CHECK_FAILS(fusd_register_with("o", 0600, NULL, &none, &options),
+		    EINVAL);
 }
 
 /* What a program has that was compiled with a newer header. */
@@ -347,6 +375,7 @@ int main(void)
 		TEST(a_name_belongs_to_one_device),
 		TEST(the_fork_s_form_registers),
 		TEST(options_are_checked),
+		TEST(tables_of_ioctls_are_checked),
 		TEST(structures_of_other_versions_are_taken),
 		TEST(a_simple_registration_says_once_why_it_failed),
 		TEST(a_device_tells_its_path),

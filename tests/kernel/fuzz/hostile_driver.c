@@ -308,6 +308,31 @@ static void receive(void)
 		receive_well();
 }
 
+/* Of those that hostile_client.c makes, and of any. */
+static void tell_of_ioctls(void)
+{
+	struct fusd_ioctl ioctls[8];
+	struct fusd_control_ioctls table = {
+		.address =
+			one_in(8) ? (uintptr_t)odd_number() : (uintptr_t)ioctls,
+		.count = one_in(8) ? random_bits() : below(9),
+		.size = one_in(8) ? random_bits() : sizeof(ioctls[0]),
+	};
+	unsigned int i;
+
+	for (i = 0; i < 8; i++) {
+		ioctls[i].number = _IOC(below(4), 'z', below(3), below(300));
+		ioctls[i].mask = one_in(2) ? FUSD_IOCTL_ANY_SIZE :
+				 one_in(2) ? 0 :
+					     random_bits();
+		ioctls[i].direction = one_in(20) ? random_bits() : below(4);
+		ioctls[i].size = one_in(2)  ? 0 :
+				 one_in(20) ? random_bits() :
+					      below(3000);
+	}
+	ioctl(driver.fd, FUSD_CONTROL_IOCTLS, &table);
+}
+
 static void write_nonsense(void)
 {
 	char data[400];
@@ -320,6 +345,8 @@ static void write_nonsense(void)
 	write(driver.fd, data, one_in(2) ? sizeof(fusd_msg_t) : below(400));
 	ioctl(driver.fd, one_in(2) ? FUSD_CONTROL_OPTIONS : random_bits(),
 	      one_in(2) ? (void *)data : (void *)odd_number());
+	if (one_in(4))
+		tell_of_ioctls();
 }
 
 /* Returns whether the device is gone. */
@@ -412,6 +439,8 @@ static void register_somehow(void)
 	if (one_in(4))
 		control_register(driver.fd, one_in(2) ? "fuzz/../x" : "a/b/c/",
 				 "..");
+	if (one_in(2))
+		tell_of_ioctls();
 	control_register(driver.fd, name, classes[below(4)]);
 }
 
