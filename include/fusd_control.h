@@ -29,6 +29,8 @@
 #define FUSD_OPTION_UNBLOCK 0x1
 /* The driver has no poll_diff: its device polls ready, and is never asked. */
 #define FUSD_OPTION_ALWAYS_READY 0x2
+/* Open files have no position: lseek and pread give ESPIPE, offsets are 0. */
+#define FUSD_OPTION_STREAM 0x4
 
 struct fusd_control_ioctls {
 	__u64 address; /* of an array of struct fusd_ioctl */

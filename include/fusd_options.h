@@ -52,6 +52,14 @@ struct fusd_options {
 	 * FUSD_MAX_CLIENT_MEMORY. The memory is taken as it is asked for.
 	 */
 	size_t max_client_memory;
+	/**
+	 * Not 0: open files are streams, such as those of a serial port. They
+	 * have no position: lseek and pread give ESPIPE (on cuse lseek gives
+	 * 0), and callbacks get the offset 0, where what they leave means
+	 * nothing. On fuse a write of an open file waits for a read of it that
+	 * is held, as on any regular file, unless it is a stream.
+	 */
+	int stream;
 };
 
 /**

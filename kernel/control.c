@@ -113,7 +113,8 @@ static int kfusd_ask_options(struct kfusd_device *device,
 
 	if (get_user(options, user_options))
 		return -EFAULT;
-	options &= FUSD_OPTION_UNBLOCK | FUSD_OPTION_ALWAYS_READY;
+	options &= FUSD_OPTION_UNBLOCK | FUSD_OPTION_ALWAYS_READY |
+		   FUSD_OPTION_STREAM;
 	if (put_user(options, user_options))
 		return -EFAULT;
 	return kfusd_set_options(device, options);

@@ -165,6 +165,8 @@ static bool kfusd_commit_reply(struct kfusd_request *request,
 static loff_t kfusd_new_position(const struct kfusd_request *request,
 				 const fops_msg_t *fops, ssize_t retval)
 {
+	if (request->file->device->options & FUSD_OPTION_STREAM)
+		return 0;
 	return retval >= 0 && request->is_at_position ? fops->offset :
 							request->file_position;
 }

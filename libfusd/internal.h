@@ -65,6 +65,7 @@ struct fusd_device {
 	struct fusd_ioctl *ioctls; /* malloc'ed; what numbers really are */
 	size_t ioctl_count;
 	size_t max_client_memory; /* bytes of one request */
+	bool is_stream;		  /* open files have no position */
 
 	/* Set by the transport's open_device, constant afterwards. */
 	const struct fusd_transport *transport;

@@ -271,6 +271,7 @@ class DeviceCore:
         devname: str | None,
         ioctls: list[tuple[int, int, int, int]],
         max_client_memory: int,
+        stream: bool,
     ) -> None: ...
 
 def is_data(result: object) -> bool:

@@ -70,7 +70,10 @@ class Device(Callbacks, DeviceCore):
     FUSD_TRANSPORT says, or else the first that works; *clazz* and *devname*, at
     most 47 bytes each, name the device in /sys/class on kfusd, and are ignored on
     cuse and fuse; *max_client_memory* is how many bytes ``file.client_memory()``
-    gives in one request. ``name`` and ``mode`` are attributes; changing them later is
+    gives in one request. The open files of a *stream*, such as a serial port, have no
+    position: lseek and pread give ESPIPE (on cuse lseek gives 0), *offset* is 0, and
+    on fuse a write does not wait for a read of the same open file that is held.
+    ``name`` and ``mode`` are attributes; changing them later is
     for the next register().
 
     The device appears with register() and goes with unregister(); ``with
@@ -99,6 +102,7 @@ class Device(Callbacks, DeviceCore):
         clazz: str | None = None,
         devname: str | None = None,
         max_client_memory: int = 4 << 20,
+        stream: bool = False,
     ) -> None:
         _check_mode(mode)
         if max_client_memory < 1:
@@ -109,6 +113,7 @@ class Device(Callbacks, DeviceCore):
         self._class = clazz
         self._devname = devname
         self._max_client_memory = max_client_memory
+        self._stream = stream
 
     def register(self: Self) -> Self:
         """Makes the device appear, and returns it.
@@ -146,6 +151,7 @@ class Device(Callbacks, DeviceCore):
             self._devname,
             declarations_of(self._ioctl_numbers),
             self._max_client_memory,
+            self._stream,
         )
         tracing.attach_if_active(self)
         registry.serve_registered(self)

@@ -57,6 +57,7 @@ cdef extern from "fusd.h" nogil:
         const fusd_ioctl *ioctls
         size_t ioctl_count
         size_t max_client_memory
+        int stream
 
     struct fusd_buffer:
         pass

@@ -20,7 +20,7 @@ static inline const char *example_name(int argc, char **argv, const char *name)
 
 /*
  * Prints where the device is on standard error, and returns its descriptor. If
- * there is none, fusd_simple_register() has said why.
+ * there is none, it has been said why, as fusd_simple_register() does.
  */
 static inline int example_started(const char *example, int fd)
 {

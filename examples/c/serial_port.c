@@ -10,11 +10,12 @@
  *          echo hello > /dev/ttyMOCK0
  *          head -n 1 /dev/ttyMOCK0
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <asm/ioctls.h>
 #include <asm/termbits.h>
 
-#include "client_memory.h"
 #include "example.h"
 
 #define BUFFER_SIZE 65536
@@ -202,29 +203,26 @@ static int flush(unsigned long queue)
 	return 0;
 }
 
-/* TCGETS and its siblings mean a struct termios, without the speeds. */
-static int settings_ioctl(struct fusd_file_info *file, unsigned int request,
-			  void *data)
+static int settings_ioctl(unsigned int request, void *data)
 {
-	int error = 0;
-
 	switch (request) {
 	case TCGETS:
-		return give(file, data, &settings, sizeof(struct termios));
+		memcpy(data, &settings, sizeof(struct termios));
+		return 0;
 	case TCGETS2:
-		*(struct termios2 *)data = settings;
+		memcpy(data, &settings, sizeof(settings));
 		return 0;
 	case TCSETS:
 	case TCSETSW:
 	case TCSETSF:
-		error = take(file, data, &settings, sizeof(struct termios));
+		memcpy(&settings, data, sizeof(struct termios));
 		break;
 	default:
-		settings = *(struct termios2 *)data;
+		memcpy(&settings, data, sizeof(settings));
 	}
-	if (!error && (request == TCSETSF || request == TCSETSF2))
+	if (request == TCSETSF || request == TCSETSF2)
 		flush(TCIFLUSH);
-	return error;
+	return 0;
 }
 
 /* What the plug makes of the lines that the port sets. */
@@ -234,40 +232,37 @@ static int wired_lines(void)
 	       (lines & TIOCM_DTR ? TIOCM_DSR | TIOCM_CD : 0);
 }
 
-/* Modem lines and counts: ints that the argument points at. */
-static int lines_ioctl(struct fusd_file_info *file, unsigned int request,
-		       void *data)
+/* Modem lines and counts. */
+static int lines_ioctl(unsigned int request, int *value)
 {
-	int value = 0;
-	int error;
-
 	switch (request) {
 	case TIOCMGET:
-		value = wired_lines();
-		return give(file, data, &value, sizeof(value));
+		*value = wired_lines();
+		break;
 	case TIOCINQ:
-		value = (int)received_size;
-		return give(file, data, &value, sizeof(value));
+		*value = (int)received_size;
+		break;
 	case TIOCOUTQ:
-		return give(file, data, &value, sizeof(value));
+		*value = 0;
+		break;
+	case TIOCMSET:
+		lines = *value & OUTPUT_LINES;
+		break;
+	case TIOCMBIS:
+		lines |= *value & OUTPUT_LINES;
+		break;
+	case TIOCMBIC:
+		lines &= ~*value;
+		break;
 	}
-	error = take(file, data, &value, sizeof(value));
-	if (error)
-		return error;
-	if (request == TIOCMSET)
-		lines = value & OUTPUT_LINES;
-	else if (request == TIOCMBIS)
-		lines |= value & OUTPUT_LINES;
-	else
-		lines &= ~value;
 	return 0;
 }
 
 static int port_ioctl(struct fusd_file_info *file, int number, void *data)
 {
-	const struct winsize none = { 0 };
 	unsigned int request = (unsigned int)number;
 
+	(void)file;
 	switch (request) {
 	case TCGETS:
 	case TCSETS:
@@ -277,18 +272,19 @@ static int port_ioctl(struct fusd_file_info *file, int number, void *data)
 	case TCSETS2:
 	case TCSETSW2:
 	case TCSETSF2:
-		return settings_ioctl(file, request, data);
+		return settings_ioctl(request, data);
 	case TIOCMGET:
 	case TIOCMSET:
 	case TIOCMBIS:
 	case TIOCMBIC:
 	case TIOCINQ:
 	case TIOCOUTQ:
-		return lines_ioctl(file, request, data);
+		return lines_ioctl(request, data);
 	case TCFLSH:
 		return flush((uintptr_t)data);
 	case TIOCGWINSZ: /* stty(1) asks; a serial port has no size */
-		return give(file, data, &none, sizeof(none));
+		memset(data, 0, sizeof(struct winsize));
+		return 0;
 	case TCSBRK: /* all is sent at once, and breaks go unnoticed */
 	case TCSBRKP:
 	case TIOCSBRK:
@@ -302,17 +298,51 @@ static int port_ioctl(struct fusd_file_info *file, int number, void *data)
 	}
 }
 
+/*
+ * These are older than numbers that code what they point at. TCGETS and its
+ * siblings mean a struct termios, without the speeds.
+ */
+#define POINTS_AT(number_, direction_, type)                    \
+	{                                                       \
+		.number = (number_), .direction = (direction_), \
+		.size = sizeof(type)                            \
+	}
+
+static const struct fusd_ioctl ioctls[] = {
+	POINTS_AT(TCGETS, FUSD_IOCTL_OUT, struct termios),
+	POINTS_AT(TCSETS, FUSD_IOCTL_IN, struct termios),
+	POINTS_AT(TCSETSW, FUSD_IOCTL_IN, struct termios),
+	POINTS_AT(TCSETSF, FUSD_IOCTL_IN, struct termios),
+	POINTS_AT(TIOCGWINSZ, FUSD_IOCTL_OUT, struct winsize),
+	POINTS_AT(TIOCMGET, FUSD_IOCTL_OUT, int),
+	POINTS_AT(TIOCMSET, FUSD_IOCTL_IN, int),
+	POINTS_AT(TIOCMBIS, FUSD_IOCTL_IN, int),
+	POINTS_AT(TIOCMBIC, FUSD_IOCTL_IN, int),
+	POINTS_AT(TIOCINQ, FUSD_IOCTL_OUT, int),
+	POINTS_AT(TIOCOUTQ, FUSD_IOCTL_OUT, int),
+};
+
 int main(int argc, char **argv)
 {
 	const char *name = example_name(argc, argv, "ttyMOCK0");
+	const struct fusd_options options = {
+		.size = sizeof(options),
+		.ioctls = ioctls,
+		.ioctl_count = sizeof(ioctls) / sizeof(ioctls[0]),
+		/* It sends while it waits for what comes. */
+		.stream = 1,
+	};
+	int fd = fusd_register_with(
+		name, 0666, NULL,
+		FUSD_OPS(.open = port_open, .close = port_close,
+			 .read = port_read, .write = port_write,
+			 .ioctl = port_ioctl, .unblock = port_unblock,
+			 .poll_diff = port_poll_diff),
+		&options);
 
-	example_started(
-		"serial_port",
-		fusd_simple_register(name, 0666, NULL, .open = port_open,
-				     .close = port_close, .read = port_read,
-				     .write = port_write, .ioctl = port_ioctl,
-				     .unblock = port_unblock,
-				     .poll_diff = port_poll_diff));
+	if (fd < 0)
+		fprintf(stderr, "serial_port: %s\n", fusd_error());
+	example_started("serial_port", fd);
 	fusd_run();
 	return 0;
 }

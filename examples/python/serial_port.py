@@ -57,7 +57,8 @@ TCGETS, TCSETS, TCSETSW, TCSETSF = range(0x5401, 0x5405)
 
 class SerialPort(pyfusd.Device):
     def __init__(self, name="ttyMOCK0", **options):
-        super().__init__(name, **options)
+        # A port has no positions, and sends while it waits for what comes.
+        super().__init__(name, stream=True, **options)
         self.received = bytearray()
         self.waiting = []  # held reads, in the order they came
         self.lines = 0
@@ -85,7 +86,6 @@ class SerialPort(pyfusd.Device):
     # Bytes.
 
     def write(self, file, buf, offset):
-        file.offset = 0  # A port has no positions.
         room = BUFFER_SIZE - len(self.received)
         if not room:
             return -errno.EAGAIN
@@ -94,7 +94,6 @@ class SerialPort(pyfusd.Device):
         return min(len(buf), room)
 
     def read(self, file, buf, offset):
-        file.offset = 0
         if self.received:
             data = bytes(self.received[: len(buf)])
             del self.received[: len(buf)]
@@ -128,24 +127,19 @@ class SerialPort(pyfusd.Device):
 
     # Settings.
 
-    @pyfusd.ioctl(TCGETS)
-    def get(self, file, argument):
-        size = ctypes.sizeof(Termios)
-        view = file.client_memory(argument, size, write=True)
-        view[:] = bytes(self.settings)[:size]
+    @pyfusd.ioctl(TCGETS, direction="out", type=Termios)
+    def get(self, file, settings):
+        ctypes.pointer(settings)[0] = Termios.from_buffer_copy(self.settings)
 
-    @pyfusd.ioctl(TCSETS)
-    @pyfusd.ioctl(TCSETSW)
-    def set(self, file, argument):
-        size = ctypes.sizeof(Termios)
-        new = file.client_memory(argument, size)
-        self.settings = Termios2.from_buffer_copy(
-            bytes(new) + bytes(self.settings)[size:]
-        )
+    @pyfusd.ioctl(TCSETS, direction="in", type=Termios)
+    @pyfusd.ioctl(TCSETSW, direction="in", type=Termios)
+    def set(self, file, settings):
+        speeds = bytes(self.settings)[ctypes.sizeof(Termios) :]
+        self.settings = Termios2.from_buffer_copy(bytes(settings) + speeds)
 
-    @pyfusd.ioctl(TCSETSF)
-    def set_and_flush(self, file, argument):
-        self.set(file, argument)
+    @pyfusd.ioctl(TCSETSF, direction="in", type=Termios)
+    def set_and_flush(self, file, settings):
+        self.set(file, settings)
         self.flush(file, termios.TCIFLUSH)
 
     @pyfusd.ioctl(TCGETS2)
@@ -180,50 +174,40 @@ class SerialPort(pyfusd.Device):
     def ignore(self, file, argument):
         """Everything is sent at once, and breaks go unnoticed."""
 
-    @pyfusd.ioctl(termios.TIOCGWINSZ)
-    def get_window(self, file, argument):
+    @pyfusd.ioctl(termios.TIOCGWINSZ, direction="out", type=8)
+    def get_window(self, file, window):
         """stty(1) asks any terminal for its size; a serial port has none."""
-        file.client_memory(argument, 8, write=True)[:] = bytes(8)
 
     # Modem lines and counts: ints that the argument points at.
 
-    @pyfusd.ioctl(termios.TIOCMGET)
-    def get_lines(self, file, argument):
+    @pyfusd.ioctl(termios.TIOCMGET, direction="out", type="i")
+    def get_lines(self, file, _):
         lines = self.lines
         if lines & termios.TIOCM_RTS:
             lines |= termios.TIOCM_CTS
         if lines & termios.TIOCM_DTR:
             lines |= termios.TIOCM_DSR | termios.TIOCM_CD
-        put_int(file, argument, lines)
+        return lines
 
-    @pyfusd.ioctl(termios.TIOCMSET)
-    def set_lines(self, file, argument):
-        self.lines = get_int(file, argument) & OUTPUT_LINES
+    @pyfusd.ioctl(termios.TIOCMSET, direction="in", type="i")
+    def set_lines(self, file, values):
+        self.lines = values[0] & OUTPUT_LINES
 
-    @pyfusd.ioctl(termios.TIOCMBIS)
-    def raise_lines(self, file, argument):
-        self.lines |= get_int(file, argument) & OUTPUT_LINES
+    @pyfusd.ioctl(termios.TIOCMBIS, direction="in", type="i")
+    def raise_lines(self, file, values):
+        self.lines |= values[0] & OUTPUT_LINES
 
-    @pyfusd.ioctl(termios.TIOCMBIC)
-    def drop_lines(self, file, argument):
-        self.lines &= ~get_int(file, argument)
+    @pyfusd.ioctl(termios.TIOCMBIC, direction="in", type="i")
+    def drop_lines(self, file, values):
+        self.lines &= ~values[0]
 
-    @pyfusd.ioctl(termios.TIOCINQ)
-    def count_received(self, file, argument):
-        put_int(file, argument, len(self.received))
+    @pyfusd.ioctl(termios.TIOCINQ, direction="out", type="i")
+    def count_received(self, file, _):
+        return len(self.received)
 
-    @pyfusd.ioctl(termios.TIOCOUTQ)
-    def count_sent(self, file, argument):
-        put_int(file, argument, 0)
-
-
-def get_int(file, address):
-    return int.from_bytes(file.client_memory(address, 4), sys.byteorder)
-
-
-def put_int(file, address, value):
-    view = file.client_memory(address, 4, write=True)
-    view[:] = value.to_bytes(4, sys.byteorder)
+    @pyfusd.ioctl(termios.TIOCOUTQ, direction="out", type="i")
+    def count_sent(self, file, _):
+        return 0
 
 
 def main():

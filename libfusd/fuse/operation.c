@@ -5,11 +5,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 
 #include "ioctl.h"
 #include "operation.h"
 #include "own_request.h"
 #include "poll.h"
+
+/* Since Linux 5.16; older kernels take no notice. */
+#ifndef FOPEN_NOFLUSH
+#define FOPEN_NOFLUSH (1 << 5)
+#endif
 
 /* True once for a device: the first time that its own process opens it. */
 static bool is_first_own_open(fuse_req_t fuse, struct fusd_session *session)
@@ -90,6 +96,19 @@ static bool is_sequential(const struct fusd_request *request)
 		(request->sent_flags & O_APPEND));
 }
 
+/* A transfer's offset, as its callback is to see it. */
+static void set_position(struct fusd_request *request)
+{
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+
+	fops->offset = 0;
+	if (!request->device->is_stream)
+		fops->offset = (unsigned long)fusd_position_begin(
+			fuse_part(request)->open_file->positions,
+			fuse_part(request)->kernel_offset,
+			is_sequential(request));
+}
+
 /* A read or a write. */
 static void finish_transfer(struct fusd_request *request, size_t size,
 			    off_t offset, const struct fuse_file_info *info)
@@ -103,9 +122,7 @@ static void finish_transfer(struct fusd_request *request, size_t size,
 	/* The client may have changed them with fcntl(F_SETFL). */
 	file->flags = (unsigned long)info->flags;
 	fusd_session_finish(request);
-	fops->offset = (unsigned long)fusd_position_begin(
-		file->positions, fuse_part(request)->kernel_offset,
-		is_sequential(request));
+	set_position(request);
 	fusd_session_unlock(request);
 }
 
@@ -189,11 +206,20 @@ void fusd_operation_renew(struct fusd_request *request)
 	fops->private_info = request->sent_private_info = file->private_info;
 	if (request->msg.subcmd == FUSD_READ ||
 	    request->msg.subcmd == FUSD_WRITE)
-		fops->offset = (unsigned long)fusd_position_begin(
-			file->positions, fuse_part(request)->kernel_offset,
-			is_sequential(request));
+		set_position(request);
 	if (request->msg.subcmd == FUSD_POLL_DIFF)
 		fusd_poll_refresh(request);
+}
+
+/* libfuse has no field for it. CUSE takes no notice of any of these. */
+static int reply_open_stream(fuse_req_t fuse, const struct fuse_file_info *info)
+{
+	const struct fuse_open_out answer = {
+		.fh = info->fh,
+		.open_flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH | FOPEN_STREAM,
+	};
+
+	return fuse_reply_buf(fuse, (const char *)&answer, sizeof(answer));
 }
 
 static int reply_open(struct fusd_request *request, fuse_req_t fuse,
@@ -207,6 +233,8 @@ static int reply_open(struct fusd_request *request, fuse_req_t fuse,
 		.noflush = 1,
 	};
 
+	if (retval >= 0 && request->device->is_stream)
+		return reply_open_stream(fuse, &info);
 	if (retval >= 0)
 		return fuse_reply_open(fuse, &info);
 	fusd_session_lock(request);
@@ -253,7 +281,7 @@ void fusd_operation_commit(struct fusd_request *request)
 			fuse_part(request)->kernel_offset + fops->length;
 	}
 	fusd_poll_transferred(request);
-	if (fops->retval >= 0)
+	if (fops->retval >= 0 && !request->device->is_stream)
 		fusd_position_end(file->positions,
 				  fuse_part(request)->kernel_offset,
 				  (size_t)fops->retval, (loff_t)fops->offset,

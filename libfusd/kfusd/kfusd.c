@@ -98,6 +98,15 @@ static int kfusd_check(void)
 	return fusd_dev_check();
 }
 
+/* What the driver asks for is not what any module may leave out. */
+static int refuse_module(const char *what)
+{
+	return fusd_fail(EOPNOTSUPP,
+			 "the module kfusd that is loaded is too old for %s: "
+			 "load that of FUSD %s",
+			 what, fusd_version());
+}
+
 /* An older module without options calls the driver for everything. */
 static int set_options(struct fusd_device *device, int fd)
 {
@@ -107,9 +116,16 @@ static int set_options(struct fusd_device *device, int fd)
 		options |= FUSD_OPTION_UNBLOCK;
 	if (!device->ops.poll_diff)
 		options |= FUSD_OPTION_ALWAYS_READY;
-	if (ioctl(fd, FUSD_CONTROL_OPTIONS, &options) < 0 && errno != ENOTTY)
-		return fusd_fail(errno, "kfusd takes no options: %s",
-				 strerror(errno));
+	if (device->is_stream)
+		options |= FUSD_OPTION_STREAM;
+	if (ioctl(fd, FUSD_CONTROL_OPTIONS, &options) < 0) {
+		if (errno != ENOTTY)
+			return fusd_fail(errno, "kfusd takes no options: %s",
+					 strerror(errno));
+		options = 0;
+	}
+	if (device->is_stream && !(options & FUSD_OPTION_STREAM))
+		return refuse_module("streams");
 	return 0;
 }
 
@@ -126,11 +142,7 @@ static int set_ioctls(const struct fusd_device *device, int fd)
 	if (ioctls.count == 0 || ioctl(fd, FUSD_CONTROL_IOCTLS, &ioctls) == 0)
 		return 0;
 	if (errno == ENOTTY)
-		return fusd_fail(
-			EOPNOTSUPP,
-			"the module kfusd that is loaded is older than "
-			"struct fusd_ioctl: load that of FUSD %s",
-			fusd_version());
+		return refuse_module("a table of ioctls");
 	return fusd_fail(errno, "kfusd takes no table of ioctls: %s",
 			 strerror(errno));
 }

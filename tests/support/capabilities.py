@@ -209,7 +209,16 @@ WAITING = [
     (
         "concurrent",
         "threads of a client that share an open file do not wait for each other",
-        {"fuse": "a read or write waits for the one before, as on any regular file"},
+        {
+            "fuse": "a read or write waits for the one before, as on any regular file, "
+            "unless the device is a stream"
+        },
+    ),
+    (
+        "stream",
+        "a device can be a stream: a write passes a read of the same open file that "
+        "waits, and lseek and pread give ESPIPE",
+        {"cuse": "lseek gives 0, and pread reads"},
     ),
     (
         "restart",

@@ -29,7 +29,7 @@ NAMES = dict(
 )
 
 CONTROL_OPTIONS = 3 << 30 | 8 << 16 | ord("F") << 8 | 101
-OPTION_UNBLOCK, OPTION_ALWAYS_READY = 1, 2
+OPTION_UNBLOCK, OPTION_ALWAYS_READY, OPTION_STREAM = 1, 2, 4
 
 
 libc = ctypes.CDLL(None, use_errno=True)
