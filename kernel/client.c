@@ -93,6 +93,7 @@ const struct file_operations kfusd_client_operations = {
 	.splice_read = kfusd_client_splice_read,
 	.splice_write = iter_file_splice_write,
 	.poll = kfusd_client_poll,
+	.fasync = kfusd_client_fasync,
 	.mmap = kfusd_client_mmap,
 	.unlocked_ioctl = kfusd_client_ioctl,
 #ifdef CONFIG_COMPAT

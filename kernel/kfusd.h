@@ -209,6 +209,8 @@ struct kfusd_file {
 	bool never_ask; /* the driver has answered with an error */
 	struct kfusd_request *poll_request; /* outstanding; a reference */
 	wait_queue_head_t poll_wait;
+	struct fasync_struct
+		*async; /* who wants SIGIO; the kernel's own lock */
 };
 
 enum kfusd_request_state {
@@ -436,8 +438,14 @@ void kfusd_drop_parked_opens(struct kfusd_device *device);
 
 /* poll.c */
 __poll_t kfusd_client_poll(struct file *filp, poll_table *table);
-/* The driver answers a poll_diff with retval. Under device->lock. */
-void kfusd_poll_answered(struct kfusd_request *request, ssize_t retval);
+int kfusd_client_fasync(int descriptor, struct file *filp, int on);
+/*
+ * The driver answers a poll_diff with retval. Under device->lock. Whether the
+ * caller has to call kfusd_poll_ask() when it has let go of the lock.
+ */
+bool kfusd_poll_answered(struct kfusd_request *request, ssize_t retval);
+/* The device of an open file is gone. Under device->lock. */
+void kfusd_poll_end(struct kfusd_file *file);
 /*
  * A read or write is being answered; under device->lock. Whether the caller has
  * to call kfusd_poll_ask() when it has let go of the lock.

@@ -18,7 +18,13 @@
  * ask, too. After a read or write its reply asks, because a waiter for edges
  * polls only when it is woken. An open file that nobody polls costs no round
  * trip.
+ *
+ * Who wants SIGIO (fcntl(2), O_ASYNC) waits all the time: the driver is asked
+ * anew after each answer that changed the cached state, and the signal comes
+ * when the state has a bit that it did not have.
  */
+#include <linux/fs.h>
+
 #include "kfusd.h"
 
 static __poll_t kfusd_poll_events(unsigned int state)
@@ -156,13 +162,51 @@ __poll_t kfusd_client_poll(struct file *filp, poll_table *table)
 	return kfusd_poll_events(state);
 }
 
-void kfusd_poll_answered(struct kfusd_request *request, ssize_t retval)
+int kfusd_client_fasync(int descriptor, struct file *filp, int on)
+{
+	struct kfusd_file *file = filp->private_data;
+	struct kfusd_device *device = file->device;
+	int error = fasync_helper(descriptor, filp, on, &file->async);
+	bool has_to_ask;
+
+	if (error < 0 || !on)
+		return error;
+	spin_lock(&device->lock);
+	has_to_ask = kfusd_has_to_ask(file);
+	spin_unlock(&device->lock);
+	if (has_to_ask)
+		kfusd_ask_as_current(file, filp);
+	return 0;
+}
+
+/* Under device->lock: sends SIGIO for the events of a state. */
+static void kfusd_send_sigio(struct kfusd_file *file, unsigned int state)
+{
+	static const struct {
+		unsigned int bit;
+		int band;
+	} events[] = {
+		{ FUSD_NOTIFY_INPUT, POLL_IN },
+		{ FUSD_NOTIFY_OUTPUT, POLL_OUT },
+		{ FUSD_NOTIFY_EXCEPT, POLL_PRI },
+		{ FUSD_NOTIFY_ERROR, POLL_ERR },
+		{ FUSD_NOTIFY_HANGUP, POLL_HUP },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(events); i++)
+		if (state & events[i].bit)
+			kill_fasync(&file->async, SIGIO, events[i].band);
+}
+
+bool kfusd_poll_answered(struct kfusd_request *request, ssize_t retval)
 {
 	struct kfusd_file *file = request->file;
+	unsigned int before = file->cached_state;
 
 	lockdep_assert_held(&file->device->lock);
 	if (file->poll_request != request)
-		return;
+		return false;
 	if (retval < 0)
 		file->never_ask = true;
 	else
@@ -171,6 +215,17 @@ void kfusd_poll_answered(struct kfusd_request *request, ssize_t retval)
 	/* The file's reference; the replier has the table's. */
 	kfusd_request_put_locked(request);
 	wake_up_all(&file->poll_wait);
+	if (likely(!READ_ONCE(file->async)))
+		return false;
+	kfusd_send_sigio(file, file->cached_state & ~before);
+	return file->cached_state != before && kfusd_has_to_ask(file);
+}
+
+void kfusd_poll_end(struct kfusd_file *file)
+{
+	lockdep_assert_held(&file->device->lock);
+	wake_up_poll(&file->poll_wait, EPOLLHUP | EPOLLERR | EPOLLPRI);
+	kfusd_send_sigio(file, FUSD_NOTIFY_HANGUP);
 }
 
 bool kfusd_poll_transferred(struct kfusd_file *file, short subcmd)
@@ -182,7 +237,8 @@ bool kfusd_poll_transferred(struct kfusd_file *file, short subcmd)
 	 * A poll that is not on the wait queue yet takes the lock after it is,
 	 * sees the new cached state, and asks.
 	 */
-	return waitqueue_active(&file->poll_wait) && kfusd_has_to_ask(file);
+	return (waitqueue_active(&file->poll_wait) || READ_ONCE(file->async)) &&
+	       kfusd_has_to_ask(file);
 }
 
 void kfusd_poll_cancel(struct kfusd_file *file)

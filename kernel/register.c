@@ -240,7 +240,7 @@ static void kfusd_wake_waiters(struct kfusd_device *device)
 	wake_up_all(&device->receive_wait);
 	spin_lock(&device->lock);
 	list_for_each_entry(file, &device->files, entry)
-		wake_up_poll(&file->poll_wait, EPOLLHUP | EPOLLERR | EPOLLPRI);
+		kfusd_poll_end(file);
 	spin_unlock(&device->lock);
 }
 

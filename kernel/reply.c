@@ -147,10 +147,8 @@ static bool kfusd_commit_reply(struct kfusd_request *request,
 	short subcmd = request->call.subcmd;
 	unsigned int flags = fops->flags;
 
-	if (subcmd == FUSD_POLL_DIFF) {
-		kfusd_poll_answered(request, retval);
-		return false;
-	}
+	if (subcmd == FUSD_POLL_DIFF)
+		return kfusd_poll_answered(request, retval);
 	if (fops->private_info != request->sent_private_info)
 		file->private_info = fops->private_info;
 	request->changed_flags = (flags ^ request->flags) & REPLY_FLAGS;

@@ -194,6 +194,11 @@ POLL = [
         {},
     ),
     (
+        "sigio",
+        "a client that asked for it (fcntl, O_ASYNC) gets SIGIO when the state changes",
+        libfuse("none comes"),
+    ),
+    (
         "poll-never-blocks",
         "a client's poll never waits for the driver",
         libfuse("the first poll after a change waits until the driver was asked"),
