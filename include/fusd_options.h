@@ -60,6 +60,13 @@ struct fusd_options {
 	 * is held, as on any regular file, unless it is a stream.
 	 */
 	int stream;
+	/**
+	 * Whose the node is. 0: who runs the driver, root on kfusd and cuse,
+	 * and that one's group. Another owner, and a group that the driver is
+	 * not in, are for root alone: EPERM.
+	 */
+	uid_t owner;
+	gid_t group;
 };
 
 /**

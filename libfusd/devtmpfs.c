@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Whether the kernel's nodes for devices appear where this process sees them.
+/* The kernel's directory of nodes for devices, and what is set of a node there.
  */
 #include <errno.h>
+#include <unistd.h>
 
 #include "internal.h"
 #include "proc.h"
@@ -27,4 +28,16 @@ int fusd_dev_check(void)
 			 "/dev is not the kernel's own (devtmpfs), as in a "
 			 "container, so no device would appear: run the driver "
 			 "outside, or use fuse");
+}
+
+int fusd_dev_set_owner(const struct fusd_device *device)
+{
+	uid_t owner = device->owner ? device->owner : (uid_t)-1;
+	gid_t group = device->group ? device->group : (gid_t)-1;
+
+	if ((!device->owner && !device->group) ||
+	    lchown(device->path, owner, group) == 0)
+		return 0;
+	return fusd_fail(errno, "%s does not get its owner or group: %s",
+			 device->path, strerror(errno));
 }

@@ -60,6 +60,8 @@ struct fusd_queue {
 struct fusd_device {
 	char name[FUSD_MAX_NAME_LENGTH + 1];
 	mode_t mode;
+	uid_t owner; /* 0: who runs the driver */
+	gid_t group; /* 0: the same */
 	void *device_info;
 	struct fusd_file_operations ops;
 	struct fusd_ioctl *ioctls; /* malloc'ed; what numbers really are */
@@ -522,6 +524,8 @@ int fusd_thread_begin(void *(*run)(void *unused));
  * devices, or -ENODEV and fusd_error().
  */
 int fusd_dev_check(void);
+/* Gives the node there, just made, to the device's owner and group. */
+int fusd_dev_set_owner(const struct fusd_device *device);
 
 /* error.c */
 /* Sets fusd_error() and returns -error. */

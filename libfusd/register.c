@@ -135,6 +135,8 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 					    options.max_client_memory :
 					    FUSD_MAX_CLIENT_MEMORY;
 	device->is_stream = options.stream;
+	device->owner = options.owner;
+	device->group = options.group;
 	error = fusd_ioctls_copy(device, options.ioctls, options.ioctl_count);
 	if (!error)
 		error = transport->open_device(device, &options);

@@ -272,6 +272,8 @@ class DeviceCore:
         ioctls: list[tuple[int, int, int, int]],
         max_client_memory: int,
         stream: bool,
+        owner: int,
+        group: int,
     ) -> None: ...
 
 def is_data(result: object) -> bool:

@@ -309,7 +309,7 @@ cdef class DeviceCore:
 
     def _register(
         self, name, mode_t mode, frozenset looked_up, transport, clazz, devname,
-        list ioctls, size_t max_client_memory, bint stream,
+        list ioctls, size_t max_client_memory, bint stream, uid_t owner, gid_t group,
     ):
         cdef fusd_file_operations operations
         cdef fusd_options options
@@ -331,6 +331,8 @@ cdef class DeviceCore:
         options.ioctl_count = fill_table(table, ioctls)
         options.max_client_memory = max_client_memory
         options.stream = stream
+        options.owner = owner
+        options.group = group
         self.held = weakref.WeakValueDictionary()
         operations = OPERATIONS
         self.looked_up = looked_up

@@ -39,6 +39,30 @@ def _check_mode(mode: int) -> None:
     )
 
 
+def _user_id(user: int | str | None) -> int:
+    """0 for None; LookupError for a name that no user has."""
+    if not isinstance(user, str):
+        return user or 0
+    import pwd  # Few need it.
+
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        raise LookupError(f"there is no user {user!r}") from None
+
+
+def _group_id(group: int | str | None) -> int:
+    """0 for None; LookupError for a name that no group has."""
+    if not isinstance(group, str):
+        return group or 0
+    import grp  # Few need it.
+
+    try:
+        return grp.getgrnam(group).gr_gid
+    except KeyError:
+        raise LookupError(f"there is no group {group!r}") from None
+
+
 class Device(Callbacks, DeviceCore):
     """A device whose callbacks are methods of a derived class.
 
@@ -73,8 +97,9 @@ class Device(Callbacks, DeviceCore):
     gives in one request. The open files of a *stream*, such as a serial port, have no
     position: lseek and pread give ESPIPE (on cuse lseek gives 0), *offset* is 0, and
     on fuse a write does not wait for a read of the same open file that is held.
-    ``name`` and ``mode`` are attributes; changing them later is
-    for the next register().
+    *owner* and *group*, names or numbers, are whose the node is, instead of who runs
+    the driver: for root, or a group that the driver is in. ``name`` and ``mode`` are
+    attributes; changing them later is for the next register().
 
     The device appears with register() and goes with unregister(); ``with
     device:`` does both, and pyfusd.run() serves it in between. What is registered
@@ -103,6 +128,8 @@ class Device(Callbacks, DeviceCore):
         devname: str | None = None,
         max_client_memory: int = 4 << 20,
         stream: bool = False,
+        owner: int | str | None = None,
+        group: int | str | None = None,
     ) -> None:
         _check_mode(mode)
         if max_client_memory < 1:
@@ -114,6 +141,8 @@ class Device(Callbacks, DeviceCore):
         self._devname = devname
         self._max_client_memory = max_client_memory
         self._stream = stream
+        self._owner = owner
+        self._group = group
 
     def register(self: Self) -> Self:
         """Makes the device appear, and returns it.
@@ -123,14 +152,15 @@ class Device(Callbacks, DeviceCore):
 
         Raises OSError: EINVAL (name, clazz, devname or transport), EEXIST (the
         name is taken), ENOPKG or ENODEV (no transport works on this machine, or
-        not the one that was chosen), EACCES or EPERM (not for this user), ENOSPC
+        not the one that was chosen), EACCES or EPERM (not for this user, or not with
+        that owner or group), ENOSPC
         (kfusd, or the kernel for cuse, has as many devices as it may), ENOMEM
         (also beyond some 1,000 devices in a process on cuse and fuse), EMFILE,
         ENFILE; its text says what to do. RuntimeError if the device is
         registered, or its class did not call super().__init__(); TypeError if a
         callback does not take its arguments, or is a coroutine function and may not
         be one; ValueError for a null character, and for a mode that is not made of
-        permission bits.
+        permission bits; LookupError for an owner or group that there is not.
         """
         if not hasattr(self, "_devname"):
             raise RuntimeError(
@@ -152,6 +182,8 @@ class Device(Callbacks, DeviceCore):
             declarations_of(self._ioctl_numbers),
             self._max_client_memory,
             self._stream,
+            _user_id(self._owner),
+            _group_id(self._group),
         )
         tracing.attach_if_active(self)
         registry.serve_registered(self)

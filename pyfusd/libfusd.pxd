@@ -58,6 +58,8 @@ cdef extern from "fusd.h" nogil:
         size_t ioctl_count
         size_t max_client_memory
         int stream
+        uid_t owner
+        gid_t group
 
     struct fusd_buffer:
         pass

@@ -288,7 +288,7 @@ static int set_up_node(struct fusd_device *device)
 		.is_character_device = true,
 	};
 	fusd_cuse_number_keep(number);
-	return 0;
+	return fusd_dev_set_owner(device);
 }
 
 static int open_node(struct fusd_device *device)

@@ -299,6 +299,21 @@ static bool name_connection(struct fusd_device *device,
 	return true;
 }
 
+/* As chown(2) does of a file that the driver has made. */
+static int check_owner(const struct fusd_device *device)
+{
+	bool is_own = !device->owner || device->owner == geteuid();
+
+	if (geteuid() == 0 ||
+	    (is_own && (!device->group || device->group == getegid() ||
+			group_member(device->group))))
+		return 0;
+	return fusd_fail(EPERM,
+			 "only root may give device \"%s\" to another user, or "
+			 "to a group that the driver is not in",
+			 device->name);
+}
+
 static int fuse_open_device(struct fusd_device *device,
 			    const struct fusd_options *options)
 {
@@ -319,9 +334,11 @@ static int fuse_open_device(struct fusd_device *device,
 	fuse->attributes.st_ino = FUSE_ROOT_ID;
 	fuse->attributes.st_nlink = 1;
 	fuse->attributes.st_mode = S_IFREG | device->mode;
-	fuse->attributes.st_uid = geteuid();
-	fuse->attributes.st_gid = getegid();
-	error = fusd_node_root(fuse->root, sizeof(fuse->root));
+	fuse->attributes.st_uid = device->owner ? device->owner : geteuid();
+	fuse->attributes.st_gid = device->group ? device->group : getegid();
+	error = check_owner(device);
+	if (!error)
+		error = fusd_node_root(fuse->root, sizeof(fuse->root));
 	if (error)
 		goto free_fuse;
 	fuse->session.fuse = new_session(device);

@@ -242,7 +242,7 @@ static int find_node(struct fusd_device *device)
 	if (!S_ISCHR(status.stx_mode) ||
 	    (major_number && status.stx_rdev_major != major_number))
 		return refuse_device(device, EEXIST);
-	return 0;
+	return fusd_dev_set_owner(device);
 }
 
 static int kfusd_open_device(struct fusd_device *device,
