@@ -67,6 +67,8 @@ struct fusd_options {
 	 */
 	uid_t owner;
 	gid_t group;
+	/** 0. Where the compiler would leave bytes of any value. */
+	unsigned int reserved;
 };
 
 /**

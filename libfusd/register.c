@@ -87,15 +87,27 @@ static int copy_structure(void *to, size_t size, const void *from,
 	return 0;
 }
 
+_Static_assert(sizeof(struct fusd_options) ==
+		       offsetof(struct fusd_options, reserved) +
+			       sizeof(unsigned int),
+	       "a later member would take bytes that programs do not set");
+
 static int copy_options(struct fusd_options *to,
 			const struct fusd_options *options)
 {
+	int error;
+
 	if (!options) {
 		memset(to, 0, sizeof(*to));
 		return 0;
 	}
-	return copy_structure(to, sizeof(*to), options, options->size,
-			      FIRST_OPTIONS_SIZE, "struct fusd_options");
+	error = copy_structure(to, sizeof(*to), options, options->size,
+			       FIRST_OPTIONS_SIZE, "struct fusd_options");
+	if (!error && to->reserved)
+		return fusd_fail(E2BIG, "struct fusd_options has a reserved "
+					"member that is not 0: a newer libfusd "
+					"is needed");
+	return error;
 }
 
 static int register_device(const char *name, mode_t mode, void *device_info,

@@ -333,6 +333,7 @@ cdef class DeviceCore:
         options.stream = stream
         options.owner = owner
         options.group = group
+        options.reserved = 0
         self.held = weakref.WeakValueDictionary()
         operations = OPERATIONS
         self.looked_up = looked_up

@@ -60,6 +60,7 @@ cdef extern from "fusd.h" nogil:
         int stream
         uid_t owner
         gid_t group
+        unsigned int reserved
 
     struct fusd_buffer:
         pass

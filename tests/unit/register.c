@@ -74,7 +74,15 @@ static void options_are_checked(void)
 	options.size = offsetof(struct fusd_options, devname);
 	CHECK_FAILS(fusd_register_with("o", 0600, NULL, &none, &options),
 		    EINVAL);
+	/* As the first version had it: what is beyond does not matter. */
+	options.size = offsetof(struct fusd_options, ioctls);
+	options.reserved = 1;
+	fd = fusd_register_with("o", 0600, NULL, &none, &options);
+	CHECK(fd >= 0 && fusd_unregister(fd) == 0);
 	options.size = sizeof(options);
+	CHECK_FAILS(fusd_register_with("o", 0600, NULL, &none, &options),
+		    E2BIG);
+	options.reserved = 0;
 	fd = fusd_register_with("o", 0600, NULL, &none, &options);
 	CHECK(fd >= 0);
 	CHECK(!strcmp(fusd_device_transport(fd), "fuse"));
