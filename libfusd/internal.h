@@ -15,10 +15,11 @@
  *   pool_lock (block_pool.c), and those that libfuse has inside.
  * The other locks are each of one file, come last, and none is taken inside
  * another: helpers.lock (client_copy.c), probe.lock
- * (own_request.c), and, in fuse/, attendant.lock (attendant.c), guard.lock
- * (own_client.c), taking_lock (node.c), watchers_lock (death_watcher.c),
- * numbers_lock (cuse_number.c) and a session's descriptor_file.lock
- * (client_descriptor.c). No lock is held while a callback runs.
+ * (own_request.c), watch.lock (stalled.c), and, in fuse/, attendant.lock
+ * (attendant.c), guard.lock (own_client.c), taking_lock (node.c), watchers_lock
+ * (death_watcher.c), numbers_lock (cuse_number.c) and a session's
+ * descriptor_file.lock (client_descriptor.c). No lock is held while a callback
+ * runs.
  */
 #ifndef FUSD_INTERNAL_H
 #define FUSD_INTERNAL_H

@@ -52,6 +52,11 @@ void fusd_set_lock_probe(void (*take_and_release)(void))
 	take_lock = take_and_release;
 }
 
+bool fusd_has_lock_probe(void)
+{
+	return take_lock;
+}
+
 /* One of the two threads; it has the lock only inside take_lock(). */
 static void *ask_again_and_again(void *unused)
 {

@@ -14,7 +14,10 @@ bool fusd_is_own_thread(pid_t thread);
  */
 void fusd_set_lock_probe(void (*take_and_release)(void));
 
-/* A thread of this process has opened this device of its own. */
+/* Whether there is one. */
+bool fusd_has_lock_probe(void);
+
+/* A thread of this process has opened this device of its own, or may have. */
 void fusd_own_request_seen(struct fusd_device *device);
 
 #endif /* FUSD_OWN_REQUEST_H */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "stalled.h"
 
 /* A client that calls on and on must not keep unregister from ending. */
 #define MESSAGES_AT_UNREGISTER 10000
@@ -164,6 +165,7 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 		fusd_device_leave(device);
 		return error;
 	}
+	fusd_stalled_watch(device);
 	return device->fd;
 }
 

@@ -87,6 +87,39 @@ print("goes on")
 """
 
 
+OPENS_WITH_THE_LOCK = """
+import ctypes, logging, os, sys, threading, pyfusd
+
+logging.getLogger("pyfusd").addHandler(logging.StreamHandler(sys.stdout))
+
+class Plain(pyfusd.Device):
+    if "open" in sys.argv:
+        def open(self, file):
+            pass
+
+device = Plain("plain").register()
+threading.Thread(target=pyfusd.run, args=[device], daemon=True).start()
+# As a client module in C does it: the first thing that the device hears of.
+libc = ctypes.PyDLL(None, use_errno=True)
+descriptor = libc.open(device.path.encode(), os.O_RDONLY)
+print("opened" if descriptor >= 0 else os.strerror(ctypes.get_errno()))
+os.close(os.open(device.path, os.O_RDONLY))
+print("goes on")
+"""
+
+
+@pytest.mark.parametrize("callback", ["open", "none"])
+def test_an_opener_that_keeps_the_interpreter_s_lock_is_told(start_python, callback):
+    """Nobody receives its open, and so nobody knows of it."""
+    process = start_python(OPENS_WITH_THE_LOCK, callback)
+    output, errors = process.communicate(timeout=4 * DEADLINE)
+    assert errors == b""
+    if callback == "open":
+        assert b"Resource deadlock avoided" in output
+        assert b"process=True" in output
+    assert output.endswith(b"goes on\n")
+
+
 def test_a_caller_that_keeps_the_interpreter_s_lock_is_told(start_python, transport):
     if transport != "fuse":
         pytest.skip("the way is the same on each; a slow machine takes long")
