@@ -88,8 +88,10 @@ def check_callback(device: object, name: str, callback: Any) -> None:
     if callback is None:
         return
     if not callable(callback):
+        hint = "" if name in CALLBACKS else ": its method has to have another name"
         raise TypeError(
             f"{type(device).__name__}.{name} is {callback!r}, which cannot be called"
+            + hint
         )
     arguments = CALLBACKS.get(name, _IOCTL_METHOD).arguments
     try:
