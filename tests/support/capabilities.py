@@ -327,6 +327,38 @@ PROGRAMS = [
         },
     ),
 ]
+CLIENTS = [
+    (
+        "client-evtest",
+        "evtest and python-evdev show, grab and read an input device "
+        "(`EVIOCGNAME(len)`, EVIOCGRAB)",
+        {
+            "fuse": "they cannot grab it: EVIOCGRAB gives EFAULT",
+        },
+    ),
+    (
+        "client-watchdog",
+        "wdctl and busybox's watchdog show, set and kick a watchdog",
+        {},
+    ),
+    (
+        "client-scsi",
+        "sg_inq and sg_raw (1 MiB in one SG_IO) talk to a SCSI device",
+        {},
+    ),
+    ("client-ipmi", "ipmitool asks a management controller", {}),
+    (
+        "client-spi",
+        "py-spidev exchanges 100 KiB with an SPI bus (`SPI_IOC_MESSAGE(n)`)",
+        {},
+    ),
+    (
+        "client-hid",
+        "hidapi has reports, and feature reports (`HIDIOCGFEATURE(len)`), of a device",
+        {},
+    ),
+    ("client-modbus", "pymodbus reads registers over a serial port", {}),
+]
 GROUPS = {
     "Opening and closing": OPENING,
     "Reading and writing": TRANSFERS,
@@ -336,6 +368,7 @@ GROUPS = {
     "The end of a driver": DRIVER_S_END,
     "Node and memory": NODE,
     "Programs": PROGRAMS,
+    "Unmodified clients of mocks": CLIENTS,
 }
 CAPABILITIES = [capability for group in GROUPS.values() for capability in group]
 

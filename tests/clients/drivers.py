@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Drivers as short as clients that nobody here wrote let them be."""
+
+import ctypes
+import errno
+import struct
+
+import pyfusd
+from pyfusd import IOR, IOW, IOWR
+
+EV_SYN, EV_KEY, KEY_A = 0, 1, 30
+
+
+class Keyboard(pyfusd.Device):
+    """An input device with one key, which was pressed once."""
+
+    def __init__(self, name):
+        super().__init__(name, 0o666)
+        self.events = [
+            struct.pack("qqHHi", 1, 0, EV_KEY, KEY_A, 1),
+            struct.pack("qqHHi", 1, 0, EV_SYN, 0, 0),
+        ]
+        self.grabs = []
+
+    def read(self, file, buf, offset):
+        return self.events.pop(0) if self.events else file.hold()
+
+    def poll(self, file):
+        return pyfusd.Notify.INPUT if self.events else pyfusd.Notify(0)
+
+    @pyfusd.ioctl(IOR("E", 0x01, "i"))
+    def version(self, file, _):
+        return 0x010001
+
+    @pyfusd.ioctl(IOR("E", 0x84, "i"))
+    def effects(self, file, _):
+        return 0
+
+    @pyfusd.ioctl(IOR("E", 0x02, "4H"))
+    def identity(self, file, _):
+        return 3, 0x1209, 0x0001, 0x0100
+
+    @pyfusd.ioctl_family(IOR("E", 0x06, 0))
+    def name_of(self, file, data):
+        name = b"FUSD keyboard\0"[: len(data)]
+        data[: len(name)] = name
+        return len(name)
+
+    @pyfusd.ioctl_family(IOR("E", 0x20, 0))
+    def types(self, file, data):
+        return set_bits(data, EV_SYN, EV_KEY)
+
+    @pyfusd.ioctl_family(IOR("E", 0x20 + EV_KEY, 0))
+    def keys(self, file, data):
+        return set_bits(data, KEY_A)
+
+    @pyfusd.ioctl_family(IOR("E", 0x09, 0))  # properties
+    @pyfusd.ioctl_family(IOR("E", 0x18, 0))  # keys that are down
+    @pyfusd.ioctl_family(IOR("E", 0x19, 0))  # LEDs
+    @pyfusd.ioctl_family(IOR("E", 0x1B, 0))  # switches
+    def nothing(self, file, data):
+        return len(data)
+
+    @pyfusd.ioctl_family(IOR("E", 0x07, 0))
+    @pyfusd.ioctl_family(IOR("E", 0x08, 0))
+    def no_such_name(self, file, data):
+        return -errno.ENOENT
+
+    @pyfusd.ioctl(IOW("E", 0x90, "i"), direction="value")
+    def grab(self, file, grabbed):
+        self.grabs.append(grabbed)
+
+
+def set_bits(data, *bits):
+    for bit in bits:
+        data[bit // 8] |= 1 << bit % 8
+    return len(data)
+
+
+class Watchdog(pyfusd.Device):
+    def __init__(self, name):
+        super().__init__(name, 0o666)
+        self.seconds = 30
+        self.options = []
+        self.kicks = 0
+
+    def write(self, file, buf, offset):
+        self.kicks += 1
+        return len(buf)
+
+    @pyfusd.ioctl(IOR("W", 0, "II32s"))
+    def support(self, file, _):
+        return 0x8180, 7, b"FUSD watchdog"  # SETTIMEOUT, KEEPALIVEPING, MAGICCLOSE
+
+    @pyfusd.ioctl(IOR("W", 1, "i"))
+    @pyfusd.ioctl(IOR("W", 2, "i"))
+    def status(self, file, _):
+        return 0x8000
+
+    @pyfusd.ioctl(IOR("W", 4, "i"), direction="in")
+    def set_options(self, file, values):
+        self.options.append(values[0])
+
+    @pyfusd.ioctl(IOR("W", 5, "i"), direction="value")
+    def keep_alive(self, file, _):
+        self.kicks += 1
+
+    @pyfusd.ioctl(IOWR("W", 6, "i"))
+    def set_timeout(self, file, values):
+        self.seconds = values[0]
+        return self.seconds
+
+    @pyfusd.ioctl(IOR("W", 7, "i"))
+    def timeout(self, file, _):
+        return self.seconds
+
+    @pyfusd.ioctl(IOR("W", 10, "i"))
+    def time_left(self, file, _):
+        return self.seconds - 3
+
+
+class ScsiHeader(ctypes.Structure):
+    """struct sg_io_hdr of <scsi/sg.h>."""
+
+    _fields_ = (
+        ("interface_id", ctypes.c_int),
+        ("direction", ctypes.c_int),
+        ("command_length", ctypes.c_ubyte),
+        ("max_sense_length", ctypes.c_ubyte),
+        ("vector_count", ctypes.c_ushort),
+        ("data_length", ctypes.c_uint),
+        ("data", ctypes.c_void_p),
+        ("command", ctypes.c_void_p),
+        ("sense", ctypes.c_void_p),
+        ("timeout", ctypes.c_uint),
+        ("flags", ctypes.c_uint),
+        ("pack_id", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("status", ctypes.c_ubyte),
+        ("masked_status", ctypes.c_ubyte),
+        ("message_status", ctypes.c_ubyte),
+        ("sense_length", ctypes.c_ubyte),
+        ("host_status", ctypes.c_ushort),
+        ("driver_status", ctypes.c_ushort),
+        ("residue", ctypes.c_int),
+        ("duration", ctypes.c_uint),
+        ("info", ctypes.c_uint),
+    )
+
+
+class ScsiDisk(pyfusd.Device):
+    """What an INQUIRY and a READ BUFFER of any size find."""
+
+    INQUIRY = (
+        bytes([0, 0, 6, 2, 31, 0, 0, 0])
+        + b"FUSD".ljust(8)
+        + b"Disk of Python".ljust(16)
+        + b"0.2 "
+    )
+
+    @pyfusd.ioctl(0x2282, direction="out", type="i")
+    def version(self, file, _):
+        return 30536
+
+    @pyfusd.ioctl(0x2285, direction="inout", type=ScsiHeader)
+    def transfer(self, file, header):
+        command = bytes(file.client_memory(header.command, header.command_length))
+        data = file.client_memory(header.data, header.data_length, write=True)
+        header.status = header.host_status = header.driver_status = 0
+        header.residue = header.sense_length = header.info = 0
+        if command[0] == 0x12 and not command[1] & 1:
+            size = min(len(data), len(self.INQUIRY))
+            data[:size] = self.INQUIRY[:size]
+            header.residue = len(data) - size
+        elif command[0] == 0x3C:
+            data[:] = bytes(range(256)) * (len(data) // 256)
+        else:
+            header.status = 2  # CHECK CONDITION
+
+
+class IpmiRequest(ctypes.Structure):
+    """struct ipmi_req of <linux/ipmi.h>, with its struct ipmi_msg."""
+
+    _fields_ = (
+        ("address", ctypes.c_void_p),
+        ("address_length", ctypes.c_uint),
+        ("id", ctypes.c_long),
+        ("net_function", ctypes.c_ubyte),
+        ("command", ctypes.c_ubyte),
+        ("length", ctypes.c_ushort),
+        ("data", ctypes.c_void_p),
+    )
+
+
+class IpmiReceived(ctypes.Structure):
+    """struct ipmi_recv."""
+
+    _fields_ = (
+        ("type", ctypes.c_int),
+        ("address", ctypes.c_void_p),
+        ("address_length", ctypes.c_uint),
+        ("id", ctypes.c_long),
+        ("net_function", ctypes.c_ubyte),
+        ("command", ctypes.c_ubyte),
+        ("length", ctypes.c_ushort),
+        ("data", ctypes.c_void_p),
+    )
+
+
+class Ipmi(pyfusd.Device):
+    """A management controller that answers "Get Device ID"."""
+
+    DEVICE_ID = bytes([0, 0x20, 1, 2, 0x34, 2, 0xBF, 0xDC, 0x05, 0, 0x01, 0])
+
+    def __init__(self, name):
+        super().__init__(name, 0o666)
+        self.answers = []
+
+    def poll(self, file):
+        return pyfusd.Notify.INPUT if self.answers else pyfusd.Notify(0)
+
+    # It is _IOR, and the driver reads what it points at.
+    @pyfusd.ioctl(IOR("i", 13, IpmiRequest), direction="in")
+    def send(self, file, request):
+        is_known = (request.net_function, request.command) == (6, 1)
+        data = self.DEVICE_ID if is_known else b"\xc1"
+        self.answers.append((request.id, request.net_function, request.command, data))
+        self.poll_changed()
+
+    @pyfusd.ioctl(IOWR("i", 11, IpmiReceived))
+    @pyfusd.ioctl(IOWR("i", 12, IpmiReceived))
+    def receive(self, file, received):
+        if not self.answers:
+            return -errno.EAGAIN
+        number, net_function, command, data = self.answers[0]
+        memory = file.client_memory(received.data, len(data), write=True)
+        del self.answers[0]
+        memory[:] = data
+        received.type, received.id = 1, number
+        received.net_function, received.command = net_function | 1, command
+        received.length = len(data)
+        return 0
+
+    @pyfusd.ioctl(IOR("i", 16, "i"), direction="in")
+    @pyfusd.ioctl(IOR("i", 17, "I"), direction="in")
+    def settings(self, file, values):
+        pass
+
+
+class SpiTransfer(ctypes.Structure):
+    """struct spi_ioc_transfer of <linux/spi/spidev.h>."""
+
+    _fields_ = (
+        ("sent", ctypes.c_uint64),
+        ("received", ctypes.c_uint64),
+        ("length", ctypes.c_uint32),
+        ("speed", ctypes.c_uint32),
+        ("rest", ctypes.c_uint8 * 8),
+    )
+
+
+class SpiLoop(pyfusd.Device):
+    """A bus whose output is wired to its input."""
+
+    speed = 500_000
+
+    @pyfusd.ioctl(IOR("k", 1, "B"))  # mode
+    @pyfusd.ioctl(IOR("k", 3, "B"))  # bits per word
+    def modes(self, file, _):
+        return 0
+
+    @pyfusd.ioctl(IOR("k", 4, "I"))
+    def get_speed(self, file, _):
+        return self.speed
+
+    @pyfusd.ioctl(IOW("k", 4, "I"))
+    def set_speed(self, file, values):
+        self.speed = values[0]
+
+    @pyfusd.ioctl(IOW("k", 1, "B"))
+    @pyfusd.ioctl(IOW("k", 3, "B"))
+    @pyfusd.ioctl(IOW("k", 5, "I"))
+    def settings(self, file, values):
+        pass
+
+    @pyfusd.ioctl_family(IOW("k", 0, 0))
+    def exchange(self, file, data):
+        transfers = (SpiTransfer * (len(data) // 32)).from_buffer(data)
+        for one in transfers:
+            if one.sent and one.received:
+                sent = file.client_memory(one.sent, one.length)
+                file.client_memory(one.received, one.length, write=True)[:] = sent
+        return sum(one.length for one in transfers)
+
+
+class ReportDescriptor(ctypes.Structure):
+    """struct hidraw_report_descriptor of <linux/hidraw.h>."""
+
+    _fields_ = (("size", ctypes.c_uint32), ("value", ctypes.c_uint8 * 4096))
+
+
+class Hid(pyfusd.Device):
+    """A device with feature reports, which keeps the last, and echoes output."""
+
+    DESCRIPTOR = bytes.fromhex("06 00ff 0901 a101 8501 0902 7508 9508 b102 c0")
+    feature = bytes(8)
+    echo = None
+    waiting = None
+
+    def write(self, file, buf, offset):
+        self.echo = bytes(buf)
+        if self.waiting:
+            self.waiting.reply(self.take_echo())
+            self.waiting = None
+        self.poll_changed()
+        return len(buf)
+
+    def take_echo(self):
+        echo, self.echo = self.echo, None
+        return echo
+
+    def read(self, file, buf, offset):
+        if self.echo:
+            return self.take_echo()
+        self.waiting = file.hold()
+        return self.waiting
+
+    def poll(self, file):
+        return pyfusd.Notify.INPUT if self.echo else pyfusd.Notify(0)
+
+    @pyfusd.ioctl(IOR("H", 1, "i"))
+    def descriptor_size(self, file, _):
+        return len(self.DESCRIPTOR)
+
+    # It is _IOR, and the driver reads the size in it.
+    @pyfusd.ioctl(IOR("H", 2, ReportDescriptor), direction="inout")
+    def descriptor(self, file, report):
+        size = min(report.size, len(self.DESCRIPTOR))
+        ctypes.memmove(report.value, self.DESCRIPTOR, size)
+
+    @pyfusd.ioctl(IOR("H", 3, "Ihh"))
+    def identity(self, file, _):
+        return 3, 0x1209, 1
+
+    @pyfusd.ioctl_family(IOR("H", 4, 0))
+    @pyfusd.ioctl_family(IOR("H", 5, 0))
+    def name_of(self, file, data):
+        name = b"FUSD\0"[: len(data)]
+        data[: len(name)] = name
+        return len(name)
+
+    @pyfusd.ioctl_family(IOWR("H", 6, 0))
+    def set_feature(self, file, data):
+        self.feature = bytes(data)
+        return len(data)
+
+    @pyfusd.ioctl_family(IOWR("H", 7, 0))
+    def get_feature(self, file, data):
+        size = min(len(data), len(self.feature))
+        data[:size] = self.feature[:size]
+        return size

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Programs that nobody here wrote, on drivers of a few lines."""
+
+import importlib.util
+import struct
+import threading
+
+import pytest
+
+from clients.drivers import (
+    KEY_A,
+    Hid,
+    Ipmi,
+    Keyboard,
+    ScsiDisk,
+    SpiLoop,
+    Watchdog,
+)
+from support import TOP
+from support.waiting import DEADLINE, wait_until
+
+
+def lines_until(process, text):
+    """What a program printed, to the line that has a text."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if text in line:
+            return "".join(lines)
+    pytest.fail(f"no {text!r}: {''.join(lines)}")
+
+
+def test_evtest_grabs_a_keyboard_and_reads(fusd_device, begin, holds):
+    keyboard = fusd_device(Keyboard)
+    printed = lines_until(begin("evtest", "--grab", keyboard), "SYN_REPORT")
+    assert 'Input device name: "FUSD keyboard"' in printed
+    assert f"Event code {KEY_A} (KEY_A)" in printed
+    assert f"code {KEY_A} (KEY_A), value 1" in printed
+    assert ("grabbed by another" in printed) == (not holds("client-evtest"))
+    assert keyboard.device.grabs[:1] == ([1] if holds("client-evtest") else [])
+
+
+EVDEV = """
+import sys, evdev
+keyboard = evdev.InputDevice(sys.argv[1])
+with keyboard.grab_context():
+    print(keyboard.name, keyboard.read_one().code)
+"""
+
+
+def test_evdev_grabs_a_keyboard_and_reads(fusd_device, python, holds):
+    keyboard = fusd_device(Keyboard)
+    if holds("client-evtest"):
+        assert python("evdev", EVDEV, keyboard) == f"FUSD keyboard {KEY_A}\n"
+        assert keyboard.device.grabs == [1, 0]
+    else:
+        with pytest.raises(AssertionError, match="Bad address"):
+            python("evdev", EVDEV, keyboard)
+
+
+def test_wdctl_shows_a_watchdog(fusd_device, run):
+    watchdog = fusd_device(Watchdog)
+    printed = run("wdctl", watchdog)
+    assert "FUSD watchdog [version 7]" in printed
+    assert "Timeout:" in printed and "30 seconds" in printed
+    assert "KEEPALIVEPING" in printed
+
+
+def test_busybox_sets_and_kicks_a_watchdog(fusd_device, begin):
+    watchdog = fusd_device(Watchdog)
+    begin("busybox", "watchdog", "-F", "-t", "100ms", "-T", "5", watchdog)
+    wait_until(lambda: watchdog.device.kicks > 2, "kicks")
+    assert watchdog.device.seconds == 5
+    # Through a pointer to a constant.
+    assert watchdog.device.options == [2]
+
+
+def test_sg_inq_asks_a_disk(fusd_device, run):
+    printed = run("sg_inq", fusd_device(ScsiDisk))
+    assert "Vendor identification: FUSD" in printed
+    assert "Product identification: Disk of Python" in printed
+
+
+def test_sg_raw_reads_a_mebibyte_at_once(fusd_device, run, tmp_path):
+    size = 1 << 20
+    command = [f"{byte:02x}" for byte in (0x3C, 2, 0, 0, 0, 0, 0x10, 0, 0, 0)]
+    run("sg_raw", "-r", size, "-o", tmp_path / "data", fusd_device(ScsiDisk), *command)
+    assert (tmp_path / "data").read_bytes() == bytes(range(256)) * (size // 256)
+
+
+def test_ipmitool_asks_a_controller(fusd_device, run, in_dev):
+    fusd_device(Ipmi, name=in_dev("ipmi0"))
+    printed = run("ipmitool", "mc", "info")
+    assert "Device ID                 : 32" in printed
+    assert "IPMI Version              : 2.0" in printed
+
+
+SPIDEV = """
+import spidev
+client = spidev.SpiDev()
+client.open(99, 0)
+client.max_speed_hz = 1_000_000
+print(client.max_speed_hz, list(client.xfer2([1, 2, 3])))
+data = [number % 251 for number in range(100 << 10)]
+print(list(client.xfer3(data)) == data)
+"""
+
+
+def test_spidev_exchanges_much(fusd_device, python, in_dev):
+    fusd_device(SpiLoop, name=in_dev("spidev99.0"))
+    assert python("spidev", SPIDEV) == "1000000 [1, 2, 3]\nTrue\n"
+
+
+HIDAPI = """
+import sys, hidraw
+client = hidraw.device()
+client.open_path(sys.argv[1].encode())
+print(client.send_feature_report([1, 2, 3, 4]), client.get_feature_report(1, 8))
+print(client.write([1, 9, 9]), client.read(8))
+"""
+
+
+def test_hidapi_has_reports(fusd_device, python):
+    assert python("hidraw", HIDAPI, fusd_device(Hid, name="hidraw99")) == (
+        "4 [1, 2, 3, 4]\n3 [1, 9, 9]\n"
+    )
+
+
+def crc_of(data):
+    """Modbus' checksum."""
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
+    return struct.pack("<H", crc)
+
+
+def modbus_port():
+    """The serial port of the examples, with a slave of Modbus at its other end."""
+    path = TOP / "examples" / "python" / "serial_port.py"
+    spec = importlib.util.spec_from_file_location("serial_port", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    class Port(module.SerialPort):
+        def write(self, file, buf, offset):
+            slave, function, start, count = struct.unpack(">BBHH", buf[:6])
+            assert function == 3 and crc_of(buf[:6]) == bytes(buf[6:])
+            words = struct.pack(f">{count}H", *range(start, start + count))
+            answer = bytes([slave, function, len(words)]) + words
+            self.received += answer + crc_of(answer)
+            self.answer()
+            return len(buf)
+
+    return Port("ttyMODBUS", mode=0o666)
+
+
+def test_pymodbus_reads_registers(fusd_device):
+    modbus = pytest.importorskip("pymodbus.client")
+    port = fusd_device(modbus_port())
+    # On fuse, where FIONREAD says 0, it waits for that long, and reads then.
+    client = modbus.ModbusSerialClient(port=port.path, baudrate=19200, timeout=1)
+    assert client.connect()
+    answer = client.read_holding_registers(7, count=3)
+    assert answer.registers == [7, 8, 9]
+    client.close()
+
+
+def test_pyserial_sends_while_it_waits(fusd_device):
+    serial = pytest.importorskip("serial")
+    path = TOP / "examples" / "python" / "serial_port.py"
+    spec = importlib.util.spec_from_file_location("serial_port", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    port = fusd_device(module.SerialPort, name="ttyDUPLEX")
+    with serial.Serial(port.path, timeout=DEADLINE) as client:
+        got = []
+        reader = threading.Thread(target=lambda: got.append(client.read(5)))
+        reader.start()
+        assert client.write(b"hello") == 5
+        reader.join(DEADLINE)
+    assert got == [b"hello"]
