@@ -29,14 +29,17 @@
 #define MAX_DEVICES 64
 #define MAX_MESSAGES 256
 
-static void (*take_lock)(void);
+/* An interpreter that ends waits so long for the probe to be out of it. */
+#define END_SECONDS 1
 
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t change;
-	bool is_started;      /* lock */
-	unsigned long asked;  /* lock */
-	unsigned long gotten; /* lock; the last that was asked for */
+	void (*take_lock)(void); /* lock */
+	bool is_inside;		 /* lock; a thread is in take_lock */
+	bool is_started;	 /* lock */
+	unsigned long asked;	 /* lock */
+	unsigned long gotten;	 /* lock; the last that was asked for */
 } probe = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.change = PTHREAD_COND_INITIALIZER,
@@ -47,14 +50,36 @@ bool fusd_is_own_thread(pid_t thread)
 	return thread > 0 && syscall(SYS_tgkill, getpid(), thread, 0) == 0;
 }
 
+static struct timespec end_after(int seconds)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += seconds;
+	return end;
+}
+
 void fusd_set_lock_probe(void (*take_and_release)(void))
 {
-	take_lock = take_and_release;
+	const struct timespec end = end_after(END_SECONDS);
+	int error = 0;
+
+	pthread_mutex_lock(&probe.lock);
+	probe.take_lock = take_and_release;
+	while (!probe.take_lock && probe.is_inside && error != ETIMEDOUT)
+		error = pthread_cond_timedwait(&probe.change, &probe.lock,
+					       &end);
+	pthread_mutex_unlock(&probe.lock);
 }
 
 bool fusd_has_lock_probe(void)
 {
-	return take_lock;
+	bool has;
+
+	pthread_mutex_lock(&probe.lock);
+	has = probe.take_lock;
+	pthread_mutex_unlock(&probe.lock);
+	return has;
 }
 
 /* One of the two threads; it has the lock only inside take_lock(). */
@@ -62,14 +87,18 @@ static void *ask_again_and_again(void *unused)
 {
 	pthread_mutex_lock(&probe.lock);
 	for (;;) {
+		void (*take_lock)(void);
 		unsigned long asked;
 
-		while (probe.asked == probe.gotten)
+		while (probe.asked == probe.gotten || !probe.take_lock)
 			pthread_cond_wait(&probe.change, &probe.lock);
 		asked = probe.asked;
+		take_lock = probe.take_lock;
+		probe.is_inside = true;
 		pthread_mutex_unlock(&probe.lock);
 		take_lock();
 		pthread_mutex_lock(&probe.lock);
+		probe.is_inside = false;
 		probe.gotten = asked;
 		pthread_cond_broadcast(&probe.change);
 	}
@@ -79,14 +108,14 @@ static void *ask_again_and_again(void *unused)
 /* Waits for some seconds. True if the lock was there by then. */
 static bool is_lock_there(int seconds)
 {
-	struct timespec end;
+	const struct timespec end = end_after(seconds);
 	bool there;
 	int error = 0;
 
-	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += seconds;
 	pthread_mutex_lock(&probe.lock);
-	if (probe.asked == probe.gotten) {
+	if (!probe.take_lock)
+		probe.gotten = probe.asked; /* there is none any more */
+	else if (probe.asked == probe.gotten) {
 		probe.asked++;
 		pthread_cond_broadcast(&probe.change);
 	}
@@ -213,7 +242,7 @@ static void forget_threads(void)
 {
 	pthread_mutex_init(&probe.lock, NULL);
 	pthread_cond_init(&probe.change, NULL);
-	probe.is_started = false;
+	probe.is_started = probe.is_inside = false;
 	probe.asked = probe.gotten = 0;
 }
 
@@ -226,7 +255,7 @@ void fusd_own_request_seen(struct fusd_device *device)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	if (!take_lock)
+	if (!fusd_has_lock_probe())
 		return;
 	device->has_own_client = true;
 	pthread_once(&once, watch_forks);

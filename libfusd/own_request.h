@@ -10,7 +10,10 @@ bool fusd_is_own_thread(pid_t thread);
 
 /*
  * A function that takes an interpreter's lock and releases it, for a driver
- * whose callbacks need one; for the process.
+ * whose callbacks need one; for the process. NULL, before the interpreter ends:
+ * once this returns, no thread of the library's calls the one before, unless
+ * that has kept the lock from it for a second. The caller must not have the
+ * lock.
  */
 void fusd_set_lock_probe(void (*take_and_release)(void));
 

@@ -445,6 +445,9 @@ def library_version():
 def _unregister_all():
     for device in registered_devices():
         device.unregister()
+    # A thread that takes its lock when there is no interpreter any more would crash.
+    with nogil:
+        fusd_set_lock_probe(NULL)
 
 
 def _forget_in_child():

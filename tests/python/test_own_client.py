@@ -87,6 +87,27 @@ print("goes on")
 """
 
 
+ENDS_SLOWLY = """
+import ctypes, os, sys, threading, pyfusd
+
+class Plain(pyfusd.Device):
+    def read(self, file, buf, offset):
+        return b"x"
+
+device = Plain("plain").register()
+threading.Thread(target=pyfusd.run, args=[device], daemon=True).start()
+os.read(os.open(device.path, os.O_RDONLY), 1)
+# The process goes on for 3 seconds when it has no interpreter any more.
+libc = ctypes.CDLL(None)
+libc.on_exit(libc.sleep, None)
+sys.exit(3)
+"""
+
+
+def test_a_process_with_its_own_client_ends_in_order(start_python):
+    assert start_python(ENDS_SLOWLY).wait(2 * DEADLINE) == 3
+
+
 OPENS_WITH_THE_LOCK = """
 import ctypes, logging, os, sys, threading, pyfusd
 
