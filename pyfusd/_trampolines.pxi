@@ -109,22 +109,39 @@ cdef ssize_t answer_of(Call *call, object result) except? -1:
     return retval
 
 
-cdef int errno_for(File file, int operation, object error) except -1:
-    """What the client gets for a callback's exception; logs those of no errno."""
+cdef object method_of(File file, int operation, fusd_file_info *info):
+    """The name of the method that serves a request, or of its operation."""
+    if operation == IOCTL and info is not NULL and file.device._ioctl_numbers:
+        served = find_handler(file.device._ioctl_numbers, fusd_get_ioctl_number(info))
+        if served is not None:
+            return served[0]
+    return OPERATION_NAMES[operation]
+
+
+cdef int errno_for(
+    File file, int operation, fusd_file_info *info, object error
+) except -1:
+    """What the client gets for a callback's exception; logs those of no errno.
+
+    *info* is the request's, or NULL if it was answered.
+    """
     number = errno_of(error)
     if number:
         return number
-    log_callback_failure(file.device, OPERATION_NAMES[operation], error)
+    log_callback_failure(file.device, method_of(file, operation, info), error)
     return EIO
 
 
 cdef ssize_t answer_of_error(Call *call, object error) noexcept:
     """The answer for a callback that raised."""
     cdef int number = EIO
+    cdef fusd_file_info *info = call.info
     keep_ending(error)
+    if call.request is not NULL:
+        info = (<Request>call.request).info
     # A signal's exception may come at any time, also while this one is logged.
     try:
-        number = errno_for(<File>call.file, call.operation, error)
+        number = errno_for(<File>call.file, call.operation, info, error)
     except BaseException as another:
         not_raised(another, log_callback_failure)
     if call.request is NULL:

@@ -77,6 +77,7 @@ cdef extern from "fusd.h" nogil:
     size_t fusd_get_length(fusd_file_info *file)
     loff_t *fusd_get_offset(fusd_file_info *file)
     long fusd_get_transaction(fusd_file_info *file)
+    unsigned int fusd_get_ioctl_number(fusd_file_info *file)
     unsigned long fusd_get_ioctl_argument(fusd_file_info *file)
     int fusd_discard_data(fusd_file_info *file)
     fusd_buffer *fusd_buffer_acquire(fusd_file_info *file)

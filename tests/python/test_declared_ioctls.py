@@ -281,3 +281,35 @@ def test_a_method_that_is_hidden_is_refused():
 
     with pytest.raises(TypeError, match="name"):
         Hidden("hidden").register()
+
+
+class Speechless(pyfusd.Device):
+    @pyfusd.ioctl(IO("s", 1))
+    def set_speed(self, file, value):
+        return "fast"
+
+    @pyfusd.ioctl_family(IOR("s", 2, 0))
+    def read_speed(self, file, data):
+        raise ValueError("no speed")
+
+
+class Waiting(pyfusd.Device):
+    @pyfusd.ioctl(IO("s", 1))
+    async def set_speed(self, file, value):
+        await asyncio.sleep(0)
+        return "fast"
+
+    @pyfusd.ioctl_family(IOR("s", 2, 0))
+    async def read_speed(self, file, data):
+        await asyncio.sleep(0)
+        raise ValueError("no speed")
+
+
+@pytest.mark.parametrize("kind", [Speechless, Waiting])
+def test_what_fails_is_named_by_its_method(serve_async, opened, caplog, kind):
+    client = opened(serve_async(kind("speechless")))
+    for number, method in ((IO("s", 1), "set_speed"), (IOR("s", 2, 8), "read_speed")):
+        data = ctypes.create_string_buffer(8)
+        assert call(client, number, data) == "EIO"
+        assert f"{method}() failed" in caplog.text
+    assert "not str" in caplog.text
