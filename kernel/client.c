@@ -41,7 +41,7 @@ static int kfusd_client_open(struct inode *inode, struct file *filp)
 	if (IS_ERR(file))
 		return PTR_ERR(file);
 	error = kfusd_client_open_file(filp, file);
-	if (!error && (file->device->options & FUSD_OPTION_STREAM))
+	if (!error && kfusd_is_stream(file->device))
 		stream_open(inode, filp);
 	/* The struct file has a reference, or a request that is still there. */
 	kfusd_file_put(file);

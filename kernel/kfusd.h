@@ -300,6 +300,12 @@ void kfusd_buffers_free(struct kfusd_device *device);
 /* The memory that data of a size takes. */
 size_t kfusd_buffer_size(size_t size);
 
+/* Whether its open files have no position, whatever the driver answers. */
+static inline bool kfusd_is_stream(const struct kfusd_device *device)
+{
+	return device->options & FUSD_OPTION_STREAM;
+}
+
 /* device.c */
 extern struct mutex kfusd_devices_lock;
 extern struct list_head kfusd_devices; /* kfusd_devices_lock */

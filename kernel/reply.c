@@ -120,7 +120,7 @@ static ssize_t kfusd_bound_retval(const struct kfusd_request *request,
 	if (retval < 0)
 		return kfusd_is_errno(-retval) ? retval : -EIO;
 	if ((subcmd == FUSD_READ || subcmd == FUSD_WRITE) &&
-	    fops->offset > LLONG_MAX)
+	    fops->offset > LLONG_MAX && !kfusd_is_stream(request->file->device))
 		return -EIO;
 	switch (subcmd) {
 	case FUSD_READ:
@@ -155,7 +155,8 @@ static bool kfusd_commit_reply(struct kfusd_request *request,
 	request->reply_flags = flags;
 	if (subcmd != FUSD_READ && subcmd != FUSD_WRITE)
 		return false;
-	request->reply_offset = fops->offset;
+	request->reply_offset =
+		kfusd_is_stream(file->device) ? 0 : fops->offset;
 	return kfusd_poll_transferred(file, subcmd);
 }
 
@@ -163,8 +164,10 @@ static bool kfusd_commit_reply(struct kfusd_request *request,
 static loff_t kfusd_new_position(const struct kfusd_request *request,
 				 const fops_msg_t *fops, ssize_t retval)
 {
-	if (request->file->device->options & FUSD_OPTION_STREAM)
+	if (kfusd_is_stream(request->file->device))
 		return 0;
+	if (request->call.subcmd == FUSD_POLL_DIFF)
+		return request->offset;
 	return retval >= 0 && request->is_at_position ? fops->offset :
 							request->file_position;
 }

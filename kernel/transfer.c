@@ -47,6 +47,9 @@ static struct kfusd_request *kfusd_new_transfer(struct file *filp, short subcmd,
 	request = kfusd_request_new(filp->private_data, subcmd, length,
 				    filp->f_flags);
 	if (!IS_ERR(request)) {
+		/* splice and AIO pass one on for a stream, too. */
+		if (kfusd_is_stream(request->file->device))
+			position = 0;
 		request->offset = position;
 		request->file_position = filp->f_pos;
 		request->is_at_position = position == filp->f_pos;

@@ -18,6 +18,9 @@ int fusd_ioctls_copy(struct fusd_device *device, const struct fusd_ioctl *table,
 				 "%zu entries of struct fusd_ioctl are too "
 				 "many: at most %d",
 				 count, FUSD_IOCTLS_MAX);
+	if (count > 0 && !table)
+		return fusd_fail(EINVAL, "there is no table of %zu ioctls",
+				 count);
 	for (size_t i = 0; i < count; i++)
 		if (table[i].direction > FUSD_IOCTL_INOUT ||
 		    table[i].size > MAX_RW_SIZE)

@@ -2,6 +2,7 @@
 /* Registering a device and taking it away. */
 #include <ctype.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -147,6 +148,9 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 	device->max_client_memory = options.max_client_memory ?
 					    options.max_client_memory :
 					    FUSD_MAX_CLIENT_MEMORY;
+	/* No sum with a length of a client's is to overflow. */
+	if (device->max_client_memory > SSIZE_MAX / 2)
+		device->max_client_memory = SSIZE_MAX / 2;
 	device->is_stream = options.stream;
 	device->owner = options.owner;
 	device->group = options.group;

@@ -151,7 +151,7 @@ def answer_for_coroutine(Request request not None, result):
 def fail_for_coroutine(Request request not None, error):
     """Answers a request whose coroutine raised; an int is an errno."""
     if not isinstance(error, int):
-        error = errno_for(request.file, request.kind, request.info, error)
+        error = errno_for(request.file, request.kind, NULL, request, error)
     if request.done:
         return
     try:

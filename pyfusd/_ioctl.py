@@ -337,7 +337,14 @@ def numbers_of(device: object) -> Numbers:
 
 def declarations_of(numbers: Numbers) -> list[tuple[int, int, int, int]]:
     """The fields of struct fusd_ioctl for numbers that are not what they code."""
-    declared = [served for _, served in numbers.values() if served.is_declared]
+    every = [served for _, served in numbers.values()]
+    has_family = any(served.any_size and served.is_declared for served in every)
+    # Those that are what they code are told only where a family may fit them, too.
+    declared = [
+        served
+        for served in every
+        if served.is_declared or (has_family and not served.any_size)
+    ]
     # The first that fits counts: those of one size before their families.
     declared.sort(key=lambda served: served.any_size)
     return [

@@ -119,15 +119,18 @@ cdef object method_of(File file, int operation, fusd_file_info *info):
 
 
 cdef int errno_for(
-    File file, int operation, fusd_file_info *info, object error
+    File file, int operation, fusd_file_info *info, Request request, object error
 ) except -1:
     """What the client gets for a callback's exception; logs those of no errno.
 
-    *info* is the request's, or NULL if it was answered.
+    *info* is the request's of a running callback; that of a held one may be gone
+    as soon as other threads run.
     """
     number = errno_of(error)
     if number:
         return number
+    if request is not None:
+        info = request.info
     log_callback_failure(file.device, method_of(file, operation, info), error)
     return EIO
 
@@ -135,18 +138,19 @@ cdef int errno_for(
 cdef ssize_t answer_of_error(Call *call, object error) noexcept:
     """The answer for a callback that raised."""
     cdef int number = EIO
-    cdef fusd_file_info *info = call.info
+    request = None
     keep_ending(error)
     if call.request is not NULL:
-        info = (<Request>call.request).info
+        request = <Request>call.request
     # A signal's exception may come at any time, also while this one is logged.
     try:
-        number = errno_for(<File>call.file, call.operation, info, error)
+        number = errno_for(
+            <File>call.file, call.operation, call.info, request, error
+        )
     except BaseException as another:
         not_raised(another, log_callback_failure)
-    if call.request is NULL:
+    if request is None:
         return -number
-    request = <Request>call.request
     try:
         if not request.done:
             request.fail(number)

@@ -187,9 +187,10 @@ void fusd_operation_refresh(struct fusd_request *request)
 		file->descriptor = found;
 		file->flags = found.flags;
 		fops->flags = request->sent_flags = found.flags;
-		fops->offset = (unsigned long)fusd_position_begin(
-			file->positions, found.position,
-			session->has_no_offsets);
+		if (!request->device->is_stream)
+			fops->offset = (unsigned long)fusd_position_begin(
+				file->positions, found.position,
+				session->has_no_offsets);
 	}
 	fusd_session_unlock(request);
 }

@@ -96,6 +96,16 @@ def test_a_read_asks_again(opened):
     assert is_quiet()
 
 
+def test_each_question_tells_the_position(opened):
+    driver, descriptor = opened
+    os.lseek(descriptor, 100, os.SEEK_SET)
+    ask_for_signals(descriptor)
+    question = expect_question(driver, 0)
+    assert question.fops.offset == 100
+    driver.reply(question, IN)
+    assert expect_question(driver, IN).fops.offset == 100
+
+
 def test_a_device_that_goes_hangs_up(opened):
     driver, descriptor = opened
     ask_for_signals(descriptor)

@@ -250,6 +250,25 @@ def test_what_cannot_be_is_refused(arguments, words):
         pyfusd.ioctl(0x5401, **arguments)
 
 
+def test_a_number_of_a_declared_family_is_what_it_codes(serve, opened, const):
+    class Both(pyfusd.Device):
+        @pyfusd.ioctl_family(IOW("f", 1, 0), direction="out")
+        def fill(self, file, data):
+            data[:] = b"f" * len(data)
+
+        @pyfusd.ioctl(IOW("f", 1, "i"))
+        def take(self, file, values):
+            self.taken = values
+
+    device = serve(Both("both"))
+    client = opened(device)
+    assert call(client, IOW("f", 1, 4), const) == 0
+    assert device.taken == (2,)
+    data = ctypes.create_string_buffer(8)
+    assert call(client, IOW("f", 1, 8), data) == 0
+    assert data.raw == b"f" * 8
+
+
 def test_two_methods_for_one_family_are_refused():
     class Twice(Odd):
         @pyfusd.ioctl_family(IOR("E", 6, 17))

@@ -116,6 +116,10 @@ static void tables_of_ioctls_are_checked(void)
 	options.ioctl_count++;
 	CHECK_FAILS(fusd_register_with("o", 0600, NULL, &none, &options),
 		    EINVAL);
+	options.ioctls = NULL;
+	options.ioctl_count = 1;
+	CHECK_FAILS(fusd_register_with("o", 0600, NULL, &none, &options),
+		    EINVAL);
 }
 
 /* What a program has that was compiled with a newer header. */
