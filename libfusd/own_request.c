@@ -162,16 +162,19 @@ static bool is_call(const struct fusd_request *request)
 }
 
 /*
- * Answers own requests that wait, and queues the others: whoever waits for the
- * lock now in order to dispatch finds them there. Returns how many it answered.
+ * Answers an own request that waits, and queues those before it: whoever waits
+ * for the lock now in order to dispatch finds them there. What comes after it
+ * is theirs to receive, as the lock is free then: where nobody is told of a
+ * queue, taking that from them would leave them waiting. Returns whether it
+ * answered.
  */
-static int fail_requests(struct fusd_device *device)
+static bool fail_request(struct fusd_device *device)
 {
 	struct fusd_request *others = NULL, **last = &others;
 	struct fusd_request *request;
-	int count = 0;
+	bool is_failed = false;
 
-	for (int i = 0; i < MAX_MESSAGES && !device->gone; i++) {
+	for (int i = 0; i < MAX_MESSAGES && !is_failed && !device->gone; i++) {
 		int result = fusd_receive_as_user(
 			device, device->transport->receive, &request);
 
@@ -182,7 +185,7 @@ static int fail_requests(struct fusd_device *device)
 		if (is_call(request) &&
 		    fusd_is_own_thread(request->msg.parm.fops_msg.pid)) {
 			request = fusd_request_drop(request, EDEADLK);
-			count++;
+			is_failed = true;
 		}
 		if (request) {
 			request->queue_next = NULL;
@@ -196,7 +199,7 @@ static int fail_requests(struct fusd_device *device)
 		if (device->transport->wake_dispatchers)
 			device->transport->wake_dispatchers(device);
 	}
-	return count;
+	return is_failed;
 }
 
 static void fail_all(void)
@@ -207,7 +210,7 @@ static void fail_all(void)
 
 	for (int i = 0; i < count; i++) {
 		/* First the answer: the log may need the lock, too. */
-		if (fail_requests(devices[i]) > 0)
+		if (fail_request(devices[i]))
 			fusd_log(LOG_WARNING,
 				 "%s: a call of the driver's own process was "
 				 "answered EDEADLK: its caller kept the "
