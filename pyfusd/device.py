@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from operator import index
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pyfusd import tracing
 from pyfusd._callbacks import (
@@ -39,28 +39,17 @@ def _check_mode(mode: int) -> None:
     )
 
 
-def _user_id(user: int | str | None) -> int:
-    """0 for None; LookupError for a name that no user has."""
-    if not isinstance(user, str):
-        return user or 0
-    import pwd  # Few need it.
+def _id_of(kind: Literal["user", "group"], who: int | str | None) -> int:
+    """The number of a user or group, 0 for None; LookupError for an unknown name."""
+    if not isinstance(who, str):
+        return who or 0
+    import grp  # Few need these.
+    import pwd
 
     try:
-        return pwd.getpwnam(user).pw_uid
+        return pwd.getpwnam(who).pw_uid if kind == "user" else grp.getgrnam(who).gr_gid
     except KeyError:
-        raise LookupError(f"there is no user {user!r}") from None
-
-
-def _group_id(group: int | str | None) -> int:
-    """0 for None; LookupError for a name that no group has."""
-    if not isinstance(group, str):
-        return group or 0
-    import grp  # Few need it.
-
-    try:
-        return grp.getgrnam(group).gr_gid
-    except KeyError:
-        raise LookupError(f"there is no group {group!r}") from None
+        raise LookupError(f"there is no {kind} {who!r}") from None
 
 
 class Device(Callbacks, DeviceCore):
@@ -182,8 +171,8 @@ class Device(Callbacks, DeviceCore):
             declarations_of(self._ioctl_numbers),
             self._max_client_memory,
             self._stream,
-            _user_id(self._owner),
-            _group_id(self._group),
+            _id_of("user", self._owner),
+            _id_of("group", self._group),
         )
         tracing.attach_if_active(self)
         registry.serve_registered(self)

@@ -126,6 +126,15 @@ def test_hidapi_has_reports(fusd_device, python):
     )
 
 
+def serial_port_example():
+    """The module of the example, with its SerialPort."""
+    path = TOP / "examples" / "python" / "serial_port.py"
+    spec = importlib.util.spec_from_file_location("serial_port", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def crc_of(data):
     """Modbus' checksum."""
     crc = 0xFFFF
@@ -138,12 +147,9 @@ def crc_of(data):
 
 def modbus_port():
     """The serial port of the examples, with a slave of Modbus at its other end."""
-    path = TOP / "examples" / "python" / "serial_port.py"
-    spec = importlib.util.spec_from_file_location("serial_port", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    example = serial_port_example()
 
-    class Port(module.SerialPort):
+    class Port(example.SerialPort):
         def write(self, file, buf, offset):
             slave, function, start, count = struct.unpack(">BBHH", buf[:6])
             assert function == 3 and crc_of(buf[:6]) == bytes(buf[6:])
@@ -169,11 +175,8 @@ def test_pymodbus_reads_registers(fusd_device):
 
 def test_pyserial_sends_while_it_waits(fusd_device):
     serial = pytest.importorskip("serial")
-    path = TOP / "examples" / "python" / "serial_port.py"
-    spec = importlib.util.spec_from_file_location("serial_port", path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    port = fusd_device(module.SerialPort, name="ttyDUPLEX")
+    example = serial_port_example()
+    port = fusd_device(example.SerialPort, name="ttyDUPLEX")
     with serial.Serial(port.path, timeout=DEADLINE) as client:
         got = []
         reader = threading.Thread(target=lambda: got.append(client.read(5)))
