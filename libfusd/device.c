@@ -13,6 +13,7 @@ static void init_queue(struct fusd_queue *queue)
 	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
 	pthread_mutex_init(&queue->lock, &attributes);
 	pthread_mutexattr_destroy(&attributes);
+	pthread_mutex_init(&queue->fill_lock, NULL);
 	queue->last = &queue->first;
 }
 
@@ -36,6 +37,7 @@ struct fusd_device *fusd_device_new(const char *name,
 
 static void free_device(struct fusd_device *device)
 {
+	pthread_mutex_destroy(&device->queue.fill_lock);
 	pthread_mutex_destroy(&device->queue.lock);
 	pthread_mutex_destroy(&device->lock);
 	free(device->ioctls);

@@ -312,15 +312,27 @@ inline int fusd_receive_as_user(struct fusd_device *device,
 	return result;
 }
 
+/* Nobody is woken for what a queue keeps, unless the transport can do that. */
+static bool has_to_empty_queue(const struct fusd_device *device)
+{
+	return !device->transport->wake_dispatchers &&
+	       device->queue.may_be_filled;
+}
+
 int fusd_dispatch_device(struct fusd_device *device)
 {
 	struct fusd_request *request;
 	int callbacks = 0;
 	int result = 0;
 
-	for (int i = 0; i < MESSAGES_PER_DISPATCH && !device->gone; i++) {
+	for (int i = 0; !device->gone && (i < MESSAGES_PER_DISPATCH ||
+					  has_to_empty_queue(device));
+	     i++) {
 		result = fusd_receive_as_user(
 			device, device->transport->receive, &request);
+		if (result == -EAGAIN && device->has_own_client &&
+		    fusd_queue_await(device))
+			continue;
 		if (result < 0)
 			break;
 		if (result > 0)

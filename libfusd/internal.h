@@ -10,6 +10,7 @@
  * Locks, in the order in which they may be taken:
  *   round_lock (fuse/attendant.c), while the attendant receives;
  *   registry_lock (registry.c);
+ *   a device's queue.fill_lock;
  *   a device's queue.lock, or, on kfusd, its receive_lock (kfusd/kfusd.c);
  *   a device's lock;
  *   pool_lock (block_pool.c), and those that libfuse has inside.
@@ -50,6 +51,8 @@ struct fusd_queue {
 	atomic_bool may_be_filled;	    /* set under lock */
 	struct fusd_request *first, **last; /* lock; in order */
 	int count;			    /* lock */
+	/* While messages are taken out of the kernel that will be queued. */
+	pthread_mutex_t fill_lock;
 };
 
 /*
@@ -421,6 +424,11 @@ void fusd_queue_put(struct fusd_request *request);
 /* As the transport's receive, for what is queued; the oldest comes first. */
 int fusd_queue_receive(struct fusd_device *device,
 		       struct fusd_request **request);
+/*
+ * For a dispatch that has found nothing: waits for whoever takes messages out
+ * of the kernel in order to queue them. Whether some may be there now.
+ */
+bool fusd_queue_await(struct fusd_device *device);
 /* Takes this one, with its references, if it is still queued. */
 bool fusd_queue_remove(struct fusd_request *request);
 

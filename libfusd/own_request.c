@@ -163,10 +163,10 @@ static bool is_call(const struct fusd_request *request)
 
 /*
  * Answers an own request that waits, and queues those before it: whoever waits
- * for the lock now in order to dispatch finds them there. What comes after it
- * is theirs to receive, as the lock is free then: where nobody is told of a
- * queue, taking that from them would leave them waiting. Returns whether it
- * answered.
+ * for the interpreter's lock now in order to dispatch finds them there. What
+ * comes after it is theirs to receive, as the interpreter's lock is free then:
+ * where nobody is told of a queue, taking that from them would leave them
+ * waiting. Returns whether it answered.
  */
 static bool fail_request(struct fusd_device *device)
 {
@@ -174,6 +174,7 @@ static bool fail_request(struct fusd_device *device)
 	struct fusd_request *request;
 	bool is_failed = false;
 
+	pthread_mutex_lock(&device->queue.fill_lock);
 	for (int i = 0; i < MAX_MESSAGES && !is_failed && !device->gone; i++) {
 		int result = fusd_receive_as_user(
 			device, device->transport->receive, &request);
@@ -199,6 +200,7 @@ static bool fail_request(struct fusd_device *device)
 		if (device->transport->wake_dispatchers)
 			device->transport->wake_dispatchers(device);
 	}
+	pthread_mutex_unlock(&device->queue.fill_lock);
 	return is_failed;
 }
 

@@ -77,6 +77,13 @@ int fusd_queue_receive(struct fusd_device *device,
 	return *request ? 0 : 1;
 }
 
+bool fusd_queue_await(struct fusd_device *device)
+{
+	pthread_mutex_lock(&device->queue.fill_lock);
+	pthread_mutex_unlock(&device->queue.fill_lock);
+	return device->queue.may_be_filled;
+}
+
 bool fusd_queue_remove(struct fusd_request *request)
 {
 	struct fusd_queue *queue = &request->device->queue;

@@ -141,6 +141,59 @@ def test_an_opener_that_keeps_the_interpreter_s_lock_is_told(start_python, callb
     assert b"goes on\n" in output
 
 
+# More than one dispatch() takes.
+OTHERS_BEFORE = """
+import ctypes, logging, os, subprocess, sys, threading, pyfusd
+
+logging.getLogger("pyfusd").addHandler(logging.StreamHandler(sys.stdout))
+
+class Plain(pyfusd.Device):
+    def open(self, file):
+        pass
+
+device = Plain("plain").register()
+threading.Thread(target=pyfusd.run, args=[device], daemon=True).start()
+os.close(os.open(device.path, os.O_RDONLY))
+
+others = [
+    subprocess.Popen(["sh", "-c", 'read word; : < "$0"', device.path],
+                     stdin=subprocess.PIPE)
+    for _ in range(50)
+]
+# From here on the driver's thread does not get the interpreter's lock.
+sys.setswitchinterval(1e6)
+libc = ctypes.PyDLL(None, use_errno=True)
+syscall = ctypes.create_string_buffer(4)
+
+def waits_in_its_open(process):
+    file = libc.open(b"/proc/%d/syscall" % process.pid, os.O_RDONLY)
+    libc.read(file, syscall, 4)
+    libc.close(file)
+    return syscall.raw in (b"2 0x", b"257 ")
+
+for other in others:
+    libc.write(other.stdin.fileno(), b"go\\n", 3)
+for other in others:
+    while not waits_in_its_open(other):
+        libc.poll(None, 0, 1)
+assert libc.open(device.path.encode(), os.O_RDONLY) < 0
+print(os.strerror(ctypes.get_errno()), flush=True)
+sys.setswitchinterval(0.005)
+for other in others:
+    assert other.wait() == 0
+print("goes on")
+"""
+
+
+def test_those_who_came_before_such_an_opener_are_served(start_python):
+    """Nobody sends the driver anything more: they must not need that."""
+    process = start_python(OTHERS_BEFORE)
+    output, errors = process.communicate(timeout=4 * DEADLINE)
+    assert errors == b""
+    assert b"Resource deadlock avoided" in output
+    assert output.endswith(b"goes on\n")
+
+
 def test_a_caller_that_keeps_the_interpreter_s_lock_is_told(start_python, transport):
     if transport != "fuse":
         pytest.skip("the way is the same on each; a slow machine takes long")
