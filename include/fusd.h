@@ -412,6 +412,9 @@ char *fusd_unparse_flags(int flags);
  */
 int fusd_discard_data(struct fusd_file_info *file);
 
+/* fusd_open_child(), fusd_give_descriptor(). */
+#include "fusd_descriptor.h"
+
 /* fusd_register_with() and its options. */
 #include "fusd_options.h"
 
@@ -443,10 +446,11 @@ const char *fusd_device_transport(int fd);
 int fusd_transport_check(const char *transport, char *reason, size_t size);
 
 /**
- * One sentence about why the last fusd_register(), fusd_register_with() or
- * fusd_transport_check() of this thread failed, and what to do. It means
- * nothing after one that succeeded. The memory belongs to the thread, and the
- * text is valid until its next call of one of these.
+ * One sentence about why the last fusd_register(), fusd_register_with(),
+ * fusd_transport_check() or, with ENOTTY, fusd_open_child() of this thread
+ * failed, and what to do. It means nothing after one that succeeded. The memory
+ * belongs to the thread, and the text is valid until its next call of one of
+ * these.
  */
 const char *fusd_error(void);
 

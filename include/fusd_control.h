@@ -47,4 +47,41 @@ struct fusd_control_ioctls {
  */
 #define FUSD_CONTROL_IOCTLS _IOW('F', 102, struct fusd_control_ioctls)
 
+/* A descriptor that an ioctl's answer is to bring its client. */
+struct fusd_control_descriptor {
+	/* The cookies of the request, as they were received. */
+	__u64 fusd_file;
+	__s64 transid;
+	__s32 hint;
+	/* The driver's own; -1: a new open file of the device is to be made. */
+	__s32 descriptor;
+	__u64 private_info; /* of the new open file */
+	/*
+	 * O_CLOEXEC for the client's descriptor; of a new open file its access
+	 * mode and O_NONBLOCK, too.
+	 */
+	__u32 flags;
+	/* Where in the answer's data the client finds its number, an int. */
+	__u32 offset;
+};
+
+/* Instead of an offset: the number is the ioctl's result. */
+#define FUSD_CONTROL_RESULT 0xffffffff
+/* So many descriptors may an answer bring. */
+#define FUSD_CONTROL_DESCRIPTORS 16
+
+/*
+ * Before a request is answered, which the driver has received: adds a
+ * descriptor to its answer. If that is an error, it is as if this had never
+ * been called. Any other answer, which is taken then even if the client is
+ * gone, is followed by exactly one FUSD_CLOSE for each new open file, as an
+ * open is: at its release, or at once if it did not reach the client.
+ * Errors: EPIPE (nobody waits for an answer), EBADF (no such descriptor),
+ * EINVAL (no ioctl, a control descriptor, unknown flags, an offset whose int is
+ * not all in the answer's data), E2BIG (more than FUSD_CONTROL_DESCRIPTORS),
+ * ENFILE (the client's user has its share of open files), ENODEV (the device
+ * was never registered), EFAULT, ENOMEM.
+ */
+#define FUSD_CONTROL_DESCRIPTOR _IOW('F', 103, struct fusd_control_descriptor)
+
 #endif /* FUSD_CONTROL_H */

@@ -86,12 +86,20 @@ static int kfusd_may_have_file(const struct kfusd_device *device,
 
 	if (device->state != KFUSD_LIVE)
 		return -ENXIO;
-	/* Nobody would be left to answer. */
-	if (kfusd_is_server(device))
-		return -EDEADLK;
 	if (device->charged_files + share >= kfusd_max_open_files)
 		return -ENFILE;
 	return 0;
+}
+
+/* Under device->lock. */
+static void kfusd_charge_user(struct kfusd_file *file, struct kfusd_user *user)
+{
+	struct kfusd_device *device = file->device;
+
+	user->files++;
+	device->charged_files++;
+	file->user = user;
+	file->id = ++device->last_file_id;
 }
 
 /* Takes over fresh, unless it becomes the device's record of that user. */
@@ -104,16 +112,16 @@ static int kfusd_charge_file(struct kfusd_file *file, struct kfusd_user *fresh)
 	spin_lock(&device->lock);
 	user = kfusd_find_user(device, fresh);
 	error = kfusd_may_have_file(device, user ? user : fresh);
+	/* Nobody would be left to answer. */
+	if (!error && kfusd_is_server(device))
+		error = -EDEADLK;
 	if (!error) {
 		if (!user) {
 			user = fresh;
 			list_add(&user->entry, &device->users);
 			fresh = NULL;
 		}
-		user->files++;
-		device->charged_files++;
-		file->user = user;
-		file->id = ++device->last_file_id;
+		kfusd_charge_user(file, user);
 	}
 	spin_unlock(&device->lock);
 	kfree(fresh);
@@ -136,32 +144,64 @@ static void kfusd_uncharge_file(struct kfusd_file *file)
 		kfree(user);
 }
 
-struct kfusd_file *kfusd_file_new(struct kfusd_device *device)
+/* Not charged, and without its reference to device. NULL: no memory. */
+static struct kfusd_file *kfusd_make_file(struct kfusd_device *device,
+					  const struct kfusd_ids *opener)
 {
-	struct kfusd_user *fresh = kfusd_new_user();
-	struct kfusd_file *file;
-	int error;
+	struct kfusd_file *file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
 
-	file = kzalloc(sizeof(*file), GFP_KERNEL_ACCOUNT);
-	if (!fresh || !file) {
-		kfree(fresh);
-		kfree(file);
-		return ERR_PTR(-ENOMEM);
-	}
+	if (!file)
+		return NULL;
 	kref_init(&file->ref);
 	INIT_LIST_HEAD(&file->entry);
 	INIT_LIST_HEAD(&file->kept);
 	file->parked = RB_ROOT;
 	init_waitqueue_head(&file->poll_wait);
 	file->device = device;
-	file->opener = kfusd_ids_of_current(device);
-	error = kfusd_charge_file(file, fresh);
+	file->opener = *opener;
+	return file;
+}
+
+/* What was not charged is freed if that gave an error. */
+static struct kfusd_file *kfusd_charged_file(struct kfusd_file *file, int error)
+{
 	if (error) {
 		kfree(file);
 		return ERR_PTR(error);
 	}
-	kref_get(&device->ref);
+	kref_get(&file->device->ref);
 	return file;
+}
+
+struct kfusd_file *kfusd_file_new(struct kfusd_device *device)
+{
+	const struct kfusd_ids opener = kfusd_ids_of_current(device);
+	struct kfusd_user *fresh = kfusd_new_user();
+	struct kfusd_file *file = kfusd_make_file(device, &opener);
+
+	if (!fresh || !file) {
+		kfree(fresh);
+		kfree(file);
+		return ERR_PTR(-ENOMEM);
+	}
+	return kfusd_charged_file(file, kfusd_charge_file(file, fresh));
+}
+
+struct kfusd_file *kfusd_file_new_child(struct kfusd_file *parent,
+					const struct kfusd_ids *ids)
+{
+	struct kfusd_device *device = parent->device;
+	struct kfusd_file *file = kfusd_make_file(device, ids);
+	int error;
+
+	if (!file)
+		return ERR_PTR(-ENOMEM);
+	spin_lock(&device->lock);
+	error = kfusd_may_have_file(device, parent->user);
+	if (!error)
+		kfusd_charge_user(file, parent->user);
+	spin_unlock(&device->lock);
+	return kfusd_charged_file(file, error);
 }
 
 static void kfusd_free_file(struct kref *ref)

@@ -30,7 +30,8 @@
  *     too. A file keeps a few answers (kept.c); the reply with one more gets
  *     EPIPE.
  *  6. An open that succeeded is given its close if its thread does not come
- *     back for it in a second or two of running; a stopped thread has time.
+ *     back for it in a second or two of running; a stopped thread has time. So
+ *     is an ioctl whose answer brings its client descriptors.
  *  7. -EINTR for a call that a signal made its client leave means that the
  *     driver gave it up because of the signal, of which FUSD_UNBLOCK may have
  *     told it. The call starts anew when it comes again, so that only a client
@@ -412,8 +413,8 @@ bool kfusd_refuse_parked(struct kfusd_request *request, size_t datalen)
 	lockdep_assert_held(&request->file->device->lock);
 	if (likely(!request->is_parked))
 		return false;
-	if (request->call.subcmd == FUSD_OPEN) {
-		/* The reply is taken, and the open closed at once: reply.c. */
+	if (kfusd_makes_files(request)) {
+		/* The reply is taken, and what it opened closed at once. */
 		if (kfusd_thread_has_ended(request)) {
 			kfusd_unpark_request(request);
 			kfusd_request_abandon(request);
@@ -488,7 +489,7 @@ static bool kfusd_is_given_up(struct kfusd_request *parked)
 
 	if (kfusd_thread_has_ended(parked))
 		return true;
-	parked->is_overdue = parked->call.subcmd == FUSD_OPEN &&
+	parked->is_overdue = kfusd_makes_files(parked) &&
 			     kfusd_is_done(parked) &&
 			     kfusd_thread_is_running(parked);
 	return was_overdue && parked->is_overdue;

@@ -127,13 +127,31 @@ static int kfusd_take_argument(struct kfusd_request *request,
 	return 0;
 }
 
-static long kfusd_give_argument(const struct kfusd_request *request,
-				void __user *pointer)
+static int kfusd_give_argument(const struct kfusd_request *request,
+			       void __user *pointer)
 {
-	if (request->retval >= 0 && request->has_reply_data &&
+	if (request->has_reply_data &&
 	    copy_to_user(pointer, request->reply_data, request->reply_size))
 		return -EFAULT;
-	return request->retval;
+	return 0;
+}
+
+/* Takes the answer's data and descriptors to the client: its result. */
+static long kfusd_take_answer(const struct file *filp,
+			      struct kfusd_request *request,
+			      void __user *pointer)
+{
+	int error = 0;
+
+	if (request->retval < 0)
+		return request->retval;
+	if (unlikely(request->descriptors))
+		error = kfusd_prepare_descriptors(filp, request);
+	if (!error)
+		error = kfusd_give_argument(request, pointer);
+	if (unlikely(request->descriptors))
+		kfusd_end_descriptors(request, error);
+	return error ? error : request->retval;
 }
 
 static long kfusd_call_ioctl(struct file *filp, unsigned int number,
@@ -158,7 +176,7 @@ static long kfusd_call_ioctl(struct file *filp, unsigned int number,
 	request = kfusd_call_filled(request, error);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
-	result = kfusd_give_argument(request, pointer);
+	result = kfusd_take_answer(filp, request, pointer);
 	kfusd_end_call(filp, request);
 	return result;
 }

@@ -17,6 +17,7 @@
  *   interrupt.c           a call's wait; what a signal parks is taken up again
  *   poll.c mmap.c         poll(2) and mmap(2), and what replies do to them
  *   transfer.c            read(2), write(2)
+ *   descriptor.c          descriptors that an answer brings its client
  *   ioctl.c splice.c      ioctl(2); splice(2)
  *   receive.c reply.c     what a driver receives; what it replies
  *   register.c            how a device becomes visible: name, class, node
@@ -34,7 +35,8 @@
  * An open file is made by a client's open(2). References belong to its struct
  * file and to each of its requests. After a successful FUSD_OPEN exactly one
  * FUSD_CLOSE follows: sent by release, or, if the client did not come back for
- * the answer, when that is known.
+ * the answer, when that is known. So it is with an open file that an ioctl's
+ * answer brings its client.
  *
  * A request's references belong to the client that waits for it, to its unblock
  * in the device's queue, to each of its messages that a driver is receiving or
@@ -229,6 +231,16 @@ struct kfusd_message {
 	short subcmd;
 };
 
+/* A descriptor that an answer is to bring its client: descriptor.c. */
+struct kfusd_descriptor {
+	struct kfusd_descriptor *next;
+	struct file *file;	  /* a reference; what the client gets */
+	struct kfusd_file *child; /* a reference, until file is made of it */
+	u32 flags;
+	u32 offset; /* of its number in the reply's data, or the result */
+	int number; /* the client's, or -1 */
+};
+
 /* Data up to this size needs no buffer of its own. */
 #define KFUSD_INLINE_SIZE 64
 
@@ -279,6 +291,9 @@ struct kfusd_request {
 	ssize_t retval;
 	void *reply_data;
 	size_t reply_size; /* bytes there, for an ioctl */
+	/* Of an ioctl's; device->lock while the driver has the request. */
+	struct kfusd_descriptor *descriptors;
+	unsigned int descriptor_count;
 	bool has_reply_data;
 	loff_t reply_offset;
 	unsigned int changed_flags;
@@ -323,6 +338,12 @@ void kfusd_device_put(struct kfusd_device *device);
  * ERR_PTR: -ENXIO, -EDEADLK, -ENFILE, -ENOMEM.
  */
 struct kfusd_file *kfusd_file_new(struct kfusd_device *device);
+/*
+ * An open file that a call on parent made, of the client ids, who opened parent
+ * or got it. ERR_PTR: -ENXIO, -ENFILE, -ENOMEM.
+ */
+struct kfusd_file *kfusd_file_new_child(struct kfusd_file *parent,
+					const struct kfusd_ids *ids);
 void kfusd_file_get(struct kfusd_file *file);
 void kfusd_file_put(struct kfusd_file *file);
 /* The file was opened: it is among device->files. */
@@ -354,6 +375,29 @@ void kfusd_request_put_locked(struct kfusd_request *request);
 int kfusd_request_make_data(struct kfusd_request *request, size_t length);
 /* Memory for an answer's data, which is counted but not refused; -ENOMEM. */
 int kfusd_request_make_reply(struct kfusd_request *request, size_t length);
+/*
+ * The request with these cookies, if the driver has it; under device->lock.
+ * NULL: it is over, or never was.
+ */
+struct kfusd_request *kfusd_request_find(struct kfusd_device *device,
+					 unsigned int hint,
+					 unsigned long transid,
+					 unsigned long file_id);
+/*
+ * Whether an answer makes open files, which are closed if they reach nobody. So
+ * the answer is taken even if nobody waits for it. Under device->lock.
+ */
+static inline bool kfusd_makes_files(const struct kfusd_request *request)
+{
+	return request->call.subcmd == FUSD_OPEN || request->descriptors;
+}
+
+/*
+ * Lets go of descriptors that the client of an answered request did not get.
+ * The driver is told of the open files among them, unless it has answered with
+ * an error.
+ */
+void kfusd_drop_descriptors(struct kfusd_request *request);
 /* Queues the request for the driver; -EPIPE if the device is gone, -ENOMEM. */
 int kfusd_request_send(struct kfusd_request *request);
 static inline bool kfusd_is_done(const struct kfusd_request *request)
@@ -501,6 +545,24 @@ ssize_t kfusd_end_read(struct file *filp, struct kfusd_request *answer,
 ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
 				 struct pipe_inode_info *pipe, size_t length,
 				 unsigned int flags);
+
+/* descriptor.c: descriptors that an ioctl's answer brings its client */
+/* FUSD_CONTROL_DESCRIPTOR of the driver's control file. 0 or its -errno. */
+int kfusd_add_descriptor(struct file *control,
+			 const struct fusd_control_descriptor __user *user);
+/*
+ * In the client, whose call on filp was answered: makes what the descriptors
+ * are to stand for, and puts their numbers where the client finds them. -EMFILE
+ * and what making a file gives. kfusd_end_descriptors() has to follow.
+ */
+int kfusd_prepare_descriptors(const struct file *filp,
+			      struct kfusd_request *request);
+/*
+ * Gives the client its descriptors, if error is 0; or takes them back. None are
+ * the request's afterwards, which may end in the driver: that must not wait for
+ * its own answer to a close.
+ */
+void kfusd_end_descriptors(struct kfusd_request *request, int error);
 
 /* ioctl.c */
 /* FUSD_CONTROL_IOCTLS of a device. 0, -EBUSY, -EFAULT, -EINVAL, -ENOMEM. */

@@ -27,28 +27,16 @@ static bool kfusd_reply_fits(const struct kfusd_request *request,
 	}
 }
 
-/* Finds the request that a reply is for; under device->lock. */
-static struct kfusd_request *kfusd_find_request(struct kfusd_device *device,
-						const fops_msg_t *fops)
-{
-	struct kfusd_request *request =
-		xa_load(&device->requests, (unsigned int)fops->hint);
-
-	if (request && request->state == KFUSD_REQUEST_SENT &&
-	    request->transid == (unsigned long)fops->transid &&
-	    request->file->id == (unsigned long)fops->fusd_file)
-		return request;
-	return NULL;
-}
-
 /* Makes the caller the request's only replier. */
 static struct kfusd_request *kfusd_claim_request(struct kfusd_device *device,
 						 const fusd_msg_t *message)
 {
+	const fops_msg_t *fops = &message->parm.fops_msg;
 	struct kfusd_request *request, *refused = NULL;
 
 	spin_lock(&device->lock);
-	request = kfusd_find_request(device, &message->parm.fops_msg);
+	request = kfusd_request_find(device, fops->hint, fops->transid,
+				     (unsigned long)fops->fusd_file);
 	if (!request) {
 		request = ERR_PTR(-EPIPE);
 	} else if (message->subcmd != request->call.subcmd ||
@@ -76,7 +64,7 @@ static void kfusd_unclaim_request(struct kfusd_device *device,
 	spin_lock(&device->lock);
 	request->state = KFUSD_REQUEST_SENT;
 	if (device->state == KFUSD_GONE ||
-	    (request->abandoned && request->call.subcmd != FUSD_OPEN)) {
+	    (request->abandoned && !kfusd_makes_files(request))) {
 		kfusd_request_complete(request, -EPIPE);
 		is_over = true;
 	}
@@ -178,12 +166,13 @@ static int kfusd_finish_reply(struct kfusd_device *device,
 			      const fops_msg_t *fops, ssize_t retval)
 {
 	bool is_open = request->call.subcmd == FUSD_OPEN;
-	bool is_late, has_to_ask = false;
+	bool is_late, makes_files, has_to_ask = false;
 	loff_t position;
 
 	spin_lock(&device->lock);
 	is_late = request->abandoned;
-	if (!is_late || is_open)
+	makes_files = kfusd_makes_files(request);
+	if (!is_late || makes_files)
 		has_to_ask = kfusd_commit_reply(request, fops, retval);
 	position = kfusd_new_position(request, fops, retval);
 	kfusd_request_complete(request, retval);
@@ -198,7 +187,7 @@ static int kfusd_finish_reply(struct kfusd_device *device,
 			       request->flags ^ request->changed_flags,
 			       position, &request->ids);
 	kfusd_request_put(request);
-	return is_late && !is_open ? -EPIPE : 0;
+	return is_late && !makes_files ? -EPIPE : 0;
 }
 
 ssize_t kfusd_take_reply(struct kfusd_device *device, const fusd_msg_t *message,

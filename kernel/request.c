@@ -35,12 +35,32 @@ void kfusd_requests_exit(void)
 	kmem_cache_destroy(kfusd_cache);
 }
 
+void kfusd_drop_descriptors(struct kfusd_request *request)
+{
+	struct kfusd_descriptor *descriptor;
+
+	while ((descriptor = request->descriptors)) {
+		request->descriptors = descriptor->next;
+		if (descriptor->file)
+			fput(descriptor->file);
+		if (descriptor->child) {
+			if (request->retval >= 0)
+				kfusd_send_close(descriptor->child,
+						 descriptor->flags,
+						 &request->ids, false);
+			kfusd_file_put(descriptor->child);
+		}
+		kfree(descriptor);
+	}
+}
+
 static void kfusd_free_request(struct kref *ref)
 {
 	struct kfusd_request *request =
 		container_of(ref, struct kfusd_request, ref);
 	struct kfusd_file *file = request->file;
 
+	kfusd_drop_descriptors(request);
 	kfusd_buffer_give(file->device, &request->buffer);
 	kfusd_uncharge_request(request);
 	if (request->map_file)
@@ -196,6 +216,20 @@ int kfusd_request_send(struct kfusd_request *request)
 	return kfusd_request_send_gfp(request, GFP_KERNEL);
 }
 
+struct kfusd_request *kfusd_request_find(struct kfusd_device *device,
+					 unsigned int hint,
+					 unsigned long transid,
+					 unsigned long file_id)
+{
+	struct kfusd_request *request = xa_load(&device->requests, hint);
+
+	lockdep_assert_held(&device->lock);
+	if (request && request->state == KFUSD_REQUEST_SENT &&
+	    request->transid == transid && request->file->id == file_id)
+		return request;
+	return NULL;
+}
+
 /* Takes a message that the driver has not received out of the queue. */
 static void kfusd_unqueue_message(struct kfusd_message *message)
 {
@@ -231,7 +265,7 @@ void kfusd_request_abandon(struct kfusd_request *request)
 	request->abandoned = true;
 	if (request->state == KFUSD_REQUEST_QUEUED ||
 	    (request->state == KFUSD_REQUEST_SENT &&
-	     request->call.subcmd != FUSD_OPEN)) {
+	     !kfusd_makes_files(request))) {
 		kfusd_finish_request(request);
 		kfusd_request_put_locked(request);
 	}

@@ -292,6 +292,14 @@ struct fusd_transport {
 	int (*store)(struct fusd_request *request,
 		     const struct fusd_region *region);
 
+	/*
+	 * Adds a descriptor to the answer of an ioctl, which is pending: fd,
+	 * or, if that is negative, one of a new open file with private_data. 0
+	 * or -errno. NULL: answers bring none.
+	 */
+	int (*add_descriptor)(struct fusd_request *request, int fd,
+			      void *private_data, int flags, ssize_t offset);
+
 	/* Takes the node away, so that the name is free. */
 	void (*remove_node)(struct fusd_device *device);
 

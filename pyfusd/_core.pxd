@@ -9,7 +9,8 @@ turns what the callback returns or raises into the request's answer.
 Who owns what, and what ends its life:
 - A DeviceCore is a device's device_info. While registered, _registered holds it.
 - A File is an open file's private_data. Its device's files hold it, from open
-  to close or unregister.
+  to close or unregister. One that open_child() made is among them, too, unless its
+  ioctl fails.
 - A Buffer stands between memoryviews and a request's memory. Views that are
   kept hold it, and it then holds the memory.
 - A Request owns a held request until that is answered. Whoever called hold() has
@@ -50,6 +51,7 @@ cdef struct Call:
     PyObject *view     # borrowed, or NULL
     PyObject *buffer   # borrowed, or NULL
     PyObject *request  # owned, or NULL: what hold() made
+    PyObject *children  # owned, or NULL: what open_child() made; not of a request
     int operation
     bint offset_is_set
     bint retry  # the ioctl comes again, with its client's memory
@@ -120,6 +122,7 @@ cdef class File:
     # Counts poll_changed(), to see those that come while poll() runs.
     cdef unsigned long poll_changes
 
+    cdef void begin(self, DeviceCore device, fusd_file_info *info)
     cdef void drop_poll(self)
 
 
@@ -140,9 +143,11 @@ cdef class Request:
     cdef long transaction
     cdef object task  # of the coroutine that is to answer, if it is one
     cdef object timeout  # what fail_after() gave; None without one
+    cdef list children  # Files that open_child() made; None without one
     cdef object __weakref__
 
     cdef int check_pending(self) except -1
+    cdef int check_ioctl(self) except -1
     cdef object set_timeout(self, seconds, int error)
     cdef fusd_file_info *abandon(self)
     cdef fusd_file_info *take(self, ssize_t retval)

@@ -92,6 +92,38 @@ class File:
         there all the same. RuntimeError elsewhere, and once the request was
         answered.
         """
+    def open_child(self, *, at: int | None = None, flags: int = ...) -> File:
+        """Opens the device for the client of an ioctl: its new open file.
+
+        The client gets its descriptor with the ioctl's answer. Its number is the
+        ioctl's result, or, with *at*, an int at that offset in bytes of the ioctl's
+        data. *flags* are os.O_RDONLY, os.O_WRONLY or os.O_RDWR, and os.O_NONBLOCK, of
+        the open file, and os.O_CLOEXEC of the descriptor.
+
+        The open file is one like any other, for which open() is not called. If the
+        ioctl's answer is an error, there has never been one; after any other answer
+        close() is called once, also if the client was gone by then.
+
+        Only kfusd can: OSError ENOTTY elsewhere, with the sentence that says so.
+        EINVAL (the data that goes to the client has no int at *at*, or unknown flags),
+        BrokenPipeError (nobody waits for the answer), E2BIG (more than 16 descriptors
+        in one answer), ENFILE (the client's user has its share of open files), ENOMEM.
+        ValueError for a negative *at*.
+
+        RuntimeError outside of an ioctl callback, and once that was answered.
+        """
+    def give_descriptor(
+        self, descriptor: Any, *, at: int | None = None, flags: int = ...
+    ) -> None:
+        """Gives the client of an ioctl a descriptor of the driver's, with the answer.
+
+        *descriptor* is a number or has a fileno(): of a memfd, a pipe, a socket ...
+        It stays the driver's, who may close it at once. *flags* are os.O_CLOEXEC or 0;
+        *at* and the errors are those of open_child(), and OSError EBADF (no
+        descriptor, or one of O_PATH); EINVAL for a device's own.
+
+        RuntimeError outside of an ioctl callback, and once that was answered.
+        """
     def client_memory(
         self, address: int | None, length: int, *, write: bool = False
     ) -> memoryview:
@@ -183,6 +215,18 @@ class Request:
         """Of a read or write, as File.offset; may be set until it is answered."""
     @offset.setter
     def offset(self, offset: int) -> None: ...
+    def open_child(self, *, at: int | None = None, flags: int = ...) -> File:
+        """As File.open_child(), for an ioctl that is held.
+
+        RuntimeError if it was answered before, or is no ioctl.
+        """
+    def give_descriptor(
+        self, descriptor: Any, *, at: int | None = None, flags: int = ...
+    ) -> None:
+        """As File.give_descriptor(), for an ioctl that is held.
+
+        RuntimeError if it was answered before, or is no ioctl.
+        """
     def reply(self, result: int | Buffer | None = None) -> None:
         """Answers with what the callback could have returned.
 

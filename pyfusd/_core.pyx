@@ -60,6 +60,7 @@ from pyfusd._proc import is_shared_mapping
 from pyfusd._timeouts import REQUEST, fail_after, forget_in_child
 
 cdef int MAX_ERRNO = _errors.MAX_ERRNO
+cdef int O_CLOEXEC = os.O_CLOEXEC
 cdef Py_ssize_t TIMEOUT_REQUEST = REQUEST
 del REQUEST
 
@@ -78,6 +79,7 @@ cdef extern from "Python.h":
     int PyContext_Enter(object) except -1
     int PyContext_Exit(object) except -1
     unsigned long PyThread_get_thread_ident()
+    int PyObject_AsFileDescriptor(object) except -1
 
 
 cdef extern from "Python.h":
@@ -157,6 +159,7 @@ cdef inline void advance_position(loff_t *offset, ssize_t retval, size_t length)
         offset[0] += retval if <size_t>retval < length else <ssize_t>length
 
 
+include "_descriptors.pxi"
 include "_open_file.pxi"
 include "_coroutines.pxi"
 include "_client_memory.pxi"

@@ -97,6 +97,20 @@ cdef class File:
         """The answer of the running ioctl takes no data to the client."""
         fusd_discard_data(ioctl_of(self))
 
+    def open_child(self, *, at=None, int flags=os.O_RDWR | os.O_CLOEXEC):
+        """A new open file for the client of the running ioctl."""
+        cdef Call *call = call_of(self)
+        cdef fusd_file_info *info = ioctl_of(self)
+        if call is NULL:
+            return (<Request>coroutine_request(self)).open_child(at=at, flags=flags)
+        if call.request is not NULL:
+            return (<Request>call.request).open_child(at=at, flags=flags)
+        return open_child(self, info, children_of(call), at, flags)
+
+    def give_descriptor(self, descriptor, *, at=None, int flags=os.O_CLOEXEC):
+        """Gives the client of the running ioctl a descriptor of the driver's."""
+        give_descriptor(ioctl_of(self), descriptor, at, flags)
+
     def client_memory(self, address, size_t length, *, bint write=False):
         """A view of the client's memory, for an ioctl whose argument points at it."""
         cdef Call *call = call_of(self)
@@ -126,6 +140,14 @@ cdef class File:
             self.poll_info = NULL
             # EPIPE: its client is gone, or has asked again.
             fusd_return(info, state)
+
+    cdef void begin(self, DeviceCore device, fusd_file_info *info):
+        """Of a new one, which the client of this request opens."""
+        self.device = device
+        self.opener_pid = info.pid
+        self.opener_uid = info.uid
+        self.opener_gid = info.gid
+        self.last_flags = info.flags
 
     cdef void drop_poll(self):
         cdef fusd_file_info *info = self.poll_info
@@ -276,6 +298,18 @@ cdef class Request:
         self.check_pending()
         self.send(-error)
 
+    def open_child(self, *, at=None, int flags=os.O_RDWR | os.O_CLOEXEC):
+        """A new open file for the client of an ioctl."""
+        self.check_ioctl()
+        if self.children is None:
+            self.children = []
+        return open_child(self.file, self.info, self.children, at, flags)
+
+    def give_descriptor(self, descriptor, *, at=None, int flags=os.O_CLOEXEC):
+        """Gives the client of an ioctl a descriptor of the driver's."""
+        self.check_ioctl()
+        give_descriptor(self.info, descriptor, at, flags)
+
     def __del__(self):
         if self.info is NULL:
             return
@@ -292,6 +326,12 @@ cdef class Request:
     cdef int check_pending(self) except -1:
         if self.info is NULL:
             raise RuntimeError(f"{self!r} has been answered already")
+        return 0
+
+    cdef int check_ioctl(self) except -1:
+        self.check_pending()
+        if self.kind != IOCTL:
+            raise RuntimeError(f"a descriptor belongs to an ioctl, not to {self!r}")
         return 0
 
     cdef object set_timeout(self, seconds, int error):
@@ -332,6 +372,8 @@ cdef class Request:
         cdef int error = errno
         if self.kind == CLOSE or (self.kind == OPEN and (result < 0 or retval < 0)):
             self.file.device.files.discard(self.file)
+        if self.children is not None and (result < 0 or retval < 0):
+            forget_children(self.file.device, self.children)
         if self.file.device._observer is not None:
             if result < 0:
                 answer = -error
@@ -360,6 +402,8 @@ cdef Request make_request(Call *call):
     if call.view is not NULL:
         request.buffer = <object>call.view
         (<Buffer>call.buffer).detach(info)
+    if call.children is not NULL:
+        request.children = <list>call.children
     request.file.device.held[request.transaction] = request
     # From here on the Request answers, be it by being dropped.
     request.info = info

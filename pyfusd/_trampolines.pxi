@@ -165,7 +165,7 @@ cdef inline void begin_call(Call *call, fusd_file_info *info, File file, int ope
     global pyfusd_call
     call.info = info
     call.file = <PyObject *>file
-    call.view = call.buffer = call.request = NULL
+    call.view = call.buffer = call.request = call.children = NULL
     call.operation = operation
     call.offset_is_set = call.retry = False
     call.outer = <Call *>pyfusd_call
@@ -178,6 +178,7 @@ cdef inline void end_call(Call *call):
     pyfusd_call = call.outer
     (<File>call.file).device._calls_ended += 1
     Py_XDECREF(call.request)
+    Py_XDECREF(call.children)
 
 
 cdef inline object lend_data(
@@ -225,11 +226,7 @@ cdef int on_open(fusd_file_info *info) noexcept:
     # From here on no code of Python's runs until the file is among the files.
     if device.fd != info.fd:
         return -EPIPE
-    file.device = device
-    file.opener_pid = info.pid
-    file.opener_uid = info.uid
-    file.opener_gid = info.gid
-    file.last_flags = info.flags
+    file.begin(device, info)
     device.files.add(file)
     info.private_data = <void *>file
     if callback_of(device, OPEN) is None:
@@ -372,6 +369,8 @@ cdef int on_ioctl(fusd_file_info *info, int request, void *data) noexcept:
     argument = None
     if buffer is not None and buffer.exports:
         buffer.detach(info)
+    if call.children is not NULL and retval < 0 and retval != -FUSD_NOREPLY:
+        forget_children(file.device, <list>call.children)
     end_call(&call)
     return <int>retval
 

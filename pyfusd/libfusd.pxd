@@ -19,6 +19,7 @@ cdef extern from "fusd.h" nogil:
         FUSD_NOTIFY_ALL
         MAX_RW_SIZE
         FUSD_IOCTLS_MAX
+        FUSD_AS_RESULT
 
     ctypedef long long loff_t
 
@@ -80,6 +81,10 @@ cdef extern from "fusd.h" nogil:
     unsigned int fusd_get_ioctl_number(fusd_file_info *file)
     unsigned long fusd_get_ioctl_argument(fusd_file_info *file)
     int fusd_discard_data(fusd_file_info *file)
+    int fusd_open_child(fusd_file_info *file, void *private_data, int flags,
+                        ssize_t offset)
+    int fusd_give_descriptor(fusd_file_info *file, int fd, int flags,
+                             ssize_t offset)
     fusd_buffer *fusd_buffer_acquire(fusd_file_info *file)
     void fusd_buffer_release(fusd_buffer *buffer)
     void *fusd_client_memory(fusd_file_info *file, unsigned long address,

@@ -17,6 +17,7 @@
 
 #include <fusd_control.h>
 
+#include "descriptor.h"
 #include "internal.h"
 #include "own_request.h"
 #include "private_data.h"
@@ -560,6 +561,7 @@ const struct fusd_transport fusd_transport_kfusd = {
 	.reply = kfusd_reply,
 	.fetch = kfusd_fetch,
 	.store = kfusd_store,
+	.add_descriptor = fusd_kfusd_add_descriptor,
 	.remove_node = kfusd_remove_node,
 	.close_device = kfusd_close_device,
 };

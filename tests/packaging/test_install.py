@@ -53,6 +53,7 @@ def test_all_is_installed_and_uninstalled(tmp_path):
     assert installed >= {
         "usr/include/fusd.h",
         "usr/include/fusd_get.h",
+        "usr/include/fusd_descriptor.h",
         "usr/include/fusd_ioctl.h",
         "usr/include/fusd_msg.h",
         "usr/include/fusd_options.h",

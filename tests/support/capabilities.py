@@ -153,6 +153,12 @@ IOCTL = [
         {},
     ),
     (
+        "ioctl-descriptor",
+        "an ioctl can give its client descriptors: new open files of the device, and "
+        "those of the driver's own",
+        libfuse("the driver gets ENOTTY: the kernel's protocol carries none"),
+    ),
+    (
         "client-memory",
         "what an ioctl points at can be read and written by the driver, while the "
         "client's call lasts; 4 MiB in one request unless the driver says otherwise",

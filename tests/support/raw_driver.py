@@ -207,10 +207,10 @@ class Driver:
         self.close()
 
 
-def fails(number, function, *arguments):
+def fails(number, function, *arguments, **named):
     """The call fails with this errno."""
     try:
-        result = function(*arguments)
+        result = function(*arguments, **named)
     except OSError as error:
         got = errno.errorcode[error.errno]
         assert got == errno.errorcode[number], f"{got} instead"

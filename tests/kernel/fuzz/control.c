@@ -68,3 +68,20 @@ int control_reply(int fd, const fusd_msg_t *message, ssize_t retval,
 		return -errno;
 	return 0;
 }
+
+int control_give(int fd, const fusd_msg_t *message, int descriptor,
+		 uint64_t private_info, uint32_t flags, uint32_t offset)
+{
+	const fops_msg_t *fops = &message->parm.fops_msg;
+	const struct fusd_control_descriptor told = {
+		.fusd_file = (uintptr_t)fops->fusd_file,
+		.transid = fops->transid,
+		.hint = fops->hint,
+		.descriptor = descriptor,
+		.private_info = private_info,
+		.flags = flags,
+		.offset = offset,
+	};
+
+	return ioctl(fd, FUSD_CONTROL_DESCRIPTOR, &told) < 0 ? -errno : 0;
+}

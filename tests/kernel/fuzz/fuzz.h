@@ -42,6 +42,7 @@ enum count {
 	CHECKED,
 	POLLS,
 	MMAPS,
+	CHILDREN,
 	RINGS,
 	FAULTS,
 	SIGNALS,
@@ -88,6 +89,8 @@ unsigned char pattern(uint64_t position);
 #define EXCHANGE_SMALL _IOC(_IOC_READ | _IOC_WRITE, 'z', 1, 64)
 #define EXCHANGE_LARGE _IOC(_IOC_READ | _IOC_WRITE, 'z', 2, 5000)
 #define EXCHANGE_RESULT 7
+/* Its result is the descriptor of a new open file. */
+#define OPEN_CHILD _IO('z', 3)
 #define MASK 0x5a
 #define MAGIC_PAGE "this page is an honest driver's"
 
@@ -111,6 +114,9 @@ int control_register(int fd, const char *name, const char *class_name);
 int control_receive(int fd, fusd_msg_t *message, void *buffer);
 int control_reply(int fd, const fusd_msg_t *message, ssize_t retval,
 		  const void *data, size_t length);
+/* The answer brings this descriptor, or, if it is -1, a new open file. */
+int control_give(int fd, const fusd_msg_t *message, int descriptor,
+		 uint64_t private_info, uint32_t flags, uint32_t offset);
 
 /* What the processes run until they end. */
 void honest_driver(unsigned int device);

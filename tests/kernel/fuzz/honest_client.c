@@ -142,6 +142,27 @@ static void do_ioctl(void)
 	count(CHECKED);
 }
 
+/* The parent is another open file, in between. */
+static void do_child(void)
+{
+	int parent = client.fd;
+	int child = ioctl(parent, OPEN_CHILD);
+
+	count(CALLS);
+	if (child < 0) {
+		if (errno != EBUSY)
+			is_fair(errno, "a child");
+		return;
+	}
+	client.fd = child;
+	do_pread();
+	if (one_in(2))
+		do_ioctl();
+	client.fd = parent;
+	if (close(child) && errno != EINTR)
+		is_fair(errno, "close of a child");
+}
+
 static void do_mmap(void)
 {
 	char *page = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, client.fd, 0);
@@ -279,7 +300,7 @@ static void do_something(void)
 {
 	static void (*const actions[])(void) = {
 		do_pread, do_read, do_write, do_ioctl,	do_mmap,
-		do_ring,  do_poll, do_edges, do_thread, do_read,
+		do_ring,  do_poll, do_edges, do_thread, do_child,
 	};
 
 	actions[below(sizeof(actions) / sizeof(*actions))]();

@@ -46,9 +46,15 @@ static unsigned long *find_file(unsigned long id)
 	return NULL;
 }
 
+/* A child's is what the driver gave it: no cookie counts up so far. */
+#define CHILD (1UL << 60)
+
 static unsigned long file_of(const fusd_msg_t *message)
 {
-	return (unsigned long)message->parm.fops_msg.fusd_file;
+	const fops_msg_t *fops = &message->parm.fops_msg;
+
+	return (unsigned long)(fops->private_info ? fops->private_info :
+						    fops->fusd_file);
 }
 
 /* The reply; one to a client that is gone may be refused. */
@@ -89,9 +95,13 @@ static void drop_held(unsigned long file, short subcmd)
 	for (i = 0; i < MOST_HELD; i++) {
 		struct held *one = &driver.held[i];
 
-		if (one->used && file_of(&one->message) == file &&
-		    (!subcmd || one->message.subcmd == subcmd))
-			one->used = false;
+		if (!one->used || file_of(&one->message) != file ||
+		    (subcmd && one->message.subcmd != subcmd))
+			continue;
+		one->used = false;
+		/* Its client is gone; the module waits for an answer. */
+		if (one->message.data)
+			reply(&one->message, -EIO, 0);
 	}
 }
 
@@ -146,6 +156,43 @@ static void answer_write(fusd_msg_t *message)
 	reply(message, length, 0);
 }
 
+/* Notes the child in the message, whose data is this side's own. */
+static void add_child(fusd_msg_t *message)
+{
+	static unsigned long last;
+	unsigned long child = CHILD + ++last;
+	int error;
+
+	if (message->subcmd != FUSD_IOCTL || message->data ||
+	    message->parm.fops_msg.cmd != OPEN_CHILD)
+		return;
+	error = control_give(driver.fd, message, -1, child, O_RDWR,
+			     FUSD_CONTROL_RESULT);
+	if (!error)
+		message->data = (char *)child;
+	else if (error != -EPIPE)
+		fail("device %u: a child: %s", driver.device, strerror(-error));
+}
+
+/* Once it is there, an answer is taken, and a close follows. */
+static void answer_child(fusd_msg_t *message)
+{
+	unsigned long *slot = find_file(0);
+
+	add_child(message);
+	if (!message->data || !slot || one_in(4)) {
+		reply(message, -EBUSY, 0);
+		return;
+	}
+	if (!reply(message, 0, 0)) {
+		fail("device %u: a child is refused", driver.device);
+		return;
+	}
+	*slot = (unsigned long)message->data;
+	driver.open_files++;
+	count(CHILDREN);
+}
+
 /* The argument is what it was at the answer's end, too: nothing is kept. */
 static void answer_ioctl(const fusd_msg_t *message)
 {
@@ -197,7 +244,10 @@ static void answer(fusd_msg_t *message)
 		answer_write(message);
 		break;
 	case FUSD_IOCTL:
-		answer_ioctl(message);
+		if (message->parm.fops_msg.cmd == OPEN_CHILD)
+			answer_child(message);
+		else
+			answer_ioctl(message);
 		break;
 	case FUSD_MMAP:
 		answer_mmap(message);
@@ -282,12 +332,15 @@ static void take(fusd_msg_t *message)
 		check_written(message);
 	if (message->subcmd == FUSD_POLL_DIFF)
 		drop_held(file, FUSD_POLL_DIFF);
-	if (is_all_known(message))
+	if (is_all_known(message)) {
 		hold(message, 0);
-	else if (message->subcmd != FUSD_CLOSE && one_in(2))
+	} else if (message->subcmd != FUSD_CLOSE && one_in(2)) {
+		if (one_in(2))
+			add_child(message);
 		hold(message, now() + below(30) / 1e3);
-	else
+	} else {
 		answer(message);
+	}
 }
 
 static void answer_due(void)

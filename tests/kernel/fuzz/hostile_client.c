@@ -25,7 +25,8 @@
 
 static struct {
 	int fd;
-	char *data; /* of MAX_RW_SIZE + PAGE */
+	int first_given; /* descriptors from here on are the drivers' */
+	char *data;	 /* of MAX_RW_SIZE + PAGE */
 } client;
 
 static bool is_user;
@@ -97,7 +98,7 @@ static void do_ioctl(void)
 	unsigned int number = random_bits();
 
 	if (one_in(2))
-		number = _IOC(below(4), 'z', below(3), below(300));
+		number = _IOC(below(4), 'z', below(4), below(300));
 	if (_IOC_SIZE(number) > 100)
 		ioctl(client.fd, number, client.data);
 	else
@@ -341,12 +342,17 @@ static void open_and_use(void)
 	while (rounds-- && !shared->stopping)
 		do_something();
 	close(client.fd);
+	if (one_in(4))
+		/* What ioctls have given, perhaps none of which was closed. */
+		close_range(client.first_given, ~0U, 0);
 }
 
 void hostile_client(unsigned int number)
 {
 	client.data = mmap(NULL, MAX_RW_SIZE + 2 * PAGE, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	slow_page(); /* has a descriptor of its own from then on */
+	client.first_given = dup(0);
 	is_user = number % 2;
 	if (is_user && setuid(HOSTILE_USER))
 		exit(1);

@@ -215,6 +215,28 @@ static void send(fusd_msg_t *message, size_t length)
 		count(REFUSED);
 }
 
+/* Descriptors that it has, or has not; its own, and an honest driver's. */
+static void give_descriptors(const fusd_msg_t *message)
+{
+	unsigned int rounds = 1 + below(one_in(8) ? 20 : 2);
+
+	while (rounds--) {
+		int descriptor = one_in(2) ? -1 :
+				 one_in(4) ? driver.fd :
+				 one_in(8) ? (int)random_bits() :
+					     (int)below(20);
+		uint32_t flags = one_in(8)	  ? random_bits() :
+				 descriptor == -1 ? O_RDWR :
+						    O_CLOEXEC;
+		uint32_t offset = one_in(2) ? FUSD_CONTROL_RESULT :
+				  one_in(8) ? random_bits() :
+					      below(300);
+
+		control_give(driver.fd, message, descriptor, odd_number(),
+			     flags, offset);
+	}
+}
+
 static void reply(void)
 {
 	fusd_msg_t message;
@@ -242,6 +264,8 @@ static void reply(void)
 		message.parm.fops_msg.length =
 			one_in(3) ? odd_number() : PAGE * (1 + below(4));
 	}
+	if (message.subcmd == FUSD_IOCTL ? one_in(2) : one_in(20))
+		give_descriptors(&message);
 	while (one_in(3))
 		mutate(&message);
 	while (times--)
