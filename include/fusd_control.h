@@ -31,6 +31,12 @@
 #define FUSD_OPTION_ALWAYS_READY 0x2
 /* Open files have no position: lseek and pread give ESPIPE, offsets are 0. */
 #define FUSD_OPTION_STREAM 0x4
+/* An ioctl tells of its client: FUSD_CLIENT_32BIT in mmflags, which else is 0.
+ */
+#define FUSD_OPTION_CLIENT_BITS 0x8
+
+/* It is a 32-bit program: pointers and longs in its data have 4 bytes. */
+#define FUSD_CLIENT_32BIT 0x1
 
 struct fusd_control_ioctls {
 	__u64 address; /* of an array of struct fusd_ioctl */

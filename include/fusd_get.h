@@ -8,6 +8,10 @@
 
 #include "fusd.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /** FUSD_OPEN, FUSD_READ ... */
 static inline int fusd_get_call_type(struct fusd_file_info *file)
 {
@@ -82,6 +86,13 @@ static inline unsigned long fusd_get_ioctl_argument(struct fusd_file_info *file)
 	return file->fusd_msg->parm.fops_msg.arg.arg;
 }
 
+/**
+ * Of an ioctl: 1 if its client is a 32-bit program, so that pointers and longs
+ * in its data have 4 bytes, and structures may have other sizes and so other
+ * numbers; else 0, also on a module kfusd that does not tell. In 0.2.
+ */
+int fusd_is_32bit(struct fusd_file_info *file);
+
 /** Of an ioctl with _IOC_READ or _IOC_WRITE, or that struct fusd_ioctl says has
  * data: that data. */
 static inline void *fusd_get_ioctl_buffer(struct fusd_file_info *file)
@@ -101,5 +112,9 @@ static inline long fusd_get_transaction(struct fusd_file_info *file)
 {
 	return file->fusd_msg->parm.fops_msg.transid;
 }
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif /* FUSD_GET_H */

@@ -114,7 +114,7 @@ static int kfusd_ask_options(struct kfusd_device *device,
 	if (get_user(options, user_options))
 		return -EFAULT;
 	options &= FUSD_OPTION_UNBLOCK | FUSD_OPTION_ALWAYS_READY |
-		   FUSD_OPTION_STREAM;
+		   FUSD_OPTION_STREAM | FUSD_OPTION_CLIENT_BITS;
 	if (put_user(options, user_options))
 		return -EFAULT;
 	return kfusd_set_options(device, options);

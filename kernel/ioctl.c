@@ -155,7 +155,8 @@ static long kfusd_take_answer(const struct file *filp,
 }
 
 static long kfusd_call_ioctl(struct file *filp, unsigned int number,
-			     unsigned long value, void __user *pointer)
+			     unsigned long value, void __user *pointer,
+			     unsigned int client_bits)
 {
 	struct kfusd_file *file = filp->private_data;
 	struct kfusd_argument argument =
@@ -170,6 +171,8 @@ static long kfusd_call_ioctl(struct file *filp, unsigned int number,
 		return PTR_ERR(request);
 	request->ioctl_number = number;
 	request->argument = value;
+	if (file->device->options & FUSD_OPTION_CLIENT_BITS)
+		request->mmflags = client_bits;
 	request->offset = filp->f_pos;
 	request->is_at_position = true;
 	error = kfusd_take_argument(request, &argument, pointer);
@@ -184,14 +187,15 @@ static long kfusd_call_ioctl(struct file *filp, unsigned int number,
 long kfusd_client_ioctl(struct file *filp, unsigned int number,
 			unsigned long argument)
 {
-	return kfusd_call_ioctl(filp, number, argument,
-				(void __user *)argument);
+	return kfusd_call_ioctl(filp, number, argument, (void __user *)argument,
+				0);
 }
 
 #ifdef CONFIG_COMPAT
 long kfusd_client_compat_ioctl(struct file *filp, unsigned int number,
 			       unsigned long argument)
 {
-	return kfusd_call_ioctl(filp, number, argument, compat_ptr(argument));
+	return kfusd_call_ioctl(filp, number, argument, compat_ptr(argument),
+				FUSD_CLIENT_32BIT);
 }
 #endif

@@ -279,7 +279,7 @@ struct kfusd_request {
 	};
 	unsigned long argument;
 	unsigned long mmprot;
-	unsigned long mmflags;
+	unsigned long mmflags; /* of an ioctl: FUSD_CLIENT_32BIT or 0 */
 	unsigned long mmoffset;
 	size_t datalen; /* bytes of data that go to the driver */
 

@@ -170,6 +170,7 @@ struct fusd_request {
 	struct fusd_argument argument;
 	bool is_elsewhere;  /* the transport has not brought the data */
 	bool gives_nothing; /* the answer takes none to the client */
+	bool is_32bit;	    /* the client is */
 
 	/* In the order they were asked for; the ioctl callback's thread's. */
 	struct fusd_region *regions;

@@ -140,6 +140,11 @@ bool fusd_ioctl_is_value(const struct fusd_file_info *file)
 	return ((const struct fusd_request *)file)->argument.is_value;
 }
 
+FUSD_PUBLIC int fusd_is_32bit(struct fusd_file_info *file)
+{
+	return file && ((struct fusd_request *)file)->is_32bit;
+}
+
 FUSD_PUBLIC int fusd_discard_data(struct fusd_file_info *file)
 {
 	struct fusd_request *request = (struct fusd_request *)file;

@@ -84,6 +84,13 @@ class File:
         Of a 32-bit client it has 32 bits. RuntimeError elsewhere, and once the
         request was answered.
         """
+    @property
+    def is_32bit(self) -> bool:
+        """In an ioctl callback, whether the client is a 32-bit program.
+
+        Pointers and longs in its data have 4 bytes then, and structures may have
+        other sizes, and so other numbers. RuntimeError as for argument.
+        """
     def discard_data(self) -> None:
         """In an ioctl callback: its answer takes no data to the client.
 

@@ -93,6 +93,10 @@ cdef class File:
     def argument(self):
         return fusd_get_ioctl_argument(ioctl_of(self))
 
+    @property
+    def is_32bit(self):
+        return fusd_is_32bit(ioctl_of(self))
+
     def discard_data(self):
         """The answer of the running ioctl takes no data to the client."""
         fusd_discard_data(ioctl_of(self))

@@ -80,6 +80,7 @@ cdef extern from "fusd.h" nogil:
     long fusd_get_transaction(fusd_file_info *file)
     unsigned int fusd_get_ioctl_number(fusd_file_info *file)
     unsigned long fusd_get_ioctl_argument(fusd_file_info *file)
+    bint fusd_is_32bit(fusd_file_info *file)
     int fusd_discard_data(fusd_file_info *file)
     int fusd_open_child(fusd_file_info *file, void *private_data, int flags,
                         ssize_t offset)

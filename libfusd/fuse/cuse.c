@@ -51,9 +51,8 @@ static void on_ioctl(fuse_req_t fuse, int number, void *argument,
 		     struct fuse_file_info *info, unsigned int flags,
 		     const void *in_data, size_t in_size, size_t out_size)
 {
-	(void)flags;
-	fusd_ioctl_receive(fuse, (unsigned int)number, argument, info, in_data,
-			   in_size, out_size);
+	fusd_ioctl_receive(fuse, (unsigned int)number, argument, info, flags,
+			   in_data, in_size, out_size);
 }
 
 static const struct cuse_lowlevel_ops operations = {

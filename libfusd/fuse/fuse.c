@@ -123,9 +123,8 @@ static void on_ioctl(fuse_req_t fuse, fuse_ino_t inode, unsigned int request,
 		     size_t out_size)
 {
 	(void)inode;
-	(void)flags;
-	fusd_ioctl_receive(fuse, request, argument, info, in_data, in_size,
-			   out_size);
+	fusd_ioctl_receive(fuse, request, argument, info, flags, in_data,
+			   in_size, out_size);
 }
 
 static void on_poll(fuse_req_t fuse, fuse_ino_t inode,

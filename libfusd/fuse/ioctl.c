@@ -57,6 +57,7 @@ struct ioctl_call {
 	fuse_req_t fuse;
 	unsigned int number;
 	void *argument;
+	bool is_32bit; /* the client is */
 	const char *data;
 	size_t in_size, out_size; /* of data, and of what the client takes */
 };
@@ -195,6 +196,7 @@ static void begin_request(const struct ioctl_call *call,
 	fops_msg_t *fops = &request->msg.parm.fops_msg;
 
 	request->argument = *argument;
+	request->is_32bit = call->is_32bit;
 	request->is_elsewhere = is_elsewhere;
 	request->regions = regions;
 	fops->cmd = call->number;
@@ -223,11 +225,18 @@ static bool bound_argument(struct fusd_argument *told,
 }
 
 void fusd_ioctl_receive(fuse_req_t fuse, unsigned int number, void *argument,
-			struct fuse_file_info *info, const void *in_data,
-			size_t in_size, size_t out_size)
+			struct fuse_file_info *info, unsigned int flags,
+			const void *in_data, size_t in_size, size_t out_size)
 {
-	const struct ioctl_call call = { fuse,	  number,  argument,
-					 in_data, in_size, out_size };
+	const struct ioctl_call call = {
+		.fuse = fuse,
+		.number = number,
+		.argument = argument,
+		.is_32bit = flags & FUSE_IOCTL_COMPAT,
+		.data = in_data,
+		.in_size = in_size,
+		.out_size = out_size,
+	};
 	const struct fusd_device *device = fuse_req_userdata(fuse);
 	const struct fusd_session *session = device->transport_data;
 	struct fusd_argument told = fusd_argument_of(device, number);

@@ -7,8 +7,8 @@
 
 /* libfuse's operation: see operation.h. */
 void fusd_ioctl_receive(fuse_req_t fuse, unsigned int number, void *argument,
-			struct fuse_file_info *info, const void *in_data,
-			size_t in_size, size_t out_size);
+			struct fuse_file_info *info, unsigned int flags,
+			const void *in_data, size_t in_size, size_t out_size);
 
 /* Copy a region between the client that waits in its ioctl and its data. */
 int fusd_ioctl_fetch(struct fusd_request *request, struct fusd_region *region);

@@ -111,7 +111,7 @@ static int refuse_module(const char *what)
 /* An older module without options calls the driver for everything. */
 static int set_options(struct fusd_device *device, int fd)
 {
-	__u64 options = 0;
+	__u64 options = device->ops.ioctl ? FUSD_OPTION_CLIENT_BITS : 0;
 
 	if (device->ops.unblock)
 		options |= FUSD_OPTION_UNBLOCK;
@@ -324,9 +324,11 @@ static void prepare_data(struct fusd_request *request)
 	uint64_t file = kfusd_file_id(request);
 	size_t size = (size_t)request->msg.datalen;
 
-	if (request->msg.subcmd == FUSD_IOCTL)
+	if (request->msg.subcmd == FUSD_IOCTL) {
 		request->argument =
 			fusd_argument_of(request->device, fops->cmd);
+		request->is_32bit = fops->mmflags & FUSD_CLIENT_32BIT;
+	}
 	if (size > 0)
 		fusd_payload_overwritten(request, file, size);
 	else if (request->msg.subcmd == FUSD_READ)

@@ -1,39 +1,23 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """ioctls of 32-bit clients: made here through the 32-bit system call gate."""
 
-import ctypes
 import errno
-import mmap
-import platform
+import os
+from fcntl import ioctl
 
 import pytest
 
 from support.background import Background
-from support.raw_driver import IOCTL
-
-IOCTL_32 = 54
-MAP_32BIT = 0x40
-PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-
-# int gate(number, first, second, third), of the System V x86-64 convention:
-# push rbx; mov eax, edi; mov ebx, esi; xchg ecx, edx; int 0x80; pop rbx; ret
-CODE = bytes.fromhex("53 89f8 89f3 87d1 cd80 5b c3")
-EXECUTABLE = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+from support.gate32 import Gate, memory_32
+from support.raw_driver import IOCTL, OPTION_CLIENT_BITS, Driver
 
 
 @pytest.fixture
 def ioctl_32():
-    if platform.machine() != "x86_64":
-        pytest.skip("the gate is written for x86-64")
-    code = mmap.mmap(-1, mmap.PAGESIZE, flags=PRIVATE, prot=EXECUTABLE)
-    code[: len(CODE)] = CODE
-    address = ctypes.addressof(ctypes.c_char.from_buffer(code))
-    gate = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_uint] * 4)(address)
-    if gate(IOCTL_32, 0xFFFFFFFF, 0, 0) == -errno.ENOSYS:
-        pytest.skip("this kernel runs no 32-bit programs")
-    yield lambda *arguments: gate(IOCTL_32, *arguments)
-    # The gate's memory, which gate does not keep alive.
-    assert code[: len(CODE)] == CODE
+    try:
+        return Gate()
+    except NotImplementedError as reason:
+        pytest.skip(str(reason))
 
 
 def request(direction, size):
@@ -42,10 +26,8 @@ def request(direction, size):
 
 def test_a_32_bit_client_s_data_goes_both_ways(opened, ioctl_32):
     driver, descriptor = opened
-    memory = mmap.mmap(-1, mmap.PAGESIZE, flags=PRIVATE | MAP_32BIT)
+    memory, address = memory_32()
     memory[:10] = b"argument??"
-    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-    assert address < 1 << 32
     with Background(ioctl_32, descriptor, request(3, 8), address) as call:
         message = driver.expect(IOCTL)
         assert message.bytes == b"argument"
@@ -61,3 +43,20 @@ def test_a_32_bit_client_s_value_arrives(opened, ioctl_32):
         assert message.fops.arg == 0xFEDCBA98
         driver.reply(message, -errno.EBUSY)
         assert call.result() == -errno.EBUSY
+
+
+CLIENT_32BIT = 1
+
+
+@pytest.mark.parametrize("asks", [False, True])
+def test_a_driver_that_asks_is_told_of_it(name, ioctl_32, asks):
+    with Driver(name, options=OPTION_CLIENT_BITS if asks else 0) as driver:
+        descriptor = driver.open()
+        for call, bits in ((ioctl_32, CLIENT_32BIT if asks else 0), (ioctl, 0)):
+            with Background(call, descriptor, 0x1234, 1) as calling:
+                message = driver.expect(IOCTL)
+                assert message.fops.mmflags == bits
+                driver.reply(message, 5)
+                assert calling.result() == 5
+        driver.unregister()
+        os.close(descriptor)

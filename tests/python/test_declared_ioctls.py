@@ -4,6 +4,7 @@
 import asyncio
 import ctypes
 import errno
+import fcntl
 import mmap
 import os
 
@@ -11,6 +12,7 @@ import pytest
 
 import pyfusd
 from pyfusd import IO, IOR, IOW, IOWR
+from support.gate32 import Gate
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
@@ -332,3 +334,24 @@ def test_what_fails_is_named_by_its_method(serve_async, opened, caplog, kind):
         assert call(client, number, data) == "EIO"
         assert f"{method}() failed" in caplog.text
     assert "not str" in caplog.text
+
+
+def test_a_32_bit_client_can_be_told(serve, opened):
+    told = []
+
+    class Either(pyfusd.Device):
+        @pyfusd.ioctl(IO("e", 1))
+        def tell(self, file, argument):
+            told.append(file.is_32bit)
+
+    device = Either("either")
+    serve(device)
+    descriptor = opened(device)
+    fcntl.ioctl(descriptor, IO("e", 1))
+    assert told == [False]
+    try:
+        gate = Gate()
+    except NotImplementedError as reason:
+        pytest.skip(str(reason))
+    assert gate(descriptor, IO("e", 1), 0) == 0
+    assert told == [False, True]

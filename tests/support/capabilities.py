@@ -152,6 +152,7 @@ IOCTL = [
         "an ioctl's answer can leave its client's memory as it is, be it const",
         {},
     ),
+    ("ioctl-32bit", "the driver can tell an ioctl of a 32-bit client", {}),
     (
         "ioctl-descriptor",
         "an ioctl can give its client descriptors: new open files of the device, and "

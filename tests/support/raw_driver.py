@@ -30,6 +30,7 @@ NAMES = dict(
 
 CONTROL_OPTIONS = 3 << 30 | 8 << 16 | ord("F") << 8 | 101
 OPTION_UNBLOCK, OPTION_ALWAYS_READY, OPTION_STREAM = 1, 2, 4
+OPTION_CLIENT_BITS = 8
 
 
 libc = ctypes.CDLL(None, use_errno=True)

@@ -16,6 +16,8 @@ import struct
 import sys
 import threading
 
+from support.gate32 import Gate
+
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ioctl.argtypes = [ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p]
 
@@ -35,6 +37,14 @@ def ioctl(descriptor, number, argument):
     result = libc.ioctl(descriptor, number, ctypes.addressof(data))
     error = ctypes.get_errno() if result < 0 else 0
     return [result, data.raw[:-1].decode("latin-1"), error]
+
+
+def ioctl_32(descriptor, number, argument):
+    """As a 32-bit program makes it; None where there is no way to."""
+    try:
+        return Gate()(descriptor, number, argument)
+    except NotImplementedError:
+        return None
 
 
 def nested_ioctl(descriptor, number, text, shift):
@@ -178,6 +188,7 @@ CALLS = {
     "pwrite": lambda fd, data, at: os.pwrite(fd, data.encode("latin-1"), at),
     "lseek": os.lseek,
     "ioctl": ioctl,
+    "ioctl_32": ioctl_32,
     "nested_ioctl": nested_ioctl,
     "poll": poll,
     "select_in": select_in,

@@ -30,6 +30,8 @@
 #define HELD _IO('d', 13)
 #define FAILING _IO('d', 14)
 
+#define IS_32BIT _IO('d', 15)
+
 #define LARGE_SIZE (100 * 1024)
 
 static const struct fusd_ioctl table[] = {
@@ -87,6 +89,8 @@ static int on_ioctl(struct fusd_file_info *file, int request, void *data)
 		snprintf(line, sizeof(line), "value %lx\n", argument);
 		say(line);
 		return (int)(argument & 0x7f);
+	case IS_32BIT:
+		return fusd_is_32bit(file);
 	case OWN_BUFFER:
 		file->fusd_msg->data = own;
 		return 0;

@@ -30,6 +30,7 @@ DISCARDED_OF_IO = number(NONE, 11, 0)
 OWN_BUFFER = number(NONE, 12, 0)
 HELD = number(NONE, 13, 0)
 FAILING = number(NONE, 14, 0)
+IS_32BIT = number(NONE, 15, 0)
 
 
 @pytest.fixture
@@ -131,3 +132,12 @@ def test_an_error_leaves_the_client_s_memory_alone(opened):
 def test_a_null_pointer_is_efault(opened, request_number):
     _, caller, descriptor = opened
     assert caller.fails("ioctl", descriptor, request_number, 0) == "EFAULT"
+
+
+def test_the_driver_can_tell_a_32_bit_client(opened):
+    _, caller, descriptor = opened
+    assert caller("ioctl", descriptor, IS_32BIT, 0) == [0, None]
+    told = caller("ioctl_32", descriptor, IS_32BIT, 0)
+    if told is None:
+        pytest.skip("no 32-bit programs run here")
+    assert told == 1
