@@ -33,7 +33,9 @@ extern "C" {
  * If the ioctl's answer is an error, there has never been such an open file,
  * and the driver frees private_data itself. After any other answer close is
  * called exactly once, also if the client was gone, or could have no more
- * descriptors: but not any more once the device was unregistered.
+ * descriptors: but not any more once the device was unregistered. So such an
+ * ioctl is to be answered even if its client is gone, by an error perhaps;
+ * fusd_destroy() leaves it in the module until the device's end.
  *
  * Only the kfusd transport can. Errors:
  *   ENOTTY  the device's transport, or the module that is loaded, cannot;
