@@ -28,6 +28,17 @@ static bool enter_device(struct fusd_request *request)
 	return is_pending;
 }
 
+/* The name of a transport that can. */
+static const char *find_giver(void)
+{
+	const struct fusd_transport *transport;
+
+	for (size_t i = 0; (transport = fusd_transport_at(i)); i++)
+		if (transport->add_descriptor)
+			return transport->name;
+	return "none";
+}
+
 static int add_descriptor(struct fusd_request *request, int fd,
 			  void *private_data, int flags, ssize_t offset)
 {
@@ -37,8 +48,9 @@ static int add_descriptor(struct fusd_request *request, int fd,
 	if (!device->transport->add_descriptor)
 		return fusd_fail(ENOTTY,
 				 "%s: on %s an ioctl gives its client no "
-				 "descriptor: the transport kfusd can",
-				 device->path, device->transport->name);
+				 "descriptor: the transport %s can",
+				 device->path, device->transport->name,
+				 find_giver());
 	if (!has_room_at(request, offset))
 		return -EINVAL;
 	if (!enter_device(request))

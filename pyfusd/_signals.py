@@ -18,6 +18,19 @@ def may_handle(number: int) -> bool:
 
 
 @contextmanager
+def sigint_waits() -> Iterator[None]:
+    """A SIGINT that comes inside raises after it.
+
+    For code that turns a KeyboardInterrupt into another exception.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def sigterm_interrupts() -> Iterator[None]:
     """Inside, SIGTERM raises KeyboardInterrupt, unless the program handles it."""
     if not may_handle(signal.SIGTERM):

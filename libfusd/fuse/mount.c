@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -165,11 +166,27 @@ static char **environment_with(char *variable)
 	return after;
 }
 
+/* Not to be ended by what a terminal's user ends the driver with. */
+static void block_signals(posix_spawnattr_t *attributes)
+{
+	sigset_t blocked;
+
+	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+	sigaddset(&blocked, SIGINT);
+	sigaddset(&blocked, SIGQUIT);
+	sigaddset(&blocked, SIGTERM);
+	sigaddset(&blocked, SIGHUP);
+	posix_spawnattr_init(attributes);
+	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigmask(attributes, &blocked);
+}
+
 /* Runs fusermount3; what it says comes from words. 0 or -errno. */
 static int spawn_fusermount(const char *const arguments[], int end, int words,
 			    pid_t *pid)
 {
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
 	char program[FUSD_PLACE_SIZE];
 	char variable[40];
 	char **environment;
@@ -188,8 +205,10 @@ static int spawn_fusermount(const char *const arguments[], int end, int words,
 	posix_spawn_file_actions_adddup2(&actions, words, 2);
 	if (end >= 0)
 		posix_spawn_file_actions_adddup2(&actions, end, 3);
-	error = posix_spawn(pid, program, &actions, NULL,
+	block_signals(&attributes);
+	error = posix_spawn(pid, program, &actions, &attributes,
 			    (char *const *)arguments, environment);
+	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	free(environment);
 	return -error;

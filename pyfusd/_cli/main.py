@@ -13,6 +13,7 @@ from pyfusd._cli import bench, doctor, help, ls, new, run, trace
 from pyfusd._cli.support.failure import Failure
 from pyfusd._cli.support.layout import wrapped
 from pyfusd._cli.support.quoting import printable
+from pyfusd._signals import sigint_waits
 
 _COMMANDS = (run, ls, doctor, trace, bench, new, help)
 
@@ -63,6 +64,8 @@ def _parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
         top.parse_args(words)  # Ends with SystemExit if there is a word.
         top.error("a COMMAND is missing: fusd help lists them")
     own = parsers[words[0]]
+    if words[0] == "trace" and "--" in words:
+        own.error("it takes no COMMAND: run that in another terminal")
     options = argparse.Namespace(top=top, client=client)
     # By the command's own parser: top's would not take options between TARGETs.
     unknown = own.parse_known_intermixed_args(words[1:], options)[1]
@@ -89,7 +92,8 @@ def _print_failure(sentence: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; returns its exit status."""
     try:
-        options = _parse_arguments(sys.argv[1:] if arguments is None else arguments)
+        with sigint_waits():  # argparse cleans up in a way that raises anew.
+            options = _parse_arguments(sys.argv[1:] if arguments is None else arguments)
         status: int = options.main(options)
         if sys.stdout is not None:  # None if it was closed when fusd began.
             sys.stdout.flush()

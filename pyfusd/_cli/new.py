@@ -93,6 +93,11 @@ Now try:
   fusd run MODULE.py -- sh -c 'echo hello > $FUSD_DEVICE; cat $FUSD_DEVICE'
 """
 
+_INSTALL_PYTEST = """\
+  python -m pip install pytest
+  python -m pytest
+"""
+
 
 def _module_of(name: str) -> str:
     return name.lower().replace("-", "_")
@@ -157,5 +162,8 @@ def main(options: argparse.Namespace) -> int:
         with open(path, "x", encoding="utf-8") as output:
             output.write(fill(template))
         print(path)
-    print(fill(_NEXT), end="")
+    steps = fill(_NEXT)
+    if not importlib.util.find_spec("pytest"):
+        steps = steps.replace("  python -m pytest\n", _INSTALL_PYTEST)
+    print(steps, end="")
     return 0

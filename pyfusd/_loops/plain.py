@@ -61,7 +61,9 @@ class _Loop:
 
     def remove(self, descriptor: int) -> None:
         del self.devices[descriptor]
-        self.selector.unregister(descriptor)
+        # A signal may have raised before add() was done.
+        with suppress(KeyError):
+            self.selector.unregister(descriptor)
 
     def _use_epoll(self) -> None:
         if isinstance(self.selector, selectors.EpollSelector):

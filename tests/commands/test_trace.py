@@ -355,3 +355,9 @@ def test_a_driver_of_many_devices_names_some(start, drivers):
     line = trace.error_line()
     assert line.startswith("fusd: tracing /")
     assert line.endswith(" and 380 more")
+
+
+def test_a_command_is_not_the_trace_s_to_start(fusd):
+    result = fusd("trace", "echo.py", "--", "cat")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "it takes no COMMAND: run that in another terminal" in result.stderr

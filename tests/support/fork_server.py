@@ -22,7 +22,7 @@ from pathlib import Path
 
 PRELOADED = (
     *("collections", "ctypes", "errno", "fcntl", "json", "mmap", "os", "select"),
-    *("signal", "sys", "threading", "pyfusd", "support.gate32"),
+    *("signal", "sys", "threading", "pyfusd"),
 )
 MESSAGE_SIZE = 1 << 18
 PROGRAMS = Path(__file__).parent.parent / "transport"
@@ -152,7 +152,6 @@ def become(request):
 
 
 def main():
-    sys.path.append(str(PROGRAMS.parent))
     for module in PRELOADED:
         __import__(module)
     sources = {}

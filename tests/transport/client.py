@@ -15,7 +15,9 @@ import signal
 import struct
 import sys
 import threading
+from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from support.gate32 import Gate
 
 libc = ctypes.CDLL(None, use_errno=True)
