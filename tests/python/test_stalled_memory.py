@@ -33,6 +33,10 @@ address = ctypes.addressof(ctypes.c_char.from_buffer(page))
 page[:4] = b"here"
 device = os.open(path, os.O_RDWR)
 
+def say(*words):
+    # At once: two threads have lines to say.
+    os.write(1, " ".join(map(str, words)).encode() + b"\\n")
+
 def drop():
     area = struct.pack("QQQQ", address, mmap.PAGESIZE, 1, 0)
     fcntl.ioctl(fault, 0xC020AA00, area)  # UFFDIO_REGISTER
@@ -46,16 +50,16 @@ def bring():
 def call(number):
     result = libc.ioctl(device, number, address)
     # Of a page that has not come, nobody could be told.
-    print("result", result, page[:4].decode() if result >= 0 else "", flush=True)
+    say("result", result, page[:4].decode() if result >= 0 else "")
 
-print("ready", flush=True)
+say("ready")
 for line in sys.stdin:
     command, *arguments = line.split()
     if command == "call":
         threading.Thread(target=call, args=[int(arguments[0])], daemon=True).start()
     else:
         {"drop": drop, "bring": bring}[command]()
-        print("done", flush=True)
+        say("done")
 """
 
 
