@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <pwd.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,21 +165,6 @@ static char **environment_with(char *variable)
 	return after;
 }
 
-/* Not to be ended by what a terminal's user ends the driver with. */
-static void block_signals(posix_spawnattr_t *attributes)
-{
-	sigset_t blocked;
-
-	pthread_sigmask(SIG_BLOCK, NULL, &blocked);
-	sigaddset(&blocked, SIGINT);
-	sigaddset(&blocked, SIGQUIT);
-	sigaddset(&blocked, SIGTERM);
-	sigaddset(&blocked, SIGHUP);
-	posix_spawnattr_init(attributes);
-	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK);
-	posix_spawnattr_setsigmask(attributes, &blocked);
-}
-
 /* Runs fusermount3; what it says comes from words. 0 or -errno. */
 static int spawn_fusermount(const char *const arguments[], int end, int words,
 			    pid_t *pid)
@@ -205,7 +189,9 @@ static int spawn_fusermount(const char *const arguments[], int end, int words,
 	posix_spawn_file_actions_adddup2(&actions, words, 2);
 	if (end >= 0)
 		posix_spawn_file_actions_adddup2(&actions, end, 3);
-	block_signals(&attributes);
+	/* The Ctrl-C that ends the driver is not to end this half-way. */
+	posix_spawnattr_init(&attributes);
+	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID);
 	error = posix_spawn(pid, program, &actions, &attributes,
 			    (char *const *)arguments, environment);
 	posix_spawnattr_destroy(&attributes);

@@ -67,20 +67,24 @@ def driver(request, language, environment, fork_server):
 
 
 @pytest.fixture
-def original(c_programs, environment):
-    """original(PROGRAM, ARGUMENT...) runs a program of original/ until the end."""
+def c_program(c_programs, environment):
+    """c_program(PROGRAM, ARGUMENT..., devices=1) runs it until the test ends."""
     drivers = []
 
-    def start(program, *arguments):
-        process = start_c_driver(
-            c_programs / f"original-{program}", arguments, environment
-        )
-        drivers.append(Driver(process, [program]))
+    def start(program, *arguments, devices=1):
+        process = start_c_driver(c_programs / program, arguments, environment)
+        drivers.append(Driver(process, range(devices)))
         return drivers[-1]
 
     yield start
     for one in drivers:
         one.stop()
+
+
+@pytest.fixture
+def original(c_program):
+    """original(PROGRAM, ARGUMENT...) runs a program of original/ until the end."""
+    return lambda program, *arguments: c_program(f"original-{program}", *arguments)
 
 
 @pytest.fixture

@@ -8,25 +8,13 @@ import subprocess
 
 import pytest
 
-from support.processes import Driver, start_c_driver
-
 UPCASE = 3 << 30 | 8 << 16 | ord("a") << 8 | 1
 
 
 @pytest.fixture
-def serve(c_programs, environment):
-    """serve(PROGRAM, KIND:NAME, names): a driver compiled with 0.1.0's header."""
-    drivers = []
-
-    def start(program, kind, devices=1):
-        path = c_programs / f"0.1.0-{program}"
-        process = start_c_driver(path, [kind], environment)
-        drivers.append(Driver(process, range(devices)))
-        return drivers[-1]
-
-    yield start
-    for one in drivers:
-        one.stop()
+def serve(c_program):
+    """serve(PROGRAM, KIND:NAME, devices=1): a driver compiled with 0.1.0's header."""
+    return lambda program, kind, **told: c_program(f"0.1.0-{program}", kind, **told)
 
 
 def test_it_is_linked_with_the_shared_library_of_today(c_programs):

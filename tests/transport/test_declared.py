@@ -6,8 +6,6 @@ import os
 
 import pytest
 
-from support.processes import Driver, start_c_driver
-
 SIZE = 8
 LARGE_SIZE = 100 * 1024
 
@@ -34,18 +32,8 @@ IS_32BIT = number(NONE, 15, 0)
 
 
 @pytest.fixture
-def declared(c_programs, environment):
-    process = start_c_driver(
-        c_programs / "declared", ["declared:declared"], environment
-    )
-    one = Driver(process, ["declared"])
-    yield one
-    one.stop()
-
-
-@pytest.fixture
-def opened(declared, client):
-    caller = client()
+def opened(c_program, client):
+    declared, caller = c_program("declared", "declared:declared"), client()
     return declared, caller, caller("open", declared.path, os.O_RDWR)
 
 

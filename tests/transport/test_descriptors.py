@@ -6,8 +6,6 @@ import os
 
 import pytest
 
-from support.processes import Driver, start_c_driver
-
 
 def number(code, direction=0, size=0):
     return direction << 30 | size << 16 | ord("c") << 8 | code
@@ -18,18 +16,8 @@ IN_DATA = number(2, direction=3, size=8)
 
 
 @pytest.fixture
-def giving(c_programs, environment):
-    process = start_c_driver(
-        c_programs / "descriptors", ["descriptors:descriptors"], environment
-    )
-    one = Driver(process, ["descriptors"])
-    yield one
-    one.stop()
-
-
-@pytest.fixture
-def opened(giving, client):
-    caller = client()
+def opened(c_program, client):
+    giving, caller = c_program("descriptors", "descriptors:descriptors"), client()
     return giving, caller, caller("open", giving.path, os.O_RDWR)
 
 
