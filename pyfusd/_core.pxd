@@ -148,6 +148,7 @@ cdef class Request:
 
     cdef int check_pending(self) except -1
     cdef int check_ioctl(self) except -1
+    cdef list list_children(self)
     cdef object set_timeout(self, seconds, int error)
     cdef fusd_file_info *abandon(self)
     cdef fusd_file_info *take(self, ssize_t retval)

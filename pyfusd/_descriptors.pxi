@@ -47,13 +47,18 @@ cdef int give_descriptor(
     return check_descriptor(fusd_give_descriptor(info, number, flags, offset))
 
 
-cdef list children_of(Call *call):
-    """What open_child() has made in a running callback that does not hold."""
-    if call.children is NULL:
-        children = []
-        Py_INCREF(children)
-        call.children = <PyObject *>children
-    return <list>call.children
+cdef list children_of(File file):
+    """What open_child() has made for the running ioctl, also in its coroutine."""
+    cdef Call *call = call_of(file)
+    cdef Request request
+    if call is not NULL and call.request is NULL:
+        if call.children is NULL:
+            children = []
+            Py_INCREF(children)
+            call.children = <PyObject *>children
+        return <list>call.children
+    request = coroutine_request(file) if call is NULL else <Request>call.request
+    return request.list_children()
 
 
 cdef int forget_children(DeviceCore device, list children) except -1:

@@ -103,13 +103,8 @@ cdef class File:
 
     def open_child(self, *, at=None, int flags=os.O_RDWR | os.O_CLOEXEC):
         """A new open file for the client of the running ioctl."""
-        cdef Call *call = call_of(self)
         cdef fusd_file_info *info = ioctl_of(self)
-        if call is NULL:
-            return (<Request>coroutine_request(self)).open_child(at=at, flags=flags)
-        if call.request is not NULL:
-            return (<Request>call.request).open_child(at=at, flags=flags)
-        return open_child(self, info, children_of(call), at, flags)
+        return open_child(self, info, children_of(self), at, flags)
 
     def give_descriptor(self, descriptor, *, at=None, int flags=os.O_CLOEXEC):
         """Gives the client of the running ioctl a descriptor of the driver's."""
@@ -305,9 +300,7 @@ cdef class Request:
     def open_child(self, *, at=None, int flags=os.O_RDWR | os.O_CLOEXEC):
         """A new open file for the client of an ioctl."""
         self.check_ioctl()
-        if self.children is None:
-            self.children = []
-        return open_child(self.file, self.info, self.children, at, flags)
+        return open_child(self.file, self.info, self.list_children(), at, flags)
 
     def give_descriptor(self, descriptor, *, at=None, int flags=os.O_CLOEXEC):
         """Gives the client of an ioctl a descriptor of the driver's."""
@@ -337,6 +330,11 @@ cdef class Request:
         if self.kind != IOCTL:
             raise RuntimeError(f"a descriptor belongs to an ioctl, not to {self!r}")
         return 0
+
+    cdef list list_children(self):
+        if self.children is None:
+            self.children = []
+        return self.children
 
     cdef object set_timeout(self, seconds, int error):
         """The last one set is the one that holds."""
