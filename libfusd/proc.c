@@ -210,6 +210,11 @@ int fusd_proc_open_mounts(void)
 	return open(MOUNTS, O_RDONLY | O_CLOEXEC);
 }
 
+bool fusd_proc_takes_modules(void)
+{
+	return access("/proc/modules", F_OK) == 0;
+}
+
 unsigned int fusd_proc_find_major(const char *name)
 {
 	unsigned int number, found = 0;

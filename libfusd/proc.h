@@ -62,6 +62,9 @@ int fusd_proc_for_each_mount(void (*visit)(const struct fusd_proc_mount *mount,
 /* A descriptor for which poll(2) tells of mounts that come and go, or -1. */
 int fusd_proc_open_mounts(void);
 
+/* Whether this kernel can load modules. */
+bool fusd_proc_takes_modules(void);
+
 /* The major number of the character devices of this name; 0: none is known. */
 unsigned int fusd_proc_find_major(const char *name);
 

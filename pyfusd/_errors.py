@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import time
+from types import TracebackType
 from typing import Any
 from weakref import WeakSet
 
@@ -89,6 +90,16 @@ def errno_of(error: BaseException) -> int:
     return 0
 
 
+def _from_users_frame(place: TracebackType | None) -> TracebackType | None:
+    """A traceback without the frames of this package that lead to the callback.
+
+    Whole if it has no others: then the fault is this package's.
+    """
+    while place and place.tb_frame.f_globals.get("__name__", "").startswith("pyfusd."):
+        place = place.tb_next
+    return place
+
+
 def log_callback_failure(
     device: Any, operation: str, error: BaseException, number: int = errno.EIO
 ) -> None:
@@ -98,7 +109,11 @@ def log_callback_failure(
         device.path or device.name,
         operation,
         os.strerror(number),
-        exc_info=error,
+        exc_info=(
+            type(error),
+            error,
+            _from_users_frame(error.__traceback__) or error.__traceback__,
+        ),
         # A handler that wants one device's failures, as _testing's, compares this.
         extra={"fusd_device": device},
     )

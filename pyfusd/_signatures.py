@@ -54,11 +54,16 @@ def required_arguments(maker: Any) -> list[str]:
 _NAME_BYTES = 47
 
 
-def default_name(maker: Any, ending: str = "") -> str:
-    """What a device is called whose name nobody gave, cut to where it fits."""
+def maker_name(maker: Any) -> str:
     while isinstance(maker, functools.partial):
         maker = maker.func
-    name: str = getattr(maker, "__name__", type(maker).__name__).lower()
+    name: str = getattr(maker, "__name__", type(maker).__name__)
+    return name
+
+
+def default_name(maker: Any, ending: str = "") -> str:
+    """What a device is called whose name nobody gave, cut to where it fits."""
+    name = maker_name(maker).lower()
     room = _NAME_BYTES - len(ending)
     return os.fsencode(name)[:room].decode(errors="ignore") + ending
 
@@ -71,6 +76,7 @@ def call_maker(
     What takes ``**kw`` does not tell what it passes on: an option that it gives
     itself is left out, and the name is given once it turns out to be missing.
     """
+    __tracebackhide__ = True  # In a test, pytest shows the caller.
     given = dict(arguments)
     for key, value in options.items():
         if value is not None and takes_argument(maker, key):

@@ -119,6 +119,7 @@ def fusd_device(request: pytest.FixtureRequest) -> Iterator[StartDriver]:
             callback_timeout: float | None = None,
             **arguments: Any,
         ) -> RunningDriver:
+            __tracebackhide__ = True
             directory.enter(stack)
             if callback_timeout is None:
                 callback_timeout = _callback_timeout(request.config)

@@ -22,6 +22,7 @@
 #include "ioctl.h"
 #include "operation.h"
 #include "poll.h"
+#include "proc.h"
 #include "receive.h"
 #include "session.h"
 
@@ -69,6 +70,10 @@ static int cuse_check(void)
 {
 	int error, fd;
 
+	if (access("/dev/cuse", F_OK) < 0 && !fusd_proc_takes_modules())
+		return fusd_fail(ENODEV,
+				 "there is no /dev/cuse, and this kernel loads "
+				 "no modules: it takes one with CONFIG_CUSE");
 	if (access("/dev/cuse", F_OK) < 0)
 		return fusd_fail_with_advice(
 			ENODEV, "modprobe cuse",

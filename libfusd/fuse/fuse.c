@@ -20,6 +20,7 @@
 #include "node.h"
 #include "operation.h"
 #include "poll.h"
+#include "proc.h"
 #include "program.h"
 #include "receive.h"
 #include "session.h"
@@ -160,6 +161,11 @@ static int fuse_check(void)
 	char program[PATH_MAX];
 	int fd;
 
+	if (access("/dev/fuse", F_OK) < 0 && !fusd_proc_takes_modules())
+		return fusd_fail(ENODEV,
+				 "there is no /dev/fuse: start the container "
+				 "with --device /dev/fuse; outside of one, "
+				 "boot a kernel with CONFIG_FUSE_FS");
 	if (access("/dev/fuse", F_OK) < 0)
 		return fusd_fail_with_advice(
 			ENODEV, "modprobe fuse",

@@ -56,6 +56,11 @@ static struct kfusd_device *kfusd_device(struct fusd_device *device)
 /* Not everybody has a clone; DKMS has the sources that make install gave it. */
 static int refuse_for_module(void)
 {
+	if (!fusd_proc_takes_modules())
+		return fusd_fail(ENOPKG,
+				 "there is no " FUSD_CONTROL_DEVNAME
+				 ", and this kernel loads no modules: kfusd "
+				 "needs one that does");
 	if (!access("/usr/src/kfusd-" FUSD_VERSION, F_OK))
 		return fusd_fail_with_advice(
 			ENOPKG,
@@ -67,9 +72,9 @@ static int refuse_for_module(void)
 	return fusd_fail_with_advice(
 		ENOPKG, "modprobe kfusd",
 		"there is no " FUSD_CONTROL_DEVNAME
-		": run \"modprobe kfusd\" as root; if that finds no module, "
-		"install it from a clone of FUSD's repository (\"make -C "
-		"kernel install\")");
+		": run \"modprobe kfusd\" as root (for a container, on its "
+		"host); if that finds no module, install it from a clone of "
+		"FUSD's repository (\"make -C kernel install\")");
 }
 
 static int open_control(void)

@@ -38,9 +38,9 @@ class Diagnosis:
 
     transport: str
     works: bool
-    #: Why it does not, and what would help; None if it works.
+    #: Why it does not, and what would help, with the commands; None if it works.
     problem: str | None
-    #: The commands that would make it work, one of them or all in order.
+    #: The commands alone that would make it work, one of them or all in order.
     commands: list[str]
 
 
@@ -132,9 +132,6 @@ def _print_diagnosis(diagnosis: Diagnosis, has_colour: bool) -> None:
     print(heading)
     if diagnosis.problem:
         print(wrapped(printable(diagnosis.problem), sys.stdout, _INDENT, _INDENT))
-    for command in diagnosis.commands:
-        # In one line, for who copies it.
-        print(f"{_INDENT}try: {printable(command)}")
 
 
 def main(options: argparse.Namespace) -> int:

@@ -19,11 +19,12 @@ _COMMANDS = (run, ls, doctor, trace, bench, new, help)
 
 _EPILOG = """\
 exit status:
-  0    success; of run and trace also when Ctrl-C ended them. With a COMMAND,
-       run ends with that one's status: 128 and the number if a signal ended it
+  0    success; of run and trace also when Ctrl-C ended their driver. With a
+       COMMAND, run ends with that one's status: 128 and the number if a signal
+       ended it
   1    it failed, and one sentence on standard error says why
   2    the command line is wrong
-  130  Ctrl-C ended any other command
+  130  Ctrl-C ended anything else, and what had not begun its work
 
 "fusd help COMMAND" tells more; the manual page is fusd(1).
 """

@@ -22,7 +22,12 @@ from typing import Any
 from pyfusd._errors import logger
 from pyfusd._own_program import own_program
 from pyfusd._run import serve
-from pyfusd._signatures import call_maker, default_name
+from pyfusd._signatures import (
+    call_maker,
+    default_name,
+    maker_name,
+    takes_argument,
+)
 from pyfusd._testing.callback_limit import CallbackLimit
 from pyfusd.device import Device
 
@@ -97,10 +102,17 @@ class FailureHandler(logging.Handler):
 
 def make_device(driver: Any, arguments: dict[str, Any]) -> Device:
     """The device of a class, a function, or itself."""
+    __tracebackhide__ = True  # What pytest shows ends in the test's own call.
     if isinstance(driver, Device):
         if arguments:
             raise TypeError("arguments are for a class; a device has its own already")
         return driver
+    for key in arguments:
+        if not takes_argument(driver, key):
+            raise TypeError(
+                f"{maker_name(driver)}() takes no argument {key!r}: give it an "
+                "__init__() that does, or pass a device that you made"
+            )
     name = default_name(driver, f"-{os.getpid()}-{next(_numbers)}")
     device = call_maker(driver, arguments, name, {})
     if not isinstance(device, Device):
@@ -114,6 +126,7 @@ class ThreadDriver(RunningDriver):
     def __init__(
         self, driver: Any, arguments: dict[str, Any], callback_timeout: float
     ) -> None:
+        __tracebackhide__ = True
         super().__init__()
         self._device = make_device(driver, arguments)
         self._limit = CallbackLimit(

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from support.proc import mounts
 from support.terminal import run_on_terminal
 
 NOBODY = 65534
+COMMAND = re.compile(r'"[^"]*"')
 #: What a user may have set about terminals.
 SETTINGS = ("COLUMNS", "NO_COLOR")
 
@@ -101,7 +103,7 @@ def on_terminal(device_root):
 def test_lines_are_as_wide_as_the_terminal(on_terminal, fusd, columns):
     output = on_terminal(columns, "--no-colour")
     # A command is for copying, and a word is never broken.
-    lines = [x for x in output.splitlines() if "try: " not in x and " " in x.strip()]
+    lines = [x for x in output.splitlines() if " " in COMMAND.sub("", x.strip())]
     assert lines
     assert max(map(len, lines)) <= columns
     # Without a terminal, the variable for its width says nothing.
@@ -175,6 +177,24 @@ def test_a_masked_device_of_fuse_is_told(tmp_path, mask):
     output = run_masked("/dev/null" if mask == "null" else plain, script)
     assert output.startswith("/dev/fuse is not the kernel's device")
     assert "--device /dev/fuse" in output
+
+
+@pytest.mark.parametrize("name", TRANSPORTS)
+def test_modprobe_is_advised_where_the_kernel_loads_modules(fusd, name):
+    (diagnosis,) = json.loads(fusd("doctor", name, "--json").stdout)
+    if diagnosis["works"] or "there is no /dev/" not in diagnosis["problem"]:
+        pytest.skip(f"the device file of {name} is there")
+    loads_modules = os.path.exists("/proc/modules")
+    assert ("modprobe" in diagnosis["problem"]) == loads_modules
+    assert ("loads no modules" in diagnosis["problem"]) != loads_modules
+    assert any("modprobe" in one for one in diagnosis["commands"]) == loads_modules
+
+
+def test_a_command_is_told_once_and_in_one_line(on_terminal, fusd):
+    (diagnosis,) = json.loads(fusd("doctor", "kfusd", "--json").stdout)
+    output = on_terminal(40, "kfusd", "--no-colour")
+    for command in diagnosis["commands"]:
+        assert output.count(command) == 1
 
 
 def test_where_none_works_the_easiest_to_get_is_told_first():

@@ -43,6 +43,23 @@ exec(compile(open({script!r}).read(), {script!r}, "exec"))
 """
 
 
+# While the command line is parsed, where argparse has not prepared its clean-up.
+PARSING = """
+import argparse, os, signal, sys
+
+format_usage = argparse.ArgumentParser.format_usage
+
+def format_interrupted(parser):
+    os.kill(os.getpid(), signal.SIGINT)
+    return format_usage(parser)
+
+argparse.ArgumentParser.format_usage = format_interrupted
+sys.argv = ["fusd", "doctor"]
+from _fusd_command import main
+sys.exit(main())
+"""
+
+
 def interrupted(module, *arguments, ignored=False):
     return run(STARTED.format(module=module, arguments=arguments), ignored)
 
@@ -71,6 +88,11 @@ def test_the_installed_script_imports_nothing_before():
     script = os.path.join(os.path.dirname(sys.executable), "fusd")
     result = run(SCRIPT.format(script=script))
     assert (result.returncode, result.stderr) == (-signal.SIGINT, "")
+
+
+def test_parsing_the_command_line_is_ended_as_any_work():
+    result = run(PARSING)
+    assert (result.returncode, result.stderr) == (128 + signal.SIGINT, "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

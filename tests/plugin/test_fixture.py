@@ -204,7 +204,7 @@ def test_taken_name(fusd_device, process):
         fusd_device(Sensor, process=process, name="taken")
 
 def test_wrong_argument(fusd_device):
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="takes no argument 'nonsense'"):
         fusd_device(Sensor, nonsense=1)
     with pytest.raises(RuntimeError, match="nonsense"):
         fusd_device(Sensor, process=True, nonsense=1)
@@ -212,6 +212,15 @@ def test_wrong_argument(fusd_device):
         fusd_device(dict)
 """)
     result.assert_outcomes(passed=6)
+
+
+def test_what_does_not_fit_ends_in_the_line_of_the_test(run):
+    result = run("""
+def test_wrong_argument(fusd_device):
+    fusd_device(Sensor, nonsense=1)
+""")
+    result.assert_outcomes(failed=1)
+    result.stdout.no_fnmatch_line("*pyfusd/*")
 
 
 STUCK = """

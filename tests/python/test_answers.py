@@ -11,6 +11,7 @@ import logging
 import os
 import select
 import socket
+import traceback
 
 import pytest
 
@@ -170,6 +171,16 @@ def test_numpy_records_and_strings_of_bytes_are_bytes(serve):
     assert read(device) == b"text"
     device.answer = ctypes.c_uint8(3)
     assert read(device) == b"\3"
+
+
+def test_the_log_of_an_exception_shows_the_lines_of_the_driver_alone(serve, caplog):
+    device = serve(Answering(lambda *_: 1 // 0))
+    with pytest.raises(OSError):
+        read(device)
+    (record,) = caplog.records
+    frames = traceback.extract_tb(record.exc_info[2])
+    assert {frame.filename for frame in frames} == {__file__}
+    assert frames[0].name == "read"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import asyncio
 import errno
 import os
 import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -46,6 +47,21 @@ def test_two_threads_run_their_own_devices(serve):
     for descriptor in content_of:
         os.close(descriptor)
     assert len(set(threads.values())) == 2
+
+
+def test_a_signal_amid_a_registration_ends_run_and_the_device(monkeypatch):
+    """The loop knows the device, and does not watch its descriptor yet."""
+    register = selectors.PollSelector.register
+
+    def interrupted(selector, descriptor, events):
+        if selector.get_map():
+            raise KeyboardInterrupt
+        return register(selector, descriptor, events)
+
+    monkeypatch.setattr(selectors.PollSelector, "register", interrupted)
+    device = NamedDevice("half")
+    pyfusd.run(device)
+    assert not device.registered
 
 
 def test_a_callback_may_register_and_unregister_devices(serve):

@@ -38,22 +38,19 @@ OPENING = [
         "flags-now",
         "ioctl and poll tell the open file's flags and position as they are",
         libfuse(
-            "as the client's `/proc` shows them; those of the last read or write for "
-            "a driver that may not look there, and in poll for a client that has "
-            "the device open several times"
+            "as the client's `/proc` shows them; where the driver's user may not read "
+            "that, and in a poll of a client that has the device open several times, "
+            "as they were in the last read or write"
         ),
     ),
     (
         "open-never-waits",
-        "an open waits for no callback that runs, where the driver has none for it",
-        {
-            "kfusd": "it waits for its turn",
-            "cuse": "it waits for its turn",
-        },
+        "while a callback runs, clients can open a device that has no callback for it",
+        dict.fromkeys(("kfusd", "cuse"), "open(2) waits until the callback returned"),
     ),
     (
         "look-never-waits",
-        "nor do stat, `ls -l`, statfs, getxattr",
+        "while a callback runs, stat, `ls -l`, statfs and getxattr have their answers",
         {},
     ),
     (
@@ -190,7 +187,7 @@ IOCTL = [
     (
         "ioctl-enosys",
         "a driver's ENOSYS for an ioctl reaches the client",
-        libfuse("newer kernels give ENOTTY for it"),
+        libfuse("ENOTTY; kernels of before 2023 give ENOSYS"),
     ),
 ]
 POLL = [
@@ -312,7 +309,10 @@ PROGRAMS = [
     (
         "rsync",
         "`rsync --copy-devices` copies what reads give",
-        dict.fromkeys(TRANSPORTS, "it asks for the size, and copies an empty file"),
+        dict.fromkeys(
+            TRANSPORTS,
+            "it asks for the size, which no character device has, and copies nothing",
+        ),
     ),
     (
         "fromfile",
@@ -329,7 +329,7 @@ PROGRAMS = [
         "eject",
         "`eject` sends it its requests",
         {
-            **dict.fromkeys(("kfusd", "cuse"), "it takes block devices only"),
+            **dict.fromkeys(("kfusd", "cuse"), "it is for block devices alone"),
             "fuse": "it takes it for a mount, and finds no device that is mounted",
         },
     ),

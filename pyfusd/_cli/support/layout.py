@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import textwrap
 from typing import TextIO
@@ -11,20 +12,27 @@ from typing import TextIO
 #: Where there is no terminal, lines do not depend on one.
 _WIDTH = 79
 
+_QUOTED = re.compile(r'"[^"]*"')
+#: textwrap breaks no line here.
+_FIXED_SPACE = "\N{NO-BREAK SPACE}"
+
 GREEN = 32
 RED = 31
 
 
 def wrapped(text: str, output: TextIO, first: str = "", rest: str = "") -> str:
-    """A paragraph for a file, no wider than its terminal; what its lines begin with."""
+    """A paragraph for a file, no wider than its terminal; what its lines begin with.
+
+    What stands in quotation marks, as a command that somebody copies, stays in a line.
+    """
     return textwrap.fill(
-        text,
+        _QUOTED.sub(lambda quoted: quoted[0].replace(" ", _FIXED_SPACE), text),
         shutil.get_terminal_size().columns if output.isatty() else _WIDTH,
         initial_indent=first,
         subsequent_indent=rest,
         break_long_words=False,  # They are paths and options.
         break_on_hyphens=False,
-    )
+    ).replace(_FIXED_SPACE, " ")
 
 
 def takes_colour(output: TextIO) -> bool:
