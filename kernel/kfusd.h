@@ -9,6 +9,7 @@
  *
  * The files, from the bottom up; each uses only what is below it
  *
+ *   trace.c               tracepoints
  *   buffer.c              memory for requests' data
  *   device.c              a device's life; the list of all devices
  *   file.c                an open file's life; what its user may have
@@ -282,6 +283,10 @@ struct kfusd_request {
 	unsigned long mmflags; /* of an ioctl: FUSD_CLIENT_32BIT or 0 */
 	unsigned long mmoffset;
 	size_t datalen; /* bytes of data that go to the driver */
+
+	/* trace.h; in ns, or 0. device->lock. */
+	u64 queued_at;
+	u64 received_at;
 
 	size_t charged; /* bytes counted in the device's and the user's */
 	void *data;

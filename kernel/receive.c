@@ -3,6 +3,7 @@
 #include <linux/uaccess.h>
 
 #include "kfusd.h"
+#include "trace.h"
 
 /*
  * The length of data as the driver reads it. Only a header is as long as a
@@ -75,7 +76,9 @@ static struct kfusd_message *kfusd_take_message(struct kfusd_device *device)
 		if (message->subcmd != FUSD_UNBLOCK) {
 			kref_get(&message->request->ref);
 			message->request->state = KFUSD_REQUEST_SENT;
+			message->request->received_at = kfusd_trace_clock();
 		}
+		trace_kfusd_request_received(message);
 	}
 	spin_unlock(&device->lock);
 	put_pid(previous);

@@ -14,6 +14,7 @@
 #include <linux/slab.h>
 
 #include "kfusd.h"
+#include "trace.h"
 
 static struct kmem_cache *kfusd_cache;
 
@@ -183,6 +184,7 @@ static void kfusd_queue_message(struct kfusd_device *device,
 				struct kfusd_message *message)
 {
 	list_add_tail(&message->entry, &device->queue);
+	trace_kfusd_request_queued(message);
 	/* The sender is about to sleep: the driver may have its CPU. */
 	wake_up_interruptible_sync_poll(&device->receive_wait, EPOLLIN);
 }
@@ -205,6 +207,7 @@ static int kfusd_request_send_gfp(struct kfusd_request *request, gfp_t gfp)
 		request->state = KFUSD_REQUEST_QUEUED;
 		request->transid = ++device->last_transid;
 		request->sent_private_info = request->file->private_info;
+		request->queued_at = kfusd_trace_clock();
 		kfusd_queue_message(device, &request->call);
 	}
 	spin_unlock(&device->lock);
@@ -255,6 +258,7 @@ void kfusd_request_complete(struct kfusd_request *request, ssize_t retval)
 	lockdep_assert_held(&request->file->device->lock);
 	kfusd_unqueue_message(&request->unblock);
 	request->retval = retval;
+	trace_kfusd_request_answered(request);
 	kfusd_finish_request(request);
 	wake_up(&request->wait);
 }

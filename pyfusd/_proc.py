@@ -26,6 +26,17 @@ def process_start(pid: int) -> int | None:
     return None
 
 
+def signals_caught(pid: int) -> set[int] | None:
+    """The signals that a process handles; None if it is gone, or not to be seen."""
+    with suppress(OSError, ValueError), open(f"/proc/{pid}/status", "rb") as file:
+        for line in file:
+            name, _, value = line.partition(b":")
+            if name == b"SigCgt":
+                mask = int(value, 16)
+                return {n + 1 for n in range(64) if mask >> n & 1}
+    return None
+
+
 def open_files() -> Iterator[tuple[int, str]]:
     """Process and path of each open descriptor that this user can see."""
     for process in filter(str.isdigit, os.listdir("/proc")):

@@ -23,6 +23,7 @@ from typing import Any
 
 from pyfusd import tracing
 from pyfusd._core import registered_devices
+from pyfusd._proc import signals_caught
 from pyfusd._signals import may_handle
 
 #: How long a driver gets to answer; its callbacks may be busy meanwhile.
@@ -157,6 +158,13 @@ def _accept_driver(listener: socket.socket, pid: int) -> socket.socket:
             connection.settimeout(None)
             return connection
         connection.close()
+
+
+def may_answer(pid: int) -> bool:
+    """Whether a process handles the signal by which a driver is asked."""
+    caught = signals_caught(pid)
+    # Who may not look is told by attach_to_driver().
+    return caught is None or signal.SIGURG in caught
 
 
 @contextmanager

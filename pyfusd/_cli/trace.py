@@ -11,11 +11,11 @@ import selectors
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from pyfusd import _trace_link, tracing
-from pyfusd._cli.support import listing, loading
+from pyfusd._cli.support import kernel_trace, listing, loading
 from pyfusd._cli.support.failure import Failure
 from pyfusd._cli.support.options import (
     TARGET_HELP,
@@ -39,8 +39,10 @@ what went back to it (<). Memory that an ioctl points at is not shown.
 A running driver can be traced if it is in Python and in pyfusd.run(),
 pyfusd.aio.serve() or fusd run in its main thread, and no callback is busy, by
 its own user or by root, one tracer at a time. Requests that it held when the
-trace began are not shown. If the tracer is too slow, requests are left out, and
-a note says how many.
+trace began are not shown. Any other driver, such as one in C, can be traced
+by root if its device is on kfusd, by tracepoints of the module, which tell no
+data. If the tracer is too slow, requests are left out, and a note says how
+many.
 
 examples:
   fusd trace echo
@@ -117,11 +119,17 @@ def _run_traced(options: argparse.Namespace) -> int:
     return 0
 
 
-def _find_driver(target: str) -> tuple[int, str | None]:
-    """The driver's process, and the device's path unless all are meant."""
+def _find_driver(target: str) -> tuple[int, str | None, list[str]]:
+    """The driver's process, the device's path unless all are meant, and those of
+    the devices that the module can tell of."""
     found = [entry for entry in listing.list_devices() if entry.alive]
     if target.isdecimal():
-        return int(target), None
+        on_kfusd = [
+            entry.path
+            for entry in found
+            if entry.transport == "kfusd" and entry.pid == int(target)
+        ]
+        return int(target), None, on_kfusd
     path = target if target.startswith("/") else f"/{target}"
     for exact in (True, False):
         for entry in found:
@@ -132,7 +140,8 @@ def _find_driver(target: str) -> tuple[int, str | None]:
                         f"the kernel does not tell whose {entry.path} is: give its "
                         "driver's pid instead"
                     )
-                return entry.pid, entry.path
+                is_kfusd = entry.transport == "kfusd"
+                return entry.pid, entry.path, [entry.path] if is_kfusd else []
     raise Failure(f'there is no device {target}: "fusd ls" lists those there are')
 
 
@@ -142,9 +151,9 @@ def _attach_to_driver(pid: int, data: int) -> Iterator[socket.socket]:
         errno.ESRCH: "there is no such process here",
         errno.EPERM: "it is another user's driver: run fusd trace as that user or root",
         errno.EADDRINUSE: "it is being traced already: end that trace first",
-        errno.ETIMEDOUT: "it does not answer. A driver in C cannot be traced; one in "
-        "Python can while it is in pyfusd.run() or pyfusd.aio.serve() in its main "
-        'thread and no callback is busy, or from its start: "fusd trace '
+        errno.ETIMEDOUT: "it does not answer. A driver in C can be traced on kfusd "
+        "alone; one in Python while it is in pyfusd.run() or pyfusd.aio.serve() in "
+        'its main thread and no callback is busy, or from its start: "fusd trace '
         'FILE.py:CLASS"',
     }
     with ExitStack() as stack:
@@ -157,8 +166,8 @@ def _attach_to_driver(pid: int, data: int) -> Iterator[socket.socket]:
         yield connection
 
 
-def _wait_for_messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
-    """The driver's messages, until it ends.
+def _wait_for(*descriptors: int) -> Iterator[int]:
+    """Each that is readable, again and again.
 
     Python handles a signal that comes right before a system call after it: without
     the pipe, Ctrl-C could wait for the next message, which may never come.
@@ -167,31 +176,76 @@ def _wait_for_messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
         receiver, sender = stack.enter_context(wakeup.wakeup_pipe())
         stack.enter_context(wakeup.take_wakeup_fd(receiver, sender))
         selector = stack.enter_context(selectors.PollSelector())
-        for file in (connection, receiver):
-            selector.register(file, selectors.EVENT_READ)
+        for descriptor in (*descriptors, receiver):
+            selector.register(descriptor, selectors.EVENT_READ)
         while True:
             for key, _ in selector.select():
                 if key.fd == receiver:
                     wakeup.forward_signals(receiver, [])
-                    continue
-                message = _trace_link.read_message(connection)
-                if message is None:
-                    return
-                yield message
+                else:
+                    yield key.fd
+
+
+def _wait_for_messages(connection: socket.socket) -> Iterator[dict[str, Any]]:
+    """The driver's messages, until it ends."""
+    for _ in _wait_for(connection.fileno()):
+        message = _trace_link.read_message(connection)
+        if message is None:
+            return
+        yield message
+
+
+def _say_what_is_traced(paths: list[str], more: int = 0) -> None:
+    rest = f" and {more} more" if more else ""
+    names = ", ".join(map(quoted, paths))
+    print(f"fusd: tracing {names}{rest}", file=sys.stderr, flush=True)
+
+
+def _say_what_is_missing(count: int) -> None:
+    if count:
+        print(f"fusd: {count} requests are missing here", file=sys.stderr)
 
 
 def _follow_calls(connection: socket.socket, path: str | None, as_json: bool) -> None:
     for message in _wait_for_messages(connection):
-        lost = message.pop("lost", 0)
-        if lost:
-            print(f"fusd: {lost} requests are missing here", file=sys.stderr)
+        _say_what_is_missing(message.pop("lost", 0))
         if "devices" in message:
-            names = ", ".join(map(quoted, [path] if path else message["devices"]))
             more = 0 if path else message["more"]
-            rest = f" and {more} more" if more else ""
-            print(f"fusd: tracing {names}{rest}", file=sys.stderr, flush=True)
+            _say_what_is_traced([path] if path else message["devices"], more)
         elif path in (None, message["device"]):
             _show_call(tracing.Call.from_dict(message), as_json)
+
+
+def _follow_kernel(pid: int, paths: list[str], as_json: bool) -> None:
+    """What the module tells of the devices, until their driver ends."""
+    calls = kernel_trace.Calls(paths)
+    with ExitStack() as stack:
+        driver = os.pidfd_open(pid)
+        stack.callback(os.close, driver)
+        events = stack.enter_context(kernel_trace.open_events())
+        _say_what_is_traced(paths)
+        for ready in _wait_for(events, driver):
+            for call in calls.feed(events):
+                _show_call(call, as_json)
+            _say_what_is_missing(calls.lost)
+            calls.lost = 0
+            if ready == driver:
+                return
+
+
+def _trace_driver(options: argparse.Namespace) -> None:
+    pid, path, on_kfusd = _find_driver(options.target)
+    limit = _data_limit(options)
+    if on_kfusd and not _trace_link.may_answer(pid):
+        if limit:
+            raise Failure(
+                f"process {pid} shows no data: --data is for drivers in Python that "
+                "are in pyfusd.run()"
+            )
+        _follow_kernel(pid, on_kfusd, options.json)
+    else:
+        with _attach_to_driver(pid, limit) as connection:
+            _follow_calls(connection, path, options.json)
     print("fusd: the driver has ended", file=sys.stderr)
 
 
@@ -204,10 +258,6 @@ def main(options: argparse.Namespace) -> int:
                 f"{options.target} is taken for a device that runs already: --name, "
                 "--mode, --transport and -o are for FILE.py or MODULE:CLASS"
             )
-    try:
-        pid, path = _find_driver(options.target)
-        with _attach_to_driver(pid, _data_limit(options)) as connection:
-            _follow_calls(connection, path, options.json)
-    except KeyboardInterrupt:
-        pass
+    with suppress(KeyboardInterrupt):
+        _trace_driver(options)
     return 0

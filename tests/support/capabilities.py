@@ -280,6 +280,11 @@ DRIVER_S_END = [
 ]
 NODE = [
     (
+        "tracepoints",
+        "root can trace the requests of any driver, also of one in C",
+        libfuse("`fusd trace` shows those of drivers in Python"),
+    ),
+    (
         "any-name",
         "a name may have any characters but control characters",
         {"cuse": 'a name with "!", or with white space at an end, gives EINVAL'},
