@@ -84,4 +84,6 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["manual.css"]
 html_title = f"FUSD {release}"
+# The package's modules are on one page.
+html_domain_indices = False
 html_show_sphinx = False

@@ -156,7 +156,9 @@ def test_the_references_have_everything_public():
         assert f"c:automacro:: {name}\n" in page, name
     page = (DOCS / "reference" / "python.md").read_text(encoding="utf-8")
     for name in (*pyfusd.__all__, "Device"):
-        assert re.search(rf"\bpyfusd\.{name}\b", page), name
+        # Constants are listed below "currentmodule", without its name.
+        pattern = rf"(\bpyfusd\.|^\.\. data:: |^ {{10}}){name}\b"
+        assert re.search(pattern, page, re.M), name
 
 
 def test_each_callback_has_a_section_with_examples():
