@@ -84,6 +84,8 @@ html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["manual.css"]
 html_title = f"FUSD {release}"
+# The theme's own has underlined names, which look like links.
+pygments_dark_style = "a11y-dark"
 # The package's modules are on one page.
 html_domain_indices = False
 html_show_sphinx = False
