@@ -45,7 +45,7 @@ extern "C" {
  *           no int at offset
  *   E2BIG   more than 16 descriptors in one answer
  *   ENFILE  the client's user has as many open files of the device as it may
- *   ENOMEM
+ *   ENOMEM  no memory
  *
  * Any thread may call it, one at a time for one request.
  */

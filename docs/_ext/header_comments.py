@@ -25,9 +25,11 @@ _WORDS = (
     (r"(\bfusd_\w+\([^()]+\))", r"``\1``"),
     (r'("[^"\s]*")', r"``\1``"),
     (r"(-?\b_?[A-Z]{2,}_\w+\(\w+\)|-?\b_?[A-Z]{2,}_\w*)", r"``\1``"),
-    (r"(\bE[A-Z]{3,}\b|\bO_[A-Z]+\b)", r"``\1``"),
+    (r"(\bE[A-Z0-9]{3,}\b|\bO_[A-Z]+\b)", r"``\1``"),
     (r"(\B\*\w+)", r"``\1``"),
     (r"(\b[a-z]+_\w+\b)", r"``\1``"),
+    # A number that begins a text is no item of a list.
+    (r"(^\d+\. )", r"\\\1"),
     (r"([\\*`|_])", r"\\\1"),
 )
 _WORD = re.compile("|".join(f"(?:{pattern})" for pattern, _ in _WORDS))
@@ -90,8 +92,11 @@ def _text(lines: list[str]) -> list[str]:
 def _paragraph(lines: list[str]) -> list[str]:
     if lines[0].startswith("@"):
         return _parameters(lines)
-    if lines[0].strip() == "Errors:":
-        return _error_table(lines[1:])
+    for number, line in enumerate(lines):
+        rows = lines[number + 1 :]
+        if line.endswith("Errors:") and rows and _ERRNO_ROW.match(rows[0]):
+            before = [*lines[:number], line.removesuffix("Errors:")]
+            return [*_text(before), *_error_table(rows)]
     return _text(lines)
 
 
