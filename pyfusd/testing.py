@@ -36,7 +36,8 @@ class StartDriver(Protocol):
         process: bool = False,
         callback_timeout: float | None = None,
         **arguments: Any,
-    ) -> RunningDriver: ...
+    ) -> RunningDriver:
+        """Runs a driver until the test ends, as fusd_device() says."""
 
 
 class _DevicesDirectory:
