@@ -2,6 +2,7 @@
 """The extension's types and documentation."""
 
 import errno
+import os
 from collections.abc import Callable
 from typing import Any, final
 
@@ -99,13 +100,16 @@ class File:
         there all the same. RuntimeError elsewhere, and once the request was
         answered.
         """
-    def open_child(self, *, at: int | None = None, flags: int = ...) -> File:
+    def open_child(
+        self, *, at: int | None = None, flags: int = os.O_RDWR | os.O_CLOEXEC
+    ) -> File:
         """Opens the device for the client of an ioctl: its new open file.
 
         The client gets its descriptor with the ioctl's answer. Its number is the
         ioctl's result, or, with *at*, an int at that offset in bytes of the ioctl's
         data. *flags* are os.O_RDONLY, os.O_WRONLY or os.O_RDWR, and os.O_NONBLOCK, of
-        the open file, and os.O_CLOEXEC of the descriptor.
+        the open file, and os.O_CLOEXEC of the descriptor; os.O_RDWR | os.O_CLOEXEC
+        unless given.
 
         The open file is one like any other, for which open() is not called. If the
         ioctl's answer is an error, there has never been one; after any other answer
@@ -120,14 +124,14 @@ class File:
         RuntimeError outside of an ioctl callback, and once that was answered.
         """
     def give_descriptor(
-        self, descriptor: Any, *, at: int | None = None, flags: int = ...
+        self, descriptor: Any, *, at: int | None = None, flags: int = os.O_CLOEXEC
     ) -> None:
         """Gives the client of an ioctl a descriptor of the driver's, with the answer.
 
         *descriptor* is a number or has a fileno(): of a memfd, a pipe, a socket ...
-        It stays the driver's, who may close it at once. *flags* are os.O_CLOEXEC or 0;
-        *at* and the errors are those of open_child(), and OSError EBADF (no
-        descriptor, or one of O_PATH); EINVAL for a device's own.
+        It stays the driver's, who may close it at once. *flags* are os.O_CLOEXEC,
+        unless given, or 0; *at* and the errors are those of open_child(), and OSError
+        EBADF (no descriptor, or one of O_PATH); EINVAL for a device's own.
 
         RuntimeError outside of an ioctl callback, and once that was answered.
         """
@@ -222,13 +226,15 @@ class Request:
         """Of a read or write, as File.offset; may be set until it is answered."""
     @offset.setter
     def offset(self, offset: int) -> None: ...
-    def open_child(self, *, at: int | None = None, flags: int = ...) -> File:
+    def open_child(
+        self, *, at: int | None = None, flags: int = os.O_RDWR | os.O_CLOEXEC
+    ) -> File:
         """As File.open_child(), for an ioctl that is held.
 
         RuntimeError if it was answered before, or is no ioctl.
         """
     def give_descriptor(
-        self, descriptor: Any, *, at: int | None = None, flags: int = ...
+        self, descriptor: Any, *, at: int | None = None, flags: int = os.O_CLOEXEC
     ) -> None:
         """As File.give_descriptor(), for an ioctl that is held.
 

@@ -102,12 +102,39 @@ cdef class File:
         fusd_discard_data(ioctl_of(self))
 
     def open_child(self, *, at=None, int flags=os.O_RDWR | os.O_CLOEXEC):
-        """A new open file for the client of the running ioctl."""
+        """Opens the device for the client of an ioctl: its new open file.
+
+        The client gets its descriptor with the ioctl's answer. Its number is the
+        ioctl's result, or, with *at*, an int at that offset in bytes of the ioctl's
+        data. *flags* are os.O_RDONLY, os.O_WRONLY or os.O_RDWR, and os.O_NONBLOCK, of
+        the open file, and os.O_CLOEXEC of the descriptor; os.O_RDWR | os.O_CLOEXEC
+        unless given.
+
+        The open file is one like any other, for which open() is not called. If the
+        ioctl's answer is an error, there has never been one; after any other answer
+        close() is called once, also if the client was gone by then.
+
+        Only kfusd can: OSError ENOTTY elsewhere, with the sentence that says so.
+        EINVAL (the data that goes to the client has no int at *at*, or unknown flags),
+        BrokenPipeError (nobody waits for the answer), E2BIG (more than 16 descriptors
+        in one answer), ENFILE (the client's user has its share of open files), ENOMEM.
+        ValueError for a negative *at*.
+
+        RuntimeError outside of an ioctl callback, and once that was answered.
+        """
         cdef fusd_file_info *info = ioctl_of(self)
         return open_child(self, info, children_of(self), at, flags)
 
     def give_descriptor(self, descriptor, *, at=None, int flags=os.O_CLOEXEC):
-        """Gives the client of the running ioctl a descriptor of the driver's."""
+        """Gives the client of an ioctl a descriptor of the driver's, with the answer.
+
+        *descriptor* is a number or has a fileno(): of a memfd, a pipe, a socket ...
+        It stays the driver's, who may close it at once. *flags* are os.O_CLOEXEC,
+        unless given, or 0; *at* and the errors are those of open_child(), and OSError
+        EBADF (no descriptor, or one of O_PATH); EINVAL for a device's own.
+
+        RuntimeError outside of an ioctl callback, and once that was answered.
+        """
         give_descriptor(ioctl_of(self), descriptor, at, flags)
 
     def client_memory(self, address, size_t length, *, bint write=False):
@@ -298,12 +325,18 @@ cdef class Request:
         self.send(-error)
 
     def open_child(self, *, at=None, int flags=os.O_RDWR | os.O_CLOEXEC):
-        """A new open file for the client of an ioctl."""
+        """As File.open_child(), for an ioctl that is held.
+
+        RuntimeError if it was answered before, or is no ioctl.
+        """
         self.check_ioctl()
         return open_child(self.file, self.info, self.list_children(), at, flags)
 
     def give_descriptor(self, descriptor, *, at=None, int flags=os.O_CLOEXEC):
-        """Gives the client of an ioctl a descriptor of the driver's."""
+        """As File.give_descriptor(), for an ioctl that is held.
+
+        RuntimeError if it was answered before, or is no ioctl.
+        """
         self.check_ioctl()
         give_descriptor(self.info, descriptor, at, flags)
 

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Descriptors that an ioctl of a Python driver gives its client."""
 
+import ast
 import asyncio
 import errno
 import fcntl
+import inspect
 import os
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -235,3 +238,17 @@ def test_only_an_ioctl_has_a_client_to_give_to(serve, opened):
     serve(device)
     assert os.read(opened(device), 1) == b""
     assert len(raised) == 2
+
+
+@pytest.mark.parametrize("kind", [pyfusd.File, pyfusd.Request])
+@pytest.mark.parametrize("method", ["open_child", "give_descriptor"])
+def test_help_says_what_the_stub_says(kind, method):
+    stub = Path(pyfusd.__file__).with_name("_core.pyi").read_text(encoding="utf-8")
+    [described] = [
+        ast.get_docstring(item)
+        for definition in ast.parse(stub).body
+        if getattr(definition, "name", "") == kind.__name__
+        for item in definition.body
+        if getattr(item, "name", "") == method
+    ]
+    assert inspect.getdoc(getattr(kind, method)) == described
