@@ -53,7 +53,7 @@ struct fusd_control_ioctls {
  */
 #define FUSD_CONTROL_IOCTLS _IOW('F', 102, struct fusd_control_ioctls)
 
-/* A descriptor that an ioctl's answer is to bring its client. */
+/* A descriptor that the answer of an ioctl or a read is to bring its client. */
 struct fusd_control_descriptor {
 	/* The cookies of the request, as they were received. */
 	__u64 fusd_file;
@@ -71,7 +71,7 @@ struct fusd_control_descriptor {
 	__u32 offset;
 };
 
-/* Instead of an offset: the number is the ioctl's result. */
+/* Instead of an offset: the number is the result, which an ioctl's may be. */
 #define FUSD_CONTROL_RESULT 0xffffffff
 /* So many descriptors may an answer bring. */
 #define FUSD_CONTROL_DESCRIPTORS 16
@@ -83,10 +83,10 @@ struct fusd_control_descriptor {
  * gone, is followed by exactly one FUSD_CLOSE for each new open file, as an
  * open is: at its release, or at once if it did not reach the client.
  * Errors: EPIPE (nobody waits for an answer), EBADF (no such descriptor),
- * EINVAL (no ioctl, a control descriptor, unknown flags, an offset whose int is
- * not all in the answer's data), E2BIG (more than FUSD_CONTROL_DESCRIPTORS),
- * ENFILE (the client's user has its share of open files), ENODEV (the device
- * was never registered), EFAULT, ENOMEM.
+ * EINVAL (no ioctl and no read, a control descriptor, unknown flags, an offset
+ * whose int is not all in the answer's data), E2BIG (more than
+ * FUSD_CONTROL_DESCRIPTORS), ENFILE (the client's user has its share of open
+ * files), ENODEV (the device was never registered), EFAULT, ENOMEM.
  */
 #define FUSD_CONTROL_DESCRIPTOR _IOW('F', 103, struct fusd_control_descriptor)
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
 /*
- * Descriptors that an ioctl's answer brings its client: new open files of the
- * device, and descriptors of the driver's.
+ * Descriptors that the answer of an ioctl or a read brings its client: new open
+ * files of the device, and descriptors of the driver's.
  *
  * The driver adds them to a request that it has received, one by one, and then
  * answers. What a descriptor stands for is found or made at once, so that the
@@ -27,17 +27,28 @@ static bool kfusd_is_descriptor(const struct fusd_control_descriptor *told)
 	       (told->flags & O_ACCMODE) != O_ACCMODE;
 }
 
+/* Whether an answer to the request may have the number there. */
+static bool kfusd_has_room_at(const struct kfusd_request *request, u32 offset)
+{
+	const bool is_read = request->call.subcmd == FUSD_READ;
+	const size_t size = is_read ? request->length : request->reply_size;
+
+	/* A read's result is how long its data is. */
+	if (offset == FUSD_CONTROL_RESULT)
+		return !is_read;
+	return size >= sizeof(int) && offset <= size - sizeof(int);
+}
+
 /* Under device->lock: whether an answer to the request may bring this. */
 static int kfusd_may_bring(const struct kfusd_request *request,
 			   const struct fusd_control_descriptor *told)
 {
 	if (request->abandoned)
 		return -EPIPE;
-	if (request->call.subcmd != FUSD_IOCTL)
+	if (request->call.subcmd != FUSD_IOCTL &&
+	    request->call.subcmd != FUSD_READ)
 		return -EINVAL;
-	if (told->offset != FUSD_CONTROL_RESULT &&
-	    (request->reply_size < sizeof(int) ||
-	     told->offset > request->reply_size - sizeof(int)))
+	if (!kfusd_has_room_at(request, told->offset))
 		return -EINVAL;
 	if (request->descriptor_count >= FUSD_CONTROL_DESCRIPTORS)
 		return -E2BIG;
@@ -194,39 +205,55 @@ static int kfusd_place_number(struct kfusd_request *request,
 		return 0;
 	}
 	/* The driver has answered without the data that it is to be in. */
-	if (!request->has_reply_data)
+	if (!request->has_reply_data ||
+	    (request->call.subcmd == FUSD_READ &&
+	     descriptor->offset + sizeof(int) > request->retval))
 		return -EIO;
 	memcpy(request->reply_data + descriptor->offset, &descriptor->number,
 	       sizeof(descriptor->number));
 	return 0;
 }
 
-static int kfusd_prepare_descriptor(const struct file *filp,
-				    struct kfusd_request *request,
-				    struct kfusd_descriptor *descriptor)
+static void kfusd_return_numbers(struct kfusd_request *request)
 {
-	int error;
+	struct kfusd_descriptor *descriptor;
 
-	descriptor->number = get_unused_fd_flags(descriptor->flags & O_CLOEXEC);
-	if (descriptor->number < 0)
-		return descriptor->number;
-	if (descriptor->child) {
-		error = kfusd_open_child(descriptor, filp);
-		if (error)
-			return error;
+	for (descriptor = request->descriptors; descriptor;
+	     descriptor = descriptor->next) {
+		if (descriptor->number >= 0)
+			put_unused_fd(descriptor->number);
+		descriptor->number = -1;
 	}
-	return kfusd_place_number(request, descriptor);
 }
 
-int kfusd_prepare_descriptors(const struct file *filp,
-			      struct kfusd_request *request)
+int kfusd_reserve_numbers(struct kfusd_request *request)
 {
 	struct kfusd_descriptor *descriptor;
 	int error = 0;
 
 	for (descriptor = request->descriptors; descriptor && !error;
-	     descriptor = descriptor->next)
-		error = kfusd_prepare_descriptor(filp, request, descriptor);
+	     descriptor = descriptor->next) {
+		descriptor->number =
+			get_unused_fd_flags(descriptor->flags & O_CLOEXEC);
+		error = descriptor->number < 0 ?
+				descriptor->number :
+				kfusd_place_number(request, descriptor);
+	}
+	if (error)
+		kfusd_return_numbers(request);
+	return error;
+}
+
+int kfusd_make_files(const struct file *filp, struct kfusd_request *request)
+{
+	struct kfusd_descriptor *descriptor;
+	int error = 0;
+
+	for (descriptor = request->descriptors; descriptor && !error;
+	     descriptor = descriptor->next) {
+		if (descriptor->child)
+			error = kfusd_open_child(descriptor, filp);
+	}
 	return error;
 }
 
@@ -234,16 +261,14 @@ void kfusd_end_descriptors(struct kfusd_request *request, int error)
 {
 	struct kfusd_descriptor *descriptor;
 
-	for (descriptor = request->descriptors; descriptor;
-	     descriptor = descriptor->next) {
-		if (descriptor->number < 0)
-			continue;
-		if (error) {
-			put_unused_fd(descriptor->number);
-			continue;
+	if (error) {
+		kfusd_return_numbers(request);
+	} else {
+		for (descriptor = request->descriptors; descriptor;
+		     descriptor = descriptor->next) {
+			fd_install(descriptor->number, descriptor->file);
+			descriptor->file = NULL;
 		}
-		fd_install(descriptor->number, descriptor->file);
-		descriptor->file = NULL;
 	}
 	kfusd_drop_descriptors(request);
 }

@@ -28,10 +28,11 @@
  *     file's own position goes with that as transfers move it, and stays where
  *     it is when lseek(2) does. What a reader's memory did not take is kept,
  *     too. A file keeps a few answers (kept.c); the reply with one more gets
- *     EPIPE.
+ *     EPIPE. Data that comes with descriptors is taken whatever the client
+ *     sees, and kept if there is room; else its own thread alone can have it.
  *  6. An open that succeeded is given its close if its thread does not come
  *     back for it in a second or two of running; a stopped thread has time. So
- *     is an ioctl whose answer brings its client descriptors.
+ *     is a call whose answer brings its client descriptors.
  *  7. -EINTR for a call that a signal made its client leave means that the
  *     driver gave it up because of the signal, of which FUSD_UNBLOCK may have
  *     told it. The call starts anew when it comes again, so that only a client
@@ -438,7 +439,8 @@ void kfusd_parked_answered(struct kfusd_request *request)
 		/* By rule 7: the call starts anew when it comes again. */
 		kfusd_unpark_request(request);
 		kfusd_request_put_locked(request);
-	} else if (request->call.subcmd == FUSD_READ && request->retval > 0) {
+	} else if (request->call.subcmd == FUSD_READ && request->retval > 0 &&
+		   !kfusd_is_kept_full(request->file)) {
 		/* Its own thread finds it kept, if it is the first to read. */
 		kfusd_count_earlier(request->file, 1);
 		kfusd_unpark_request(request);

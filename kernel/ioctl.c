@@ -146,7 +146,9 @@ static long kfusd_take_answer(const struct file *filp,
 	if (request->retval < 0)
 		return request->retval;
 	if (unlikely(request->descriptors))
-		error = kfusd_prepare_descriptors(filp, request);
+		error = kfusd_reserve_numbers(request);
+	if (!error && unlikely(request->descriptors))
+		error = kfusd_make_files(filp, request);
 	if (!error)
 		error = kfusd_give_argument(request, pointer);
 	if (unlikely(request->descriptors))

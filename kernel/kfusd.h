@@ -551,17 +551,21 @@ ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
 				 struct pipe_inode_info *pipe, size_t length,
 				 unsigned int flags);
 
-/* descriptor.c: descriptors that an ioctl's answer brings its client */
+/* descriptor.c: descriptors that an answer brings its client */
 /* FUSD_CONTROL_DESCRIPTOR of the driver's control file. 0 or its -errno. */
 int kfusd_add_descriptor(struct file *control,
 			 const struct fusd_control_descriptor __user *user);
 /*
- * In the client, whose call on filp was answered: makes what the descriptors
- * are to stand for, and puts their numbers where the client finds them. -EMFILE
- * and what making a file gives. kfusd_end_descriptors() has to follow.
+ * In the client, whose call was answered: puts the descriptors' numbers where
+ * it finds them. -EMFILE, -ENOMEM; -EIO (the answer has no room for them): all
+ * is as before, and the client may try again.
  */
-int kfusd_prepare_descriptors(const struct file *filp,
-			      struct kfusd_request *request);
+int kfusd_reserve_numbers(struct kfusd_request *request);
+/*
+ * After that, for a call on filp: makes the files of new open files. 0 or what
+ * making a file gives; kfusd_end_descriptors() has to follow.
+ */
+int kfusd_make_files(const struct file *filp, struct kfusd_request *request);
 /*
  * Gives the client its descriptors, if error is 0; or takes them back. None are
  * the request's afterwards, which may end in the driver: that must not wait for

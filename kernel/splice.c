@@ -98,6 +98,11 @@ ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
 		pipe_lock(pipe);
 	if (IS_ERR(answer))
 		return PTR_ERR(answer);
+	if (unlikely(answer->descriptors) && answer->retval >= 0) {
+		/* A pipe carries none; a read may come. */
+		kfusd_keep_answer(answer, 0);
+		return -EINVAL;
+	}
 	given = kfusd_fill_pipe(pipe, answer,
 				is_shared && !(flags & SPLICE_F_NONBLOCK),
 				&error);

@@ -83,6 +83,42 @@ ssize_t kfusd_end_read(struct file *filp, struct kfusd_request *answer,
 	return consumed ? consumed : -EFAULT;
 }
 
+/* Whether a read can be given descriptors: by a thread with a table of them. */
+static bool kfusd_takes_descriptors(const struct iov_iter *to,
+				    const struct kfusd_request *answer)
+{
+	return !iov_iter_is_kvec(to) && !(current->flags & PF_KTHREAD) &&
+	       iov_iter_count(to) >= answer->retval;
+}
+
+/*
+ * An answer with descriptors is taken whole. If that is not possible it is kept
+ * for whoever reads next, unless their numbers have no place in it.
+ */
+static ssize_t kfusd_read_descriptors(struct kiocb *iocb, struct iov_iter *to,
+				      struct kfusd_request *answer)
+{
+	struct file *filp = iocb->ki_filp;
+	const size_t size = answer->retval;
+	int error = -EINVAL;
+
+	if (kfusd_takes_descriptors(to, answer))
+		error = kfusd_reserve_numbers(answer);
+	if (error && error != -EIO) {
+		kfusd_keep_answer(answer, 0);
+		return error;
+	}
+	if (!error)
+		error = kfusd_make_files(filp, answer);
+	if (!error && copy_to_iter(answer->reply_data, size, to) != size)
+		error = -EFAULT;
+	kfusd_end_descriptors(answer, error);
+	if (!error)
+		return kfusd_end_read(filp, answer, size, &iocb->ki_pos);
+	kfusd_request_put(answer);
+	return error;
+}
+
 ssize_t kfusd_client_read(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct file *filp = iocb->ki_filp;
@@ -92,6 +128,8 @@ ssize_t kfusd_client_read(struct kiocb *iocb, struct iov_iter *to)
 
 	if (IS_ERR(answer))
 		return PTR_ERR(answer);
+	if (unlikely(answer->descriptors) && answer->retval >= 0)
+		return kfusd_read_descriptors(iocb, to, answer);
 	if (answer->retval > 0)
 		copied = copy_to_iter(answer->reply_data, answer->retval, to);
 	return kfusd_end_read(filp, answer, copied, &iocb->ki_pos);

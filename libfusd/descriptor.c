@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* Descriptors that an ioctl's answer brings its client. */
+/* Descriptors that the answer of an ioctl or a read brings its client. */
 #include <errno.h>
 
 #include "internal.h"
 
-/* Whether an ioctl's answer has room for a descriptor's number there. */
+/* Whether an answer has room for a descriptor's number there. */
 static bool has_room_at(const struct fusd_request *request, ssize_t offset)
 {
-	const size_t size = request->argument.out;
+	const bool is_read = request->msg.subcmd == FUSD_READ;
+	const size_t size = is_read ? request->msg.parm.fops_msg.length :
+				      request->argument.out;
 
-	return offset == FUSD_AS_RESULT ||
-	       (offset >= 0 && size >= sizeof(int) &&
+	/* A read's result is how long its data is. */
+	if (offset == FUSD_AS_RESULT)
+		return !is_read;
+	return (offset >= 0 && size >= sizeof(int) &&
 		(size_t)offset <= size - sizeof(int));
 }
 
@@ -47,8 +51,8 @@ static int add_descriptor(struct fusd_request *request, int fd,
 
 	if (!device->transport->add_descriptor)
 		return fusd_fail(ENOTTY,
-				 "%s: on %s an ioctl gives its client no "
-				 "descriptor: the transport %s can",
+				 "%s: on %s clients are given no descriptors: "
+				 "the transport %s can",
 				 device->path, device->transport->name,
 				 find_giver());
 	if (!has_room_at(request, offset))
@@ -61,15 +65,16 @@ static int add_descriptor(struct fusd_request *request, int fd,
 	return error;
 }
 
-static bool is_ioctl(const struct fusd_file_info *file)
+static bool may_bring(const struct fusd_file_info *file)
 {
-	return file && file->fusd_msg->subcmd == FUSD_IOCTL;
+	return file && (file->fusd_msg->subcmd == FUSD_IOCTL ||
+			file->fusd_msg->subcmd == FUSD_READ);
 }
 
 FUSD_PUBLIC int fusd_open_child(struct fusd_file_info *file, void *private_data,
 				int flags, ssize_t offset)
 {
-	if (!is_ioctl(file))
+	if (!may_bring(file))
 		return fusd_result(-EINVAL);
 	return fusd_result(add_descriptor((struct fusd_request *)file, -1,
 					  private_data, flags, offset));
@@ -78,7 +83,7 @@ FUSD_PUBLIC int fusd_open_child(struct fusd_file_info *file, void *private_data,
 FUSD_PUBLIC int fusd_give_descriptor(struct fusd_file_info *file, int fd,
 				     int flags, ssize_t offset)
 {
-	if (!is_ioctl(file))
+	if (!may_bring(file))
 		return fusd_result(-EINVAL);
 	if (fd < 0)
 		return fusd_result(-EBADF);

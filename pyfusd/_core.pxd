@@ -147,7 +147,7 @@ cdef class Request:
     cdef object __weakref__
 
     cdef int check_pending(self) except -1
-    cdef int check_ioctl(self) except -1
+    cdef int check_giving(self) except -1
     cdef list list_children(self)
     cdef object set_timeout(self, seconds, int error)
     cdef fusd_file_info *abandon(self)

@@ -103,17 +103,18 @@ class File:
     def open_child(
         self, *, at: int | None = None, flags: int = os.O_RDWR | os.O_CLOEXEC
     ) -> File:
-        """Opens the device for the client of an ioctl: its new open file.
+        """Opens the device for the client of an ioctl or a read: its new open file.
 
-        The client gets its descriptor with the ioctl's answer. Its number is the
-        ioctl's result, or, with *at*, an int at that offset in bytes of the ioctl's
-        data. *flags* are os.O_RDONLY, os.O_WRONLY or os.O_RDWR, and os.O_NONBLOCK, of
-        the open file, and os.O_CLOEXEC of the descriptor; os.O_RDWR | os.O_CLOEXEC
-        unless given.
+        The client gets its descriptor with the answer. Its number is the ioctl's
+        result, or, with *at*, an int at that offset in bytes of the data that goes to
+        the client; a read needs that. *flags* are os.O_RDONLY, os.O_WRONLY or
+        os.O_RDWR, and os.O_NONBLOCK, of the open file, and os.O_CLOEXEC of the
+        descriptor; os.O_RDWR | os.O_CLOEXEC unless given.
 
         The open file is one like any other, for which open() is not called. If the
-        ioctl's answer is an error, there has never been one; after any other answer
-        close() is called once, also if the client was gone by then.
+        answer is an error, there has never been one; after any other answer close()
+        is called once, also if the client was gone by then. A read's data is taken
+        whole with its descriptors, or is for the file's next read.
 
         Only kfusd can: OSError ENOTTY elsewhere, with the sentence that says so.
         EINVAL (the data that goes to the client has no int at *at*, or unknown flags),
@@ -121,19 +122,19 @@ class File:
         in one answer), ENFILE (the client's user has its share of open files), ENOMEM.
         ValueError for a negative *at*.
 
-        RuntimeError outside of an ioctl callback, and once that was answered.
+        RuntimeError outside of these callbacks, and once that was answered.
         """
     def give_descriptor(
         self, descriptor: Any, *, at: int | None = None, flags: int = os.O_CLOEXEC
     ) -> None:
-        """Gives the client of an ioctl a descriptor of the driver's, with the answer.
+        """Gives the client of an ioctl or a read a descriptor of the driver's.
 
         *descriptor* is a number or has a fileno(): of a memfd, a pipe, a socket ...
         It stays the driver's, who may close it at once. *flags* are os.O_CLOEXEC,
         unless given, or 0; *at* and the errors are those of open_child(), and OSError
         EBADF (no descriptor, or one of O_PATH); EINVAL for a device's own.
 
-        RuntimeError outside of an ioctl callback, and once that was answered.
+        RuntimeError outside of these callbacks, and once that was answered.
         """
     def client_memory(
         self, address: int | None, length: int, *, write: bool = False
@@ -229,16 +230,16 @@ class Request:
     def open_child(
         self, *, at: int | None = None, flags: int = os.O_RDWR | os.O_CLOEXEC
     ) -> File:
-        """As File.open_child(), for an ioctl that is held.
+        """As File.open_child(), for an ioctl or a read that is held.
 
-        RuntimeError if it was answered before, or is no ioctl.
+        RuntimeError if it was answered before, or is neither.
         """
     def give_descriptor(
         self, descriptor: Any, *, at: int | None = None, flags: int = os.O_CLOEXEC
     ) -> None:
-        """As File.give_descriptor(), for an ioctl that is held.
+        """As File.give_descriptor(), for an ioctl or a read that is held.
 
-        RuntimeError if it was answered before, or is no ioctl.
+        RuntimeError if it was answered before, or is neither.
         """
     def reply(self, result: int | Buffer | None = None) -> None:
         """Answers with what the callback could have returned.

@@ -102,17 +102,18 @@ cdef class File:
         fusd_discard_data(ioctl_of(self))
 
     def open_child(self, *, at=None, int flags=os.O_RDWR | os.O_CLOEXEC):
-        """Opens the device for the client of an ioctl: its new open file.
+        """Opens the device for the client of an ioctl or a read: its new open file.
 
-        The client gets its descriptor with the ioctl's answer. Its number is the
-        ioctl's result, or, with *at*, an int at that offset in bytes of the ioctl's
-        data. *flags* are os.O_RDONLY, os.O_WRONLY or os.O_RDWR, and os.O_NONBLOCK, of
-        the open file, and os.O_CLOEXEC of the descriptor; os.O_RDWR | os.O_CLOEXEC
-        unless given.
+        The client gets its descriptor with the answer. Its number is the ioctl's
+        result, or, with *at*, an int at that offset in bytes of the data that goes to
+        the client; a read needs that. *flags* are os.O_RDONLY, os.O_WRONLY or
+        os.O_RDWR, and os.O_NONBLOCK, of the open file, and os.O_CLOEXEC of the
+        descriptor; os.O_RDWR | os.O_CLOEXEC unless given.
 
         The open file is one like any other, for which open() is not called. If the
-        ioctl's answer is an error, there has never been one; after any other answer
-        close() is called once, also if the client was gone by then.
+        answer is an error, there has never been one; after any other answer close()
+        is called once, also if the client was gone by then. A read's data is taken
+        whole with its descriptors, or is for the file's next read.
 
         Only kfusd can: OSError ENOTTY elsewhere, with the sentence that says so.
         EINVAL (the data that goes to the client has no int at *at*, or unknown flags),
@@ -120,22 +121,22 @@ cdef class File:
         in one answer), ENFILE (the client's user has its share of open files), ENOMEM.
         ValueError for a negative *at*.
 
-        RuntimeError outside of an ioctl callback, and once that was answered.
+        RuntimeError outside of these callbacks, and once that was answered.
         """
-        cdef fusd_file_info *info = ioctl_of(self)
+        cdef fusd_file_info *info = giving_request_of(self)
         return open_child(self, info, children_of(self), at, flags)
 
     def give_descriptor(self, descriptor, *, at=None, int flags=os.O_CLOEXEC):
-        """Gives the client of an ioctl a descriptor of the driver's, with the answer.
+        """Gives the client of an ioctl or a read a descriptor of the driver's.
 
         *descriptor* is a number or has a fileno(): of a memfd, a pipe, a socket ...
         It stays the driver's, who may close it at once. *flags* are os.O_CLOEXEC,
         unless given, or 0; *at* and the errors are those of open_child(), and OSError
         EBADF (no descriptor, or one of O_PATH); EINVAL for a device's own.
 
-        RuntimeError outside of an ioctl callback, and once that was answered.
+        RuntimeError outside of these callbacks, and once that was answered.
         """
-        give_descriptor(ioctl_of(self), descriptor, at, flags)
+        give_descriptor(giving_request_of(self), descriptor, at, flags)
 
     def client_memory(self, address, size_t length, *, bint write=False):
         """A view of the client's memory, for an ioctl whose argument points at it."""
@@ -229,18 +230,35 @@ cdef fusd_file_info *info_of(File file):
     return NULL if request is None else request.info
 
 
-cdef fusd_file_info *ioctl_of(File file) except NULL:
-    """The running ioctl's request, also in its coroutine."""
+cdef fusd_file_info *pending_of(File file, int operation):
+    """The running request, also in its coroutine, if it is one of an operation."""
     cdef Call *call = call_of(file)
     request = coroutine_request(file) if call is NULL else None
-    if call is not NULL and call.operation == IOCTL:
+    if call is not NULL and call.operation == operation:
         if call.request is NULL:
             return call.info
         request = <Request>call.request
-    if request is None or (<Request>request).kind != IOCTL \
-            or (<Request>request).info is NULL:
-        raise RuntimeError("that belongs to an ioctl callback, before its answer")
+    if request is None or (<Request>request).kind != operation:
+        return NULL
     return (<Request>request).info
+
+
+cdef fusd_file_info *ioctl_of(File file) except NULL:
+    """The running ioctl's request, also in its coroutine."""
+    cdef fusd_file_info *info = pending_of(file, IOCTL)
+    if info is NULL:
+        raise RuntimeError("that belongs to an ioctl callback, before its answer")
+    return info
+
+
+cdef fusd_file_info *giving_request_of(File file) except NULL:
+    """The running ioctl's or read's, whose answer may bring descriptors."""
+    cdef fusd_file_info *info = pending_of(file, IOCTL)
+    if info is NULL:
+        info = pending_of(file, READ)
+    if info is NULL:
+        raise RuntimeError("that belongs to an ioctl or a read, before its answer")
+    return info
 
 
 cdef Call *transfer_of(File file):
@@ -325,19 +343,19 @@ cdef class Request:
         self.send(-error)
 
     def open_child(self, *, at=None, int flags=os.O_RDWR | os.O_CLOEXEC):
-        """As File.open_child(), for an ioctl that is held.
+        """As File.open_child(), for an ioctl or a read that is held.
 
-        RuntimeError if it was answered before, or is no ioctl.
+        RuntimeError if it was answered before, or is neither.
         """
-        self.check_ioctl()
+        self.check_giving()
         return open_child(self.file, self.info, self.list_children(), at, flags)
 
     def give_descriptor(self, descriptor, *, at=None, int flags=os.O_CLOEXEC):
-        """As File.give_descriptor(), for an ioctl that is held.
+        """As File.give_descriptor(), for an ioctl or a read that is held.
 
-        RuntimeError if it was answered before, or is no ioctl.
+        RuntimeError if it was answered before, or is neither.
         """
-        self.check_ioctl()
+        self.check_giving()
         give_descriptor(self.info, descriptor, at, flags)
 
     def __del__(self):
@@ -358,10 +376,10 @@ cdef class Request:
             raise RuntimeError(f"{self!r} has been answered already")
         return 0
 
-    cdef int check_ioctl(self) except -1:
+    cdef int check_giving(self) except -1:
         self.check_pending()
-        if self.kind != IOCTL:
-            raise RuntimeError(f"a descriptor belongs to an ioctl, not to {self!r}")
+        if self.kind not in (IOCTL, READ):
+            raise RuntimeError(f"descriptors belong to ioctls and reads, not {self!r}")
         return 0
 
     cdef list list_children(self):

@@ -181,6 +181,13 @@ cdef inline void end_call(Call *call):
     Py_XDECREF(call.children)
 
 
+cdef inline void end_giving_call(Call *call, ssize_t retval):
+    """Of an operation whose answer may have brought descriptors."""
+    if call.children is not NULL and retval < 0 and retval != -FUSD_NOREPLY:
+        forget_children((<File>call.file).device, <list>call.children)
+    end_call(call)
+
+
 cdef inline object lend_data(
     Call *call, Buffer buffer, const void *data, size_t length, bint readonly
 ):
@@ -300,7 +307,7 @@ cdef ssize_t on_read(
     view = None
     if buffer is not None and buffer.exports:
         buffer.detach(info)
-    end_call(&call)
+    end_giving_call(&call, retval)
     return retval
 
 
@@ -369,9 +376,7 @@ cdef int on_ioctl(fusd_file_info *info, int request, void *data) noexcept:
     argument = None
     if buffer is not None and buffer.exports:
         buffer.detach(info)
-    if call.children is not NULL and retval < 0 and retval != -FUSD_NOREPLY:
-        forget_children(file.device, <list>call.children)
-    end_call(&call)
+    end_giving_call(&call, retval)
     return <int>retval
 
 

@@ -16,6 +16,16 @@ import pytest
 
 from support.background import Background
 from support.forked_clients import Client, check, controls, opens
+from support.raw_descriptors import (
+    CONTROL_DESCRIPTOR,
+    RDONLY,
+    RDWR,
+    RESULT,
+    WRONLY,
+    Descriptor,
+    add,
+    expect_close,
+)
 from support.raw_driver import (
     CLOSE,
     IOCTL,
@@ -31,33 +41,10 @@ from support.raw_driver import (
 from support.scale import scaled
 from support.waiting import wait_until
 
-CONTROL_DESCRIPTOR = 1 << 30 | 40 << 16 | ord("F") << 8 | 103
-RESULT = 0xFFFFFFFF
 MOST = 16
 # What the client calls: nothing, and 16 bytes each way.
 PLAIN = ord("T") << 8 | 1
 BOTH = 3 << 30 | 16 << 16 | ord("T") << 8 | 2
-NEW = -1
-RDONLY, WRONLY, RDWR = os.O_RDONLY, os.O_WRONLY, os.O_RDWR
-
-
-class Descriptor(ctypes.Structure):
-    _fields_ = (
-        ("fusd_file", ctypes.c_uint64),
-        ("transid", ctypes.c_int64),
-        ("hint", ctypes.c_int32),
-        ("descriptor", ctypes.c_int32),
-        ("private_info", ctypes.c_uint64),
-        ("flags", ctypes.c_uint32),
-        ("offset", ctypes.c_uint32),
-    )
-
-
-def add(driver, message, descriptor=NEW, flags=RDWR, offset=RESULT, private=0x77):
-    fops = message.fops
-    cookies = fops.fusd_file, fops.transid, fops.hint
-    told = Descriptor(*cookies, descriptor, private, flags, offset)
-    fcntl.ioctl(driver.fd, CONTROL_DESCRIPTOR, bytes(told))
 
 
 def call(descriptor, number=PLAIN, data=None):
@@ -72,12 +59,6 @@ def open_child(driver, parent, **told):
         add(driver, message, **told)
         driver.reply(message)
         return calling.result()
-
-
-def expect_close(driver, private=0x77):
-    message = driver.expect(CLOSE)
-    assert message.fops.private_info == private
-    driver.reply(message)
 
 
 def close(driver, descriptor, private=0x77):
@@ -263,14 +244,14 @@ def test_a_device_s_own_descriptors_are_not_given(opened):
     os.close(path_only)
 
 
-def test_only_an_ioctl_that_waits_is_given_descriptors(opened):
+def test_only_what_waits_is_given_descriptors(opened):
     driver, descriptor = opened
-    with Background(os.read, descriptor, 1) as reading:
-        message = driver.expect(READ)
-        fails(errno.EINVAL, add, driver, message)
-        driver.reply(message, 0)
-        reading.result()
-    fails(errno.EPIPE, add, driver, message)
+    with Background(os.write, descriptor, b"data") as writing:
+        message = driver.expect(WRITE)
+        fails(errno.EINVAL, add, driver, message, offset=0)
+        driver.reply(message, 4)
+        writing.result()
+    fails(errno.EPIPE, add, driver, message, offset=0)
     with Background(call, descriptor) as calling:
         message = driver.expect(IOCTL)
         message.fops.transid += 1

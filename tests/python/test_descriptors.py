@@ -8,6 +8,7 @@ import fcntl
 import inspect
 import os
 import struct
+import weakref
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,58 @@ def test_a_child_has_children(chip, opened):
 def test_a_descriptor_of_the_driver_s_is_given(chip, opened):
     with open(fcntl.ioctl(opened(chip), PIPE), "rb") as pipe:
         assert pipe.read() == b"from the driver"
+
+
+@pytest.mark.parametrize("how", ["in place", "as bytes", "held"])
+def test_a_read_gives_a_child_in_its_data(serve, opened, transport, how):
+    if transport != "kfusd":
+        pytest.skip("only kfusd gives clients descriptors")
+
+    class Events(pyfusd.Device):
+        closed = 0
+
+        def read(self, file, buf, offset):
+            if hasattr(file, "number"):
+                raise OSError(errno.ENODATA, "a child has no children")
+            if how == "held":
+                request = file.hold()
+                request.open_child(at=4).number = 1
+                request.reply(b"child...")
+                return request
+            file.open_child(at=4).number = 1
+            if how == "as bytes":
+                return b"child..."
+            buf[:8] = b"child..."
+            return 8
+
+        def close(self, file):
+            self.closed += hasattr(file, "number")
+
+    device = Events("events")
+    serve(device)
+    data = os.read(opened(device), 8)
+    child = struct.unpack("=4xi", data)[0]
+    assert data.startswith(b"chil")
+    with pytest.raises(OSError, match="No data"):
+        os.read(child, 8)
+    os.close(child)
+    assert device.closed == 1
+
+
+def test_a_read_that_fails_has_no_child(serve, opened, transport):
+    if transport != "kfusd":
+        pytest.skip("only kfusd gives clients descriptors")
+
+    class Refusing(pyfusd.Device):
+        def read(self, file, buf, offset):
+            self.child = weakref.ref(file.open_child(at=0))
+            raise OSError(errno.EBUSY, "busy")
+
+    device = Refusing("refusing")
+    serve(device)
+    with pytest.raises(OSError, match="busy"):
+        os.read(opened(device), 8)
+    wait_until(lambda: device.child() is None, "the child's end")
 
 
 def test_an_ioctl_that_fails_has_no_child(chip, opened):
@@ -222,21 +275,21 @@ def test_elsewhere_the_error_says_what_can(serve, opened, transport):
     assert all("the transport kfusd can" in str(error) for error in errors)
 
 
-def test_only_an_ioctl_has_a_client_to_give_to(serve, opened):
+def test_only_ioctls_and_reads_have_a_client_to_give_to(serve, opened):
     raised = []
 
     class Plain(pyfusd.Device):
-        def read(self, file, buf, offset):
+        def write(self, file, buf, offset):
             for call in (file.open_child, lambda: file.give_descriptor(0)):
                 try:
                     call()
                 except RuntimeError as error:
                     raised.append(error)
-            return 0
+            return 1
 
     device = Plain("plain")
     serve(device)
-    assert os.read(opened(device), 1) == b""
+    assert os.write(opened(device), b"x") == 1
     assert len(raised) == 2
 
 

@@ -152,8 +152,8 @@ IOCTL = [
     ("ioctl-32bit", "the driver can tell an ioctl of a 32-bit client", {}),
     (
         "ioctl-descriptor",
-        "an ioctl can give its client descriptors: new open files of the device, and "
-        "those of the driver's own",
+        "an ioctl or a read can give its client descriptors: new open files of the "
+        "device, and those of the driver's own",
         libfuse("the driver gets ENOTTY: the kernel's protocol carries none"),
     ),
     (
