@@ -90,4 +90,19 @@ struct fusd_control_descriptor {
  */
 #define FUSD_CONTROL_DESCRIPTOR _IOW('F', 103, struct fusd_control_descriptor)
 
+struct fusd_control_number {
+	__u32 major; /* 0: the module's own */
+	__u32 minor; /* 0, of major 0: any */
+	__u32 reserved[2];
+};
+
+/*
+ * Before the device is registered: asks for a device number. Registering fails
+ * with EBUSY then if that is taken, by a device or by another module's region.
+ * Errors: EPERM (a major number that is not the module's is for
+ * CAP_SYS_ADMIN), EINVAL (no such number; reserved is not 0), EBUSY (the device
+ * is registered), EFAULT.
+ */
+#define FUSD_CONTROL_NUMBER _IOW('F', 104, struct fusd_control_number)
+
 #endif /* FUSD_CONTROL_H */

@@ -67,6 +67,16 @@ struct fusd_options {
 	 */
 	uid_t owner;
 	gid_t group;
+	/**
+	 * The device number, for who has to know it beforehand. 0 and 0: any.
+	 * A minor number alone has a major number that the transport chooses:
+	 * kfusd's own, or on cuse any. EBUSY if the number is taken, EINVAL for
+	 * more than 511 and 1048575; EPERM on kfusd for another major number
+	 * than its own without CAP_SYS_ADMIN. Ignored on fuse, whose node has
+	 * none.
+	 */
+	unsigned int major;
+	unsigned int minor;
 	/** 0. Where the compiler would leave bytes of any value. */
 	unsigned int reserved;
 };

@@ -30,7 +30,7 @@ static int kfusd_client_open_file(struct file *filp, struct kfusd_file *file)
 
 static int kfusd_client_open(struct inode *inode, struct file *filp)
 {
-	struct kfusd_device *device = kfusd_device_find(iminor(inode));
+	struct kfusd_device *device = kfusd_device_find(inode->i_rdev);
 	struct kfusd_file *file;
 	int error;
 

@@ -130,6 +130,9 @@ static long kfusd_control_ioctl(struct file *filp, unsigned int request,
 	case FUSD_CONTROL_IOCTLS:
 		return kfusd_set_ioctls(filp->private_data,
 					(void __user *)argument);
+	case FUSD_CONTROL_NUMBER:
+		return kfusd_ask_number(filp->private_data,
+					(void __user *)argument);
 	case FUSD_CONTROL_DESCRIPTOR:
 		return kfusd_add_descriptor(filp, (void __user *)argument);
 	default:

@@ -21,6 +21,7 @@
  *   descriptor.c          descriptors that an answer brings its client
  *   ioctl.c splice.c      ioctl(2); splice(2)
  *   receive.c reply.c     what a driver receives; what it replies
+ *   number.c              device numbers
  *   register.c            how a device becomes visible: name, class, node
  *   client.c control.c    /dev/NAME; /dev/fusd/control
  *   status.c main.c       /dev/fusd/status; the module
@@ -60,7 +61,7 @@
  *       Never on the path of a request; nothing that user space can stall
  *       is done under it, no path is looked up. The driver core takes its
  *       locks inside.
- *       kfusd_minors.xa_lock (register.c): from a minor to its device.
+ *       kfusd_numbers.xa_lock (number.c): from a number to its device.
  *   device->receive_lock, a mutex: one receiver at a time. Held while copying
  *     to the driver's memory, where a page fault takes the driver's mmap_lock;
  *     only receivers take it.
@@ -107,6 +108,7 @@
 
 #include "compat.h"
 
+struct cdev;
 struct kfusd_class;
 
 enum kfusd_device_state {
@@ -136,7 +138,7 @@ struct kfusd_device {
 	struct kref ref;
 	enum kfusd_device_state state; /* device->lock and devices_lock */
 
-	/* Constant once the device is live. */
+	/* Constant once the device is live; the number under devices_lock. */
 	char name[FUSD_MAX_NAME_LENGTH + 1];
 	char devname[FUSD_MAX_NAME_LENGTH + 1];
 	umode_t mode;
@@ -144,7 +146,9 @@ struct kfusd_device {
 	u64 options;
 	struct fusd_ioctl *ioctls; /* kmalloc'ed; what numbers really are */
 	unsigned int ioctl_count;
-	u32 minor;
+	bool has_number;       /* which the driver chose */
+	dev_t number;	       /* that, or the one that it got */
+	struct cdev *cdev;     /* of a number of another major; devices_lock */
 	struct pid *driver;    /* a reference; the process that registered */
 	struct pid *registrar; /* a reference; its thread that did */
 	struct mm_struct *mm;  /* its memory: mmgrab()bed, only compared */
@@ -595,8 +599,20 @@ void kfusd_drop_partial(struct kfusd_device *device);
 ssize_t kfusd_take_reply(struct kfusd_device *device, const fusd_msg_t *message,
 			 struct iov_iter *data);
 
-/* register.c: what makes a device visible, its class, number, node and name */
-int kfusd_register_init(const struct file_operations *client_operations);
+/* number.c */
+int kfusd_numbers_init(const struct file_operations *client_operations);
+void kfusd_numbers_exit(void);
+/* FUSD_CONTROL_NUMBER. 0, -EBUSY, -EFAULT, -EINVAL, -EPERM. */
+int kfusd_ask_number(struct kfusd_device *device,
+		     const struct fusd_control_number __user *user);
+/* Gives the device the number that it chose or any, by which opens find it. */
+int kfusd_number_take(struct kfusd_device *device);
+void kfusd_number_give(struct kfusd_device *device);
+/* The live device of a number, with a reference; NULL if there is none. */
+struct kfusd_device *kfusd_device_find(dev_t number);
+
+/* register.c: what makes a device visible, its class, node and name */
+int kfusd_register_init(void);
 void kfusd_register_exit(void);
 /*
  * Makes the node. 0, -EINVAL, -EEXIST, -ENOSPC, -ENOMEM ... If it fails after
@@ -606,8 +622,6 @@ int kfusd_device_register(struct kfusd_device *device,
 			  const register_msg_t *message);
 /* Takes the node away and ends every request with EPIPE. -ENODEV: no device. */
 int kfusd_device_unregister(struct kfusd_device *device);
-/* The live device of a minor, with a reference; NULL if there is none. */
-struct kfusd_device *kfusd_device_find(unsigned int minor);
 
 /* client.c: the file operations of /dev/NAME */
 extern const struct file_operations kfusd_client_operations;

@@ -17,9 +17,12 @@ static int __init kfusd_init(void)
 	error = kfusd_mmap_init();
 	if (error)
 		goto exit_interrupt;
-	error = kfusd_register_init(&kfusd_client_operations);
+	error = kfusd_numbers_init(&kfusd_client_operations);
 	if (error)
 		goto exit_mmap;
+	error = kfusd_register_init();
+	if (error)
+		goto exit_numbers;
 	error = kfusd_status_init();
 	if (error)
 		goto exit_register;
@@ -33,6 +36,8 @@ exit_status:
 	kfusd_status_exit();
 exit_register:
 	kfusd_register_exit();
+exit_numbers:
+	kfusd_numbers_exit();
 exit_mmap:
 	kfusd_mmap_exit();
 exit_interrupt:
@@ -48,6 +53,7 @@ static void __exit kfusd_exit(void)
 	kfusd_control_exit();
 	kfusd_status_exit();
 	kfusd_register_exit();
+	kfusd_numbers_exit();
 	kfusd_mmap_exit();
 	kfusd_interrupt_exit();
 	kfusd_requests_exit();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
 /*
- * How a device becomes visible, and is taken away again: its name, class,
- * number and node.
+ * How a device becomes visible, and is taken away again: its name, class
+ * and node.
  *
  * The driver core takes a name that is there already for a fault of the
  * kernel's, and dumps the stack. So no such name gets as far as the driver
@@ -12,10 +12,8 @@
  * has a file of that name; libfusd does, before it registers.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-#include <linux/cdev.h>
 #include <linux/ctype.h>
 #include <linux/device.h>
-#include <linux/kdev_t.h>
 #include <linux/kernfs.h>
 #include <linux/kobject.h>
 #include <linux/moduleparam.h>
@@ -40,12 +38,6 @@ struct kfusd_class {
 };
 
 static unsigned int kfusd_live_count; /* kfusd_devices_lock */
-static u32 kfusd_last_minor;	      /* kfusd_devices_lock */
-/* From a minor to the live device; guarded by the xarray's own lock. */
-static DEFINE_XARRAY_ALLOC(kfusd_minors);
-
-static dev_t kfusd_first_number;
-static struct cdev kfusd_client_cdev;
 
 static LIST_HEAD(kfusd_classes); /* kfusd_devices_lock */
 
@@ -212,18 +204,6 @@ static void kfusd_class_put(struct kfusd_class *class)
 	kfree(class);
 }
 
-struct kfusd_device *kfusd_device_find(unsigned int minor)
-{
-	struct kfusd_device *device;
-
-	xa_lock(&kfusd_minors);
-	device = xa_load(&kfusd_minors, minor);
-	if (device)
-		kref_get(&device->ref);
-	xa_unlock(&kfusd_minors);
-	return device;
-}
-
 static void kfusd_set_state(struct kfusd_device *device,
 			    enum kfusd_device_state state)
 {
@@ -248,7 +228,7 @@ static void kfusd_wake_waiters(struct kfusd_device *device)
 static void kfusd_end_service(struct kfusd_device *device)
 {
 	kfusd_set_state(device, KFUSD_GONE);
-	xa_erase(&kfusd_minors, device->minor);
+	kfusd_number_give(device);
 	kfusd_end_requests(device);
 	kfusd_wake_waiters(device);
 }
@@ -256,17 +236,13 @@ static void kfusd_end_service(struct kfusd_device *device)
 /* Makes the node; opens may come at once. */
 static int kfusd_create_node(struct kfusd_device *device)
 {
-	int error;
+	int error = kfusd_number_take(device);
 
-	error = xa_alloc_cyclic(&kfusd_minors, &device->minor, device,
-				XA_LIMIT(0, MINORMASK), &kfusd_last_minor,
-				GFP_KERNEL);
-	if (error < 0)
+	if (error)
 		return error;
 	kfusd_set_state(device, KFUSD_LIVE);
 	device->sysfs =
-		device_create(device->class->class, NULL,
-			      MKDEV(MAJOR(kfusd_first_number), device->minor),
+		device_create(device->class->class, NULL, device->number,
 			      device, "%s", device->devname);
 	if (!IS_ERR(device->sysfs))
 		return 0;
@@ -394,7 +370,7 @@ static void kfusd_find_sysfs(void)
 	kernfs_put(devices);
 }
 
-static int kfusd_classes_init(void)
+int kfusd_register_init(void)
 {
 	struct kfusd_class *class;
 
@@ -410,7 +386,7 @@ static int kfusd_classes_init(void)
 	return PTR_ERR(class);
 }
 
-static void kfusd_classes_exit(void)
+void kfusd_register_exit(void)
 {
 	struct kfusd_class *class;
 
@@ -421,34 +397,4 @@ static void kfusd_classes_exit(void)
 	mutex_unlock(&kfusd_devices_lock);
 	kernfs_put(kfusd_sysfs_virtual);
 	kernfs_put(kfusd_sysfs_classes);
-}
-
-int kfusd_register_init(const struct file_operations *client_operations)
-{
-	int error;
-
-	error = alloc_chrdev_region(&kfusd_first_number, 0, MINORMASK + 1,
-				    "fusd");
-	if (error)
-		return error;
-	cdev_init(&kfusd_client_cdev, client_operations);
-	kfusd_client_cdev.owner = client_operations->owner;
-	error = cdev_add(&kfusd_client_cdev, kfusd_first_number, MINORMASK + 1);
-	if (error)
-		goto unregister_region;
-	error = kfusd_classes_init();
-	if (!error)
-		return 0;
-	cdev_del(&kfusd_client_cdev);
-unregister_region:
-	unregister_chrdev_region(kfusd_first_number, MINORMASK + 1);
-	return error;
-}
-
-void kfusd_register_exit(void)
-{
-	kfusd_classes_exit();
-	xa_destroy(&kfusd_minors);
-	cdev_del(&kfusd_client_cdev);
-	unregister_chrdev_region(kfusd_first_number, MINORMASK + 1);
 }

@@ -112,6 +112,20 @@ static int copy_options(struct fusd_options *to,
 	return error;
 }
 
+/* The most that Linux has. */
+#define MAX_MAJOR 511
+#define MAX_MINOR ((1u << 20) - 1)
+
+static int check_number(const struct fusd_options *options)
+{
+	if (options->major <= MAX_MAJOR && options->minor <= MAX_MINOR)
+		return 0;
+	return fusd_fail(EINVAL,
+			 "%u:%u is no device number: a major number is at most "
+			 "%u, a minor number %u",
+			 options->major, options->minor, MAX_MAJOR, MAX_MINOR);
+}
+
 static int register_device(const char *name, mode_t mode, void *device_info,
 			   const struct fusd_file_operations *fops,
 			   size_t fops_size, const struct fusd_options *given)
@@ -133,6 +147,8 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 			       "struct fusd_file_operations");
 	if (!error)
 		error = copy_options(&options, given);
+	if (!error)
+		error = check_number(&options);
 	if (error)
 		return error;
 	transport = fusd_transport_choose(options.transport);

@@ -332,6 +332,8 @@ class DeviceCore:
         stream: bool,
         owner: int,
         group: int,
+        major: int,
+        minor: int,
     ) -> None: ...
 
 def is_data(result: object) -> bool:

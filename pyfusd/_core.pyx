@@ -313,6 +313,7 @@ cdef class DeviceCore:
     def _register(
         self, name, mode_t mode, frozenset looked_up, transport, clazz, devname,
         list ioctls, size_t max_client_memory, bint stream, uid_t owner, gid_t group,
+        unsigned int major, unsigned int minor,
     ):
         cdef fusd_file_operations operations
         cdef fusd_options options
@@ -336,6 +337,8 @@ cdef class DeviceCore:
         options.stream = stream
         options.owner = owner
         options.group = group
+        options.major = major
+        options.minor = minor
         options.reserved = 0
         self.held = weakref.WeakValueDictionary()
         operations = OPERATIONS

@@ -87,8 +87,11 @@ class Device(Callbacks, DeviceCore):
     position: lseek and pread give ESPIPE (on cuse lseek gives 0), *offset* is 0, and
     on fuse a write does not wait for a read of the same open file that is held.
     *owner* and *group*, names or numbers, are whose the node is, instead of who runs
-    the driver: for root, or a group that the driver is in. ``name`` and ``mode`` are
-    attributes; changing them later is for the next register().
+    the driver: for root, or a group that the driver is in. *major* and *minor* are the
+    device number, for who has to know it beforehand; 0 and 0 is any, a minor alone is
+    one of kfusd's own major number, or on cuse of any; fuse, whose node has none,
+    ignores them. ``name`` and ``mode`` are attributes; changing them later is for the
+    next register().
 
     The device appears with register() and goes with unregister(); ``with
     device:`` does both, and pyfusd.run() serves it in between. What is registered
@@ -119,6 +122,8 @@ class Device(Callbacks, DeviceCore):
         stream: bool = False,
         owner: int | str | None = None,
         group: int | str | None = None,
+        major: int = 0,
+        minor: int = 0,
     ) -> None:
         _check_mode(mode)
         if max_client_memory < 1:
@@ -132,6 +137,8 @@ class Device(Callbacks, DeviceCore):
         self._stream = stream
         self._owner = owner
         self._group = group
+        self._major = major
+        self._minor = minor
 
     def register(self: Self) -> Self:
         """Makes the device appear, and returns it.
@@ -139,10 +146,10 @@ class Device(Callbacks, DeviceCore):
         Its node is at ``path`` then. A device that is registered in a callback
         of a running run() is served by that loop.
 
-        Raises OSError: EINVAL (name, clazz, devname or transport), EEXIST (the
-        name is taken), ENOPKG or ENODEV (no transport works on this machine, or
-        not the one that was chosen), EACCES or EPERM (not for this user, or not with
-        that owner or group), ENOSPC
+        Raises OSError: EINVAL (name, clazz, devname, transport or device number),
+        EEXIST (the name is taken), EBUSY (the device number is), ENOPKG or ENODEV (no
+        transport works on this machine, or not the one that was chosen), EACCES or
+        EPERM (not for this user, or not with that owner, group or number), ENOSPC
         (kfusd, or the kernel for cuse, has as many devices as it may), ENOMEM
         (also beyond some 1,000 devices in a process on cuse and fuse), EMFILE,
         ENFILE; its text says what to do. RuntimeError if the device is
@@ -173,6 +180,8 @@ class Device(Callbacks, DeviceCore):
             self._stream,
             _id_of("user", self._owner),
             _id_of("group", self._group),
+            self._major,
+            self._minor,
         )
         tracing.attach_if_active(self)
         registry.serve_registered(self)

@@ -61,6 +61,8 @@ cdef extern from "fusd.h" nogil:
         int stream
         uid_t owner
         gid_t group
+        unsigned int major
+        unsigned int minor
         unsigned int reserved
 
     struct fusd_buffer:

@@ -248,17 +248,29 @@ static bool becomes_free(const char *name)
 	return true;
 }
 
-static int make_device(struct fusd_device *device)
+/* wanted: 0 for any. */
+static int connect_by_number(struct fusd_device *device, dev_t wanted)
 {
-	int error = connect_by_any_number(device);
+	return wanted ? connect_device(device, wanted) :
+			connect_by_any_number(device);
+}
+
+static int make_device(struct fusd_device *device, dev_t wanted)
+{
+	int error = connect_by_number(device, wanted);
 
 	if (error == -EAGAIN && becomes_free(device->name))
-		error = connect_by_any_number(device);
+		error = connect_by_number(device, wanted);
 	if (error != -EAGAIN)
 		return error;
 	if (find_device_number(device->name))
 		return fusd_fail(EEXIST, "%s is served by another driver",
 				 device->path);
+	if (major(wanted))
+		return fusd_fail(EBUSY,
+				 "the device number %u:%u of %s is taken: "
+				 "/proc/devices and /sys/dev/char show by whom",
+				 major(wanted), minor(wanted), device->path);
 	return fusd_fail(ENOSPC,
 			 "the kernel makes no device %s: no device number may "
 			 "be free (see its log)",
@@ -295,7 +307,7 @@ static int set_up_node(struct fusd_device *device)
 	return fusd_dev_set_owner(device);
 }
 
-static int open_node(struct fusd_device *device)
+static int open_node(struct fusd_device *device, dev_t wanted)
 {
 	struct stat status;
 	int error;
@@ -311,7 +323,7 @@ static int open_node(struct fusd_device *device)
 	if (errno != ENOENT)
 		return fusd_fail(EEXIST, "%s cannot be a device: %s",
 				 device->path, strerror(errno));
-	error = make_device(device);
+	error = make_device(device, wanted);
 	if (error)
 		return error;
 	error = set_up_node(device);
@@ -330,13 +342,13 @@ static bool name_connection(struct fusd_device *device,
 	return true;
 }
 
+/* Of a class nothing comes: CUSE has one, named cuse. */
 static int cuse_open_device(struct fusd_device *device,
 			    const struct fusd_options *options)
 {
 	struct cuse_device *cuse;
 	int error = check_name(device->name);
 
-	(void)options; /* CUSE has one class, named cuse. */
 	if (error)
 		return error;
 	cuse = calloc(1, sizeof(*cuse));
@@ -350,7 +362,7 @@ static int cuse_open_device(struct fusd_device *device,
 	cuse->session.name_connection = name_connection;
 	cuse->session.is_unrestricted = device->ops.ioctl;
 	device->transport_data = cuse;
-	error = open_node(device);
+	error = open_node(device, makedev(options->major, options->minor));
 	if (error)
 		free(cuse);
 	return error;

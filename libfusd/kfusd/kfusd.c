@@ -18,6 +18,7 @@
 #include <fusd_control.h>
 
 #include "descriptor.h"
+#include "options.h"
 #include "internal.h"
 #include "own_request.h"
 #include "private_data.h"
@@ -104,55 +105,6 @@ static int kfusd_check(void)
 	return fusd_dev_check();
 }
 
-/* What the driver asks for is not what any module may leave out. */
-static int refuse_module(const char *what)
-{
-	return fusd_fail(EOPNOTSUPP,
-			 "the module kfusd that is loaded is too old for %s: "
-			 "load that of FUSD %s",
-			 what, fusd_version());
-}
-
-/* An older module without options calls the driver for everything. */
-static int set_options(struct fusd_device *device, int fd)
-{
-	__u64 options = device->ops.ioctl ? FUSD_OPTION_CLIENT_BITS : 0;
-
-	if (device->ops.unblock)
-		options |= FUSD_OPTION_UNBLOCK;
-	if (!device->ops.poll_diff)
-		options |= FUSD_OPTION_ALWAYS_READY;
-	if (device->is_stream)
-		options |= FUSD_OPTION_STREAM;
-	if (ioctl(fd, FUSD_CONTROL_OPTIONS, &options) < 0) {
-		if (errno != ENOTTY)
-			return fusd_fail(errno, "kfusd takes no options: %s",
-					 strerror(errno));
-		options = 0;
-	}
-	if (device->is_stream && !(options & FUSD_OPTION_STREAM))
-		return refuse_module("streams");
-	return 0;
-}
-
-/* The module has to know before it copies what a client's argument points at.
- */
-static int set_ioctls(const struct fusd_device *device, int fd)
-{
-	const struct fusd_control_ioctls ioctls = {
-		.address = (uintptr_t)device->ioctls,
-		.count = (__u32)device->ioctl_count,
-		.size = sizeof(*device->ioctls),
-	};
-
-	if (ioctls.count == 0 || ioctl(fd, FUSD_CONTROL_IOCTLS, &ioctls) == 0)
-		return 0;
-	if (errno == ENOTTY)
-		return refuse_module("a table of ioctls");
-	return fusd_fail(errno, "kfusd takes no table of ioctls: %s",
-			 strerror(errno));
-}
-
 static int copy_name(char field[FUSD_MAX_NAME_LENGTH + 1], const char *name)
 {
 	if (!name)
@@ -167,6 +119,12 @@ static int copy_name(char field[FUSD_MAX_NAME_LENGTH + 1], const char *name)
 static int refuse_device(const struct fusd_device *device, int error)
 {
 	switch (error) {
+	case EBUSY:
+		return fusd_fail(error,
+				 "the device number that \"%s\" asks for is "
+				 "taken: /proc/devices and /sys/dev/char show "
+				 "by whom",
+				 device->name);
 	case EEXIST:
 		return fusd_fail(error,
 				 "/dev/%s is there already, or its name in "
@@ -234,9 +192,11 @@ static int check_vacant(struct fusd_device *device)
 }
 
 /* The kernel made the node before it answered; this process may not see it. */
-static int find_node(struct fusd_device *device)
+static int find_node(struct fusd_device *device,
+		     const struct fusd_options *options)
 {
-	unsigned int major_number = fusd_proc_find_major("fusd");
+	unsigned int major_number =
+		options->major ? options->major : fusd_proc_find_major("fusd");
 	struct statx status;
 
 	if (look_at_path(device->path, &status) < 0)
@@ -267,13 +227,11 @@ static int kfusd_open_device(struct fusd_device *device,
 	}
 	error = check_vacant(device);
 	if (!error)
-		error = set_options(device, fd);
-	if (!error)
-		error = set_ioctls(device, fd);
+		error = fusd_kfusd_ask(device, options, fd);
 	if (!error)
 		error = register_name(device, options, fd);
 	if (!error)
-		error = find_node(device);
+		error = find_node(device, options);
 	if (error)
 		goto close_fd;
 	data = calloc(1, sizeof(*data));

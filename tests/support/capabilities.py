@@ -295,6 +295,11 @@ NODE = [
         {"fuse": "the node is a regular file"},
     ),
     (
+        "device-number",
+        "the driver can choose the device number",
+        {"fuse": "it is ignored: a regular file has none"},
+    ),
+    (
         "mmap",
         "clients map the driver's shared memory",
         libfuse("a shared mapping gives ENODEV"),

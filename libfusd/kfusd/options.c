@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/* What the kernel module is asked for before a device is registered. */
+#include <errno.h>
+#include <sys/ioctl.h>
+
+#include <fusd_control.h>
+
+#include "options.h"
+
+/* What the driver asks for is not what any module may leave out. */
+static int refuse_module(const char *what)
+{
+	return fusd_fail(EOPNOTSUPP,
+			 "the module kfusd that is loaded is too old for %s: "
+			 "load that of FUSD %s",
+			 what, fusd_version());
+}
+
+/* An older module without options calls the driver for everything. */
+static int ask_options(const struct fusd_device *device, int fd)
+{
+	__u64 options = device->ops.ioctl ? FUSD_OPTION_CLIENT_BITS : 0;
+
+	if (device->ops.unblock)
+		options |= FUSD_OPTION_UNBLOCK;
+	if (!device->ops.poll_diff)
+		options |= FUSD_OPTION_ALWAYS_READY;
+	if (device->is_stream)
+		options |= FUSD_OPTION_STREAM;
+	if (ioctl(fd, FUSD_CONTROL_OPTIONS, &options) < 0) {
+		if (errno != ENOTTY)
+			return fusd_fail(errno, "kfusd takes no options: %s",
+					 strerror(errno));
+		options = 0;
+	}
+	if (device->is_stream && !(options & FUSD_OPTION_STREAM))
+		return refuse_module("streams");
+	return 0;
+}
+
+/* The module has to know before it copies what a client's argument points at.
+ */
+static int ask_ioctls(const struct fusd_device *device, int fd)
+{
+	const struct fusd_control_ioctls ioctls = {
+		.address = (uintptr_t)device->ioctls,
+		.count = (__u32)device->ioctl_count,
+		.size = sizeof(*device->ioctls),
+	};
+
+	if (ioctls.count == 0 || ioctl(fd, FUSD_CONTROL_IOCTLS, &ioctls) == 0)
+		return 0;
+	if (errno == ENOTTY)
+		return refuse_module("a table of ioctls");
+	return fusd_fail(errno, "kfusd takes no table of ioctls: %s",
+			 strerror(errno));
+}
+
+/* 0 and 0 are what a module that has no such ioctl gives, too: any number. */
+static int ask_number(const struct fusd_options *options, int fd)
+{
+	const struct fusd_control_number number = {
+		.major = options->major,
+		.minor = options->minor,
+	};
+
+	if ((!number.major && !number.minor) ||
+	    ioctl(fd, FUSD_CONTROL_NUMBER, &number) == 0)
+		return 0;
+	if (errno == ENOTTY)
+		return refuse_module("a device number of the driver's choice");
+	if (errno == EPERM)
+		return fusd_fail(EPERM,
+				 "a device number of major %u is for root: a "
+				 "minor number alone is one of kfusd's own",
+				 number.major);
+	return fusd_fail(errno, "kfusd takes no device number %u:%u: %s",
+			 number.major, number.minor, strerror(errno));
+}
+
+int fusd_kfusd_ask(const struct fusd_device *device,
+		   const struct fusd_options *options, int fd)
+{
+	int error = ask_options(device, fd);
+
+	if (!error)
+		error = ask_ioctls(device, fd);
+	if (!error)
+		error = ask_number(options, fd);
+	return error;
+}
