@@ -415,6 +415,9 @@ int fusd_discard_data(struct fusd_file_info *file);
 /* fusd_open_child(), fusd_give_descriptor(). */
 #include "fusd_descriptor.h"
 
+/* fusd_set_attribute(), fusd_set_uevent(), fusd_send_uevent(). */
+#include "fusd_sysfs.h"
+
 /* fusd_register_with() and its options. */
 #include "fusd_options.h"
 
@@ -447,10 +450,10 @@ int fusd_transport_check(const char *transport, char *reason, size_t size);
 
 /**
  * One sentence about why the last fusd_register(), fusd_register_with(),
- * fusd_transport_check() or, with ENOTTY, fusd_open_child() of this thread
- * failed, and what to do. It means nothing after one that succeeded. The memory
- * belongs to the thread, and the text is valid until its next call of one of
- * these.
+ * fusd_transport_check(), fusd_set_attribute(), fusd_send_uevent() or, with
+ * ENOTTY, fusd_open_child() of this thread failed, and what to do. It means
+ * nothing after one that succeeded. The memory belongs to the thread, and the
+ * text is valid until its next call of one of these.
  */
 const char *fusd_error(void);
 

@@ -105,4 +105,55 @@ struct fusd_control_number {
  */
 #define FUSD_CONTROL_NUMBER _IOW('F', 104, struct fusd_control_number)
 
+/* An attribute: a file of the device's directory in sysfs, or of one in it. */
+struct fusd_control_attribute {
+	__u64 value; /* the address of what clients read */
+	__u32 size;  /* bytes of it */
+	__u32 reserved;
+	char name[48]; /* "name", or "directory/name"; with a 0 at its end */
+};
+
+/* So many has a device, each of so many bytes. */
+#define FUSD_CONTROL_ATTRIBUTES 64
+#define FUSD_CONTROL_ATTRIBUTE_SIZE 4095
+
+/*
+ * Before the device is registered: gives it an attribute, which is there before
+ * user space hears of the device; or another value to one that it has. Once it
+ * is registered, only that. Clients that poll the attribute are woken.
+ * Errors: EEXIST (the kernel has a file of that name there, or it would be a
+ * directory as well), EINVAL (no name, too many bytes, reserved is not 0),
+ * E2BIG (too many), ENOENT (registered, and without that attribute), ENODEV
+ * (the device is gone), EFAULT, ENOMEM.
+ */
+#define FUSD_CONTROL_ATTRIBUTE _IOW('F', 105, struct fusd_control_attribute)
+
+/* Variables of uevents. */
+struct fusd_control_variables {
+	__u64 address; /* of texts KEY=VALUE, each with a 0 at its end */
+	__u32 size;    /* bytes of all of them */
+	__u32 reserved;
+};
+
+/* So many may be told, of so many bytes in all. */
+#define FUSD_CONTROL_VARIABLES_COUNT 16
+#define FUSD_CONTROL_VARIABLES_SIZE 512
+
+/*
+ * Tells the variables of all of the device's uevents from now on, in place of
+ * those that were told before.
+ * Errors: EPERM (udev obeys them, so they are for CAP_SYS_ADMIN), EEXIST (a
+ * variable of the kernel's own), EINVAL (a key of other characters than A-Z,
+ * 0-9 and _, control characters, too much, reserved is not 0), ENODEV (the
+ * device is gone), EFAULT, ENOMEM.
+ */
+#define FUSD_CONTROL_VARIABLES _IOW('F', 106, struct fusd_control_variables)
+
+/*
+ * Sends a uevent "change" of the device, with these variables besides.
+ * Errors: those of FUSD_CONTROL_VARIABLES, EPERM if there are any; ENODEV (it
+ * is not registered, or gone).
+ */
+#define FUSD_CONTROL_CHANGE _IOW('F', 107, struct fusd_control_variables)
+
 #endif /* FUSD_CONTROL_H */

@@ -7,6 +7,7 @@
 
 #include "fusd.h"
 #include "fusd_ioctl.h"
+#include "fusd_sysfs.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -52,6 +53,20 @@ struct fusd_options {
 	 * FUSD_MAX_CLIENT_MEMORY. The memory is taken as it is asked for.
 	 */
 	size_t max_client_memory;
+	/**
+	 * Attributes in sysfs, attribute_count of them, 64 at most; copied.
+	 * They are there before udev hears of the device.
+	 * fusd_set_attribute() changes their values, and has the errors. Only
+	 * kfusd has attributes; cuse and fuse ignore this.
+	 */
+	const struct fusd_attribute *attributes;
+	size_t attribute_count;
+	/**
+	 * Variables of all uevents of the device, uevent_count of them, as
+	 * fusd_set_uevent() takes them. cuse and fuse ignore them, too.
+	 */
+	const char *const *uevent;
+	size_t uevent_count;
 	/**
 	 * Not 0: open files are streams, such as those of a serial port. They
 	 * have no position: lseek and pread give ESPIPE (on cuse lseek gives

@@ -20,7 +20,10 @@
 #define kfusd_class_create(name) class_create(name)
 #endif
 
-/* 6.2, "driver core: make struct class.devnode() take a const *" */
+/*
+ * 6.2, "driver core: make struct class.devnode() take a const *", and the same
+ * for dev_uevent()
+ */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 #define KFUSD_DEVNODE_CONST
 #else

@@ -133,6 +133,15 @@ static long kfusd_control_ioctl(struct file *filp, unsigned int request,
 	case FUSD_CONTROL_NUMBER:
 		return kfusd_ask_number(filp->private_data,
 					(void __user *)argument);
+	case FUSD_CONTROL_ATTRIBUTE:
+		return kfusd_tell_attribute(filp->private_data,
+					    (void __user *)argument);
+	case FUSD_CONTROL_VARIABLES:
+		return kfusd_set_variables(filp->private_data,
+					   (void __user *)argument);
+	case FUSD_CONTROL_CHANGE:
+		return kfusd_device_change(filp->private_data,
+					   (void __user *)argument);
 	case FUSD_CONTROL_DESCRIPTOR:
 		return kfusd_add_descriptor(filp, (void __user *)argument);
 	default:

@@ -40,6 +40,7 @@ struct kfusd_device *kfusd_device_new(void)
 	mutex_init(&device->receive_lock);
 	init_waitqueue_head(&device->receive_wait);
 	spin_lock_init(&device->pool_lock);
+	kfusd_texts_init(&device->texts);
 	device->pid_ns = get_pid_ns(task_active_pid_ns(current));
 	device->user_ns = get_user_ns(current_user_ns());
 	return device;
@@ -57,6 +58,7 @@ static void kfusd_free_device(struct kref *ref)
 		kfusd_devices_changed();
 	xa_destroy(&device->requests);
 	kfusd_buffers_free(device);
+	kfusd_texts_free(&device->texts);
 	kfree(device->ioctls);
 	put_pid(device->server);
 	put_pid(device->registrar);

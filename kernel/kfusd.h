@@ -11,6 +11,7 @@
  *
  *   trace.c               tracepoints
  *   buffer.c              memory for requests' data
+ *   sysfs.c               names; attributes and variables of uevents
  *   device.c              a device's life; the list of all devices
  *   file.c                an open file's life; what its user may have
  *   request.c             a request's life, from made to completed or abandoned
@@ -74,6 +75,7 @@
  *     device->requests.xa_lock: the table. The locks of the wait queues
  *       device->receive_wait, file->poll_wait and request->wait.
  *   device->pool_lock, a spinlock: the spare buffers.
+ *   device->texts.lock, a spinlock: what sysfs and uevents show.
  *   The f_lock of a client's struct file: the flags that an answer changes.
  *
  * Alone
@@ -107,6 +109,7 @@
 #include "fusd_msg.h"
 
 #include "compat.h"
+#include "texts.h"
 
 struct cdev;
 struct kfusd_class;
@@ -184,6 +187,8 @@ struct kfusd_device {
 	/* Header received, data not yet; a reference. receive_lock. */
 	struct kfusd_message *partial;
 	wait_queue_head_t receive_wait;
+
+	struct kfusd_texts texts;
 
 	spinlock_t pool_lock;				 /* spares */
 	struct kfusd_buffer spares[KFUSD_SPARE_BUFFERS]; /* pool_lock */
@@ -620,6 +625,12 @@ void kfusd_register_exit(void);
  */
 int kfusd_device_register(struct kfusd_device *device,
 			  const register_msg_t *message);
+/* FUSD_CONTROL_ATTRIBUTE. */
+int kfusd_tell_attribute(struct kfusd_device *device,
+			 const struct fusd_control_attribute __user *user);
+/* FUSD_CONTROL_CHANGE. */
+int kfusd_device_change(struct kfusd_device *device,
+			const struct fusd_control_variables __user *user);
 /* Takes the node away and ends every request with EPIPE. -ENODEV: no device. */
 int kfusd_device_unregister(struct kfusd_device *device);
 

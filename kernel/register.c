@@ -12,7 +12,6 @@
  * has a file of that name; libfusd does, before it registers.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
-#include <linux/ctype.h>
 #include <linux/device.h>
 #include <linux/kernfs.h>
 #include <linux/kobject.h>
@@ -45,37 +44,17 @@ static LIST_HEAD(kfusd_classes); /* kfusd_devices_lock */
 static struct kernfs_node *kfusd_sysfs_classes, *kfusd_sysfs_virtual;
 
 /* A text field of a message, which may have no end. */
-static bool kfusd_is_text(const char *text)
+static bool kfusd_is_field(const char field[FUSD_MAX_NAME_LENGTH + 1])
 {
-	size_t length = strnlen(text, FUSD_MAX_NAME_LENGTH + 1);
-	size_t i;
-
-	for (i = 0; i < length; i++)
-		if (iscntrl(text[i]))
-			return false;
-	return length <= FUSD_MAX_NAME_LENGTH;
-}
-
-/* Each part of a path: neither empty nor a way out. */
-static bool kfusd_is_path(const char *path)
-{
-	size_t length;
-
-	for (;; path += length + 1) {
-		length = strcspn(path, "/");
-		if (length == 0 ||
-		    (length <= 2 && !strncmp(path, "..", length)))
-			return false;
-		if (!path[length])
-			return true;
-	}
+	return kfusd_is_text(field, FUSD_MAX_NAME_LENGTH + 1);
 }
 
 static int kfusd_check_names(const register_msg_t *message)
 {
-	if (!kfusd_is_text(message->name) || !kfusd_is_path(message->name))
+	if (!kfusd_is_field(message->name) || !kfusd_is_path(message->name))
 		return -EINVAL;
-	if (!kfusd_is_text(message->clazz) || !kfusd_is_text(message->devname))
+	if (!kfusd_is_field(message->clazz) ||
+	    !kfusd_is_field(message->devname))
 		return -EINVAL;
 	if (message->clazz[0] &&
 	    (!kfusd_is_path(message->clazz) || strchr(message->clazz, '/')))
@@ -167,6 +146,7 @@ static struct kfusd_class *kfusd_make_class(const char *name)
 		return ERR_PTR(error);
 	}
 	class->class->devnode = kfusd_devnode;
+	class->class->dev_uevent = kfusd_add_variables;
 	list_add(&class->entry, &kfusd_classes);
 	return class;
 }
@@ -233,6 +213,15 @@ static void kfusd_end_service(struct kfusd_device *device)
 	kfusd_wake_waiters(device);
 }
 
+static struct device *kfusd_create_sysfs(struct kfusd_device *device)
+{
+	const struct attribute_group **groups = kfusd_groups_of(&device->texts);
+
+	return device_create_with_groups(device->class->class, NULL,
+					 device->number, device, groups, "%s",
+					 device->devname);
+}
+
 /* Makes the node; opens may come at once. */
 static int kfusd_create_node(struct kfusd_device *device)
 {
@@ -241,9 +230,7 @@ static int kfusd_create_node(struct kfusd_device *device)
 	if (error)
 		return error;
 	kfusd_set_state(device, KFUSD_LIVE);
-	device->sysfs =
-		device_create(device->class->class, NULL, device->number,
-			      device, "%s", device->devname);
+	device->sysfs = kfusd_create_sysfs(device);
 	if (!IS_ERR(device->sysfs))
 		return 0;
 	error = PTR_ERR(device->sysfs);
@@ -258,6 +245,8 @@ static int kfusd_register_name(struct kfusd_device *device)
 	if (kfusd_live_count >= kfusd_max_devices)
 		return -ENOSPC;
 	error = kfusd_check_vacant(device);
+	if (!error)
+		error = kfusd_make_groups(&device->texts);
 	return error ? error : kfusd_create_node(device);
 }
 
@@ -353,6 +342,56 @@ int kfusd_device_unregister(struct kfusd_device *device)
 	kfusd_drop_parked_opens(device);
 	kfusd_devices_changed();
 	return 0;
+}
+
+int kfusd_tell_attribute(struct kfusd_device *device,
+			 const struct fusd_control_attribute __user *user)
+{
+	struct fusd_control_attribute told;
+	char *value = kfusd_copy_attribute(user, &told);
+	int error = -ERESTARTSYS;
+
+	if (IS_ERR(value))
+		return PTR_ERR(value);
+	if (!mutex_lock_interruptible(&kfusd_devices_lock)) {
+		error = kfusd_take_attribute(device, &told, value);
+		mutex_unlock(&kfusd_devices_lock);
+	}
+	if (error)
+		kfree(value);
+	return error;
+}
+
+static int kfusd_send_change(struct kfusd_device *device, char *texts,
+			     size_t size)
+{
+	char *variables[FUSD_CONTROL_VARIABLES_COUNT + 1] = {};
+	char **variable = variables;
+	char *text;
+
+	lockdep_assert_held(&kfusd_devices_lock);
+	if (device->state != KFUSD_LIVE)
+		return -ENODEV;
+	for (text = texts; text < texts + size; text += strlen(text) + 1)
+		*variable++ = text;
+	return kobject_uevent_env(&device->sysfs->kobj, KOBJ_CHANGE, variables);
+}
+
+int kfusd_device_change(struct kfusd_device *device,
+			const struct fusd_control_variables __user *user)
+{
+	size_t size;
+	char *texts = kfusd_copy_variables(user, &size);
+	int error = -ERESTARTSYS;
+
+	if (IS_ERR(texts))
+		return PTR_ERR(texts);
+	if (!mutex_lock_interruptible(&kfusd_devices_lock)) {
+		error = kfusd_send_change(device, texts, size);
+		mutex_unlock(&kfusd_devices_lock);
+	}
+	kfree(texts);
+	return error;
 }
 
 /* kernel_kobj is /sys/kernel, whose parent is the root of sysfs. */

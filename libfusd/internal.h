@@ -301,6 +301,17 @@ struct fusd_transport {
 	int (*add_descriptor)(struct fusd_request *request, int fd,
 			      void *private_data, int flags, ssize_t offset);
 
+	/*
+	 * A registered device's attribute has another value. The variables of
+	 * all its uevents; or of one that is sent. 0 or -errno, with the
+	 * sentence. NULL: devices have no attributes, and no uevents.
+	 */
+	int (*set_attribute)(struct fusd_device *device,
+			     const struct fusd_attribute *attribute);
+	int (*tell_uevent)(struct fusd_device *device,
+			   const char *const *variables, size_t count,
+			   bool is_sent);
+
 	/* Takes the node away, so that the name is free. */
 	void (*remove_node)(struct fusd_device *device);
 

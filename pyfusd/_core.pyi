@@ -334,7 +334,11 @@ class DeviceCore:
         group: int,
         major: int,
         minor: int,
+        attributes: dict[str, str],
+        uevent: dict[str, str],
     ) -> None: ...
+    def _set_attribute(self, name: str, value: str) -> None: ...
+    def _tell_uevent(self, variables: dict[str, str], is_sent: bool) -> None: ...
 
 def is_data(result: object) -> bool:
     """Whether what read() returned are a client's bytes, not their count."""

@@ -160,6 +160,7 @@ cdef inline void advance_position(loff_t *offset, ssize_t retval, size_t length)
 
 
 include "_descriptors.pxi"
+include "_sysfs.pxi"
 include "_open_file.pxi"
 include "_coroutines.pxi"
 include "_client_memory.pxi"
@@ -234,6 +235,25 @@ cdef class DeviceCore:
         """Calls File.poll_changed() for each open file. Any thread may do so."""
         for file in list(self.files):
             (<File>file).poll_changed()
+
+    def _set_attribute(self, name, value):
+        cdef Attributes told = Attributes({name: value})
+        cdef int result, error
+        with nogil:
+            result = fusd_set_attribute(self.fd, told.table.name, told.table.value)
+            error = errno
+        check_told(result, error)
+
+    def _tell_uevent(self, dict variables, bint is_sent):
+        cdef Variables told = Variables(variables)
+        cdef int result, error
+        with nogil:
+            if is_sent:
+                result = fusd_send_uevent(self.fd, told.table, told.count)
+            else:
+                result = fusd_set_uevent(self.fd, told.table, told.count)
+            error = errno
+        check_told(result, error)
 
     def unregister(self):
         cdef int fd
@@ -313,7 +333,7 @@ cdef class DeviceCore:
     def _register(
         self, name, mode_t mode, frozenset looked_up, transport, clazz, devname,
         list ioctls, size_t max_client_memory, bint stream, uid_t owner, gid_t group,
-        unsigned int major, unsigned int minor,
+        unsigned int major, unsigned int minor, dict attributes, dict uevent,
     ):
         cdef fusd_file_operations operations
         cdef fusd_options options
@@ -339,6 +359,12 @@ cdef class DeviceCore:
         options.group = group
         options.major = major
         options.minor = minor
+        cdef Attributes told = Attributes(attributes)
+        options.attributes = told.table
+        options.attribute_count = told.count
+        cdef Variables variables = Variables(uevent)
+        options.uevent = variables.table
+        options.uevent_count = variables.count
         options.reserved = 0
         self.held = weakref.WeakValueDictionary()
         operations = OPERATIONS

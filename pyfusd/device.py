@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from operator import index
 from types import TracebackType
 from typing import Any, Literal, TypeVar
@@ -90,8 +91,10 @@ class Device(Callbacks, DeviceCore):
     the driver: for root, or a group that the driver is in. *major* and *minor* are the
     device number, for who has to know it beforehand; 0 and 0 is any, a minor alone is
     one of kfusd's own major number, or on cuse of any; fuse, whose node has none,
-    ignores them. ``name`` and ``mode`` are attributes; changing them later is for the
-    next register().
+    ignores them. *attributes* are files with a text in the device's directory in sysfs
+    ("name", or "directory/name"), and *uevent* the variables that udev gets with each
+    of its uevents: on kfusd, and ignored elsewhere. ``name`` and ``mode`` are
+    attributes of this object; changing them later is for the next register().
 
     The device appears with register() and goes with unregister(); ``with
     device:`` does both, and pyfusd.run() serves it in between. What is registered
@@ -124,6 +127,8 @@ class Device(Callbacks, DeviceCore):
         group: int | str | None = None,
         major: int = 0,
         minor: int = 0,
+        attributes: Mapping[str, str] | None = None,
+        uevent: Mapping[str, str] | None = None,
     ) -> None:
         _check_mode(mode)
         if max_client_memory < 1:
@@ -139,6 +144,8 @@ class Device(Callbacks, DeviceCore):
         self._group = group
         self._major = major
         self._minor = minor
+        self._attributes = dict(attributes or {})
+        self._uevent = dict(uevent or {})
 
     def register(self: Self) -> Self:
         """Makes the device appear, and returns it.
@@ -146,10 +153,12 @@ class Device(Callbacks, DeviceCore):
         Its node is at ``path`` then. A device that is registered in a callback
         of a running run() is served by that loop.
 
-        Raises OSError: EINVAL (name, clazz, devname, transport or device number),
-        EEXIST (the name is taken), EBUSY (the device number is), ENOPKG or ENODEV (no
-        transport works on this machine, or not the one that was chosen), EACCES or
-        EPERM (not for this user, or not with that owner, group or number), ENOSPC
+        Raises OSError: EINVAL (name, clazz, devname, transport, device number,
+        attribute or uevent), EEXIST (the name is taken, or an attribute's), EBUSY (the
+        device number is), ENOPKG or ENODEV (no transport works on this machine, or not
+        the one that was chosen), EACCES or EPERM (not for this user, or not with that
+        owner, group, number or uevent), EOPNOTSUPP (not with the kernel module that is
+        loaded), E2BIG (too many attributes), ENOSPC
         (kfusd, or the kernel for cuse, has as many devices as it may), ENOMEM
         (also beyond some 1,000 devices in a process on cuse and fuse), EMFILE,
         ENFILE; its text says what to do. RuntimeError if the device is
@@ -182,6 +191,8 @@ class Device(Callbacks, DeviceCore):
             _id_of("group", self._group),
             self._major,
             self._minor,
+            self._attributes,
+            self._uevent,
         )
         tracing.attach_if_active(self)
         registry.serve_registered(self)
@@ -197,6 +208,44 @@ class Device(Callbacks, DeviceCore):
         with registry.stop_watching(self):
             super().unregister()
         tracing.forget(self)
+
+    def set_attribute(self, name: str, value: str) -> None:
+        """Changes the text of one of the device's attributes in sysfs.
+
+        A newline is added if none is at its end. Clients that poll the file are woken.
+        On cuse and fuse, which have no attributes, it is for the next register() only;
+        so it is while the device is not registered.
+
+        OSError ENOENT if the device was registered without it, EINVAL for a text of
+        more than 4095 bytes, ENOMEM; ValueError for a null character.
+        """
+        if self.registered:
+            self._set_attribute(name, value)
+        self._attributes[name] = value
+
+    def set_uevent(self, variables: Mapping[str, str]) -> None:
+        """Changes the variables that udev gets with each uevent of the device.
+
+        They take the place of those that were there. udev hears of it with the next
+        uevent: see send_uevent(). On cuse and fuse nothing happens.
+
+        OSError EPERM (they are for root), EINVAL (a key of other characters than A-Z,
+        0-9 and _, a value with control characters, more than 16 or than 512 bytes),
+        EEXIST (a name of the kernel's own, such as DEVNAME), ENOMEM; ValueError for a
+        null character.
+        """
+        if self.registered:
+            self._tell_uevent(dict(variables), False)
+        self._uevent = dict(variables)
+
+    def send_uevent(self, variables: Mapping[str, str] | None = None) -> None:
+        """Sends a uevent "change" to udev, with these variables besides.
+
+        On cuse and fuse nothing happens. ValueError if the device is not registered;
+        OSError as set_uevent(), where EPERM is for variables alone.
+        """
+        self.fileno()
+        self._tell_uevent(dict(variables or {}), True)
 
     # What the extension calls.
 

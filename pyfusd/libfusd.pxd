@@ -50,6 +50,10 @@ cdef extern from "fusd.h" nogil:
         unsigned int direction
         unsigned int size
 
+    struct fusd_attribute:
+        const char *name
+        const char *value
+
     struct fusd_options:
         size_t size
         const char *transport
@@ -58,6 +62,10 @@ cdef extern from "fusd.h" nogil:
         const fusd_ioctl *ioctls
         size_t ioctl_count
         size_t max_client_memory
+        const fusd_attribute *attributes
+        size_t attribute_count
+        const char *const *uevent
+        size_t uevent_count
         int stream
         uid_t owner
         gid_t group
@@ -88,6 +96,9 @@ cdef extern from "fusd.h" nogil:
                         ssize_t offset)
     int fusd_give_descriptor(fusd_file_info *file, int fd, int flags,
                              ssize_t offset)
+    int fusd_set_attribute(int fd, const char *name, const char *value)
+    int fusd_set_uevent(int fd, const char *const *variables, size_t count)
+    int fusd_send_uevent(int fd, const char *const *variables, size_t count)
     fusd_buffer *fusd_buffer_acquire(fusd_file_info *file)
     void fusd_buffer_release(fusd_buffer *buffer)
     void *fusd_client_memory(fusd_file_info *file, unsigned long address,

@@ -19,6 +19,7 @@
 
 #include "descriptor.h"
 #include "options.h"
+#include "sysfs.h"
 #include "internal.h"
 #include "own_request.h"
 #include "private_data.h"
@@ -489,6 +490,19 @@ static int kfusd_store(struct fusd_request *request,
 	return fusd_region_write(request, region);
 }
 
+static int kfusd_set_attribute(struct fusd_device *device,
+			       const struct fusd_attribute *attribute)
+{
+	return fusd_kfusd_set_attribute(device->fd, attribute);
+}
+
+static int kfusd_tell_uevent(struct fusd_device *device,
+			     const char *const *variables, size_t count,
+			     bool is_sent)
+{
+	return fusd_kfusd_tell_uevent(device->fd, variables, count, is_sent);
+}
+
 static void kfusd_remove_node(struct fusd_device *device)
 {
 	const fusd_msg_t message = {
@@ -527,6 +541,8 @@ const struct fusd_transport fusd_transport_kfusd = {
 	.fetch = kfusd_fetch,
 	.store = kfusd_store,
 	.add_descriptor = fusd_kfusd_add_descriptor,
+	.set_attribute = kfusd_set_attribute,
+	.tell_uevent = kfusd_tell_uevent,
 	.remove_node = kfusd_remove_node,
 	.close_device = kfusd_close_device,
 };

@@ -5,16 +5,9 @@
 
 #include <fusd_control.h>
 
+#include "module.h"
 #include "options.h"
-
-/* What the driver asks for is not what any module may leave out. */
-static int refuse_module(const char *what)
-{
-	return fusd_fail(EOPNOTSUPP,
-			 "the module kfusd that is loaded is too old for %s: "
-			 "load that of FUSD %s",
-			 what, fusd_version());
-}
+#include "sysfs.h"
 
 /* An older module without options calls the driver for everything. */
 static int ask_options(const struct fusd_device *device, int fd)
@@ -34,7 +27,7 @@ static int ask_options(const struct fusd_device *device, int fd)
 		options = 0;
 	}
 	if (device->is_stream && !(options & FUSD_OPTION_STREAM))
-		return refuse_module("streams");
+		return fusd_kfusd_refuse_module("streams");
 	return 0;
 }
 
@@ -51,7 +44,7 @@ static int ask_ioctls(const struct fusd_device *device, int fd)
 	if (ioctls.count == 0 || ioctl(fd, FUSD_CONTROL_IOCTLS, &ioctls) == 0)
 		return 0;
 	if (errno == ENOTTY)
-		return refuse_module("a table of ioctls");
+		return fusd_kfusd_refuse_module("a table of ioctls");
 	return fusd_fail(errno, "kfusd takes no table of ioctls: %s",
 			 strerror(errno));
 }
@@ -68,7 +61,8 @@ static int ask_number(const struct fusd_options *options, int fd)
 	    ioctl(fd, FUSD_CONTROL_NUMBER, &number) == 0)
 		return 0;
 	if (errno == ENOTTY)
-		return refuse_module("a device number of the driver's choice");
+		return fusd_kfusd_refuse_module(
+			"a device number of the driver's choice");
 	if (errno == EPERM)
 		return fusd_fail(EPERM,
 				 "a device number of major %u is for root: a "
@@ -76,6 +70,18 @@ static int ask_number(const struct fusd_options *options, int fd)
 				 number.major);
 	return fusd_fail(errno, "kfusd takes no device number %u:%u: %s",
 			 number.major, number.minor, strerror(errno));
+}
+
+static int ask_sysfs(const struct fusd_options *options, int fd)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < options->attribute_count && !error; i++)
+		error = fusd_kfusd_set_attribute(fd, &options->attributes[i]);
+	if (!error && options->uevent_count)
+		error = fusd_kfusd_tell_uevent(fd, options->uevent,
+					       options->uevent_count, false);
+	return error;
 }
 
 int fusd_kfusd_ask(const struct fusd_device *device,
@@ -87,5 +93,7 @@ int fusd_kfusd_ask(const struct fusd_device *device,
 		error = ask_ioctls(device, fd);
 	if (!error)
 		error = ask_number(options, fd);
+	if (!error)
+		error = ask_sysfs(options, fd);
 	return error;
 }

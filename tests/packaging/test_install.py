@@ -57,6 +57,7 @@ def test_all_is_installed_and_uninstalled(tmp_path):
         "usr/include/fusd_ioctl.h",
         "usr/include/fusd_msg.h",
         "usr/include/fusd_options.h",
+        "usr/include/fusd_sysfs.h",
         "usr/lib/libfusd.so",
         "usr/lib/libfusd.a",
         "usr/lib/pkgconfig/libfusd.pc",

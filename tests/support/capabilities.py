@@ -300,6 +300,12 @@ NODE = [
         {"fuse": "it is ignored: a regular file has none"},
     ),
     (
+        "sysfs",
+        "a device has attributes in sysfs and variables of its uevents, which the "
+        "driver can change",
+        libfuse("they are ignored: the kernel's protocol has none"),
+    ),
+    (
         "mmap",
         "clients map the driver's shared memory",
         libfuse("a shared mapping gives ENODEV"),

@@ -30,6 +30,9 @@ NAMES = dict(
 
 CONTROL_OPTIONS = 3 << 30 | 8 << 16 | ord("F") << 8 | 101
 CONTROL_NUMBER = 1 << 30 | 16 << 16 | ord("F") << 8 | 104
+CONTROL_ATTRIBUTE = 1 << 30 | 64 << 16 | ord("F") << 8 | 105
+CONTROL_VARIABLES = 1 << 30 | 16 << 16 | ord("F") << 8 | 106
+CONTROL_CHANGE = 1 << 30 | 16 << 16 | ord("F") << 8 | 107
 OPTION_UNBLOCK, OPTION_ALWAYS_READY, OPTION_STREAM = 1, 2, 4
 OPTION_CLIENT_BITS = 8
 

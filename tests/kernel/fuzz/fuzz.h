@@ -43,6 +43,7 @@ enum count {
 	POLLS,
 	MMAPS,
 	CHILDREN,
+	SHOWN,
 	RINGS,
 	FAULTS,
 	SIGNALS,
@@ -117,6 +118,10 @@ int control_reply(int fd, const fusd_msg_t *message, ssize_t retval,
 /* The answer brings this descriptor, or, if it is -1, a new open file. */
 int control_give(int fd, const fusd_msg_t *message, int descriptor,
 		 uint64_t private_info, uint32_t flags, uint32_t offset);
+
+/* hostile_sysfs.c: numbers, attributes and uevents of a device, and readers */
+void tell_of_sysfs(int fd);
+void look_at_sysfs(void);
 
 /* What the processes run until they end. */
 void honest_driver(unsigned int device);

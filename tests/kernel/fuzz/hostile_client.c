@@ -312,9 +312,10 @@ static void do_threads(void)
 static void do_something(void)
 {
 	static void (*const actions[])(void) = {
-		do_read,  do_read, do_write, do_write, do_vectors, do_ioctl,
-		do_ioctl, do_mmap, do_mmap,  do_poll,  do_epoll,   do_splice,
-		do_ring,  do_aio,  do_flags, do_fork,  do_status,  do_threads,
+		do_read,  do_read,   do_write,	 do_write,	do_vectors,
+		do_ioctl, do_ioctl,  do_mmap,	 do_mmap,	do_poll,
+		do_epoll, do_splice, do_ring,	 do_aio,	do_flags,
+		do_fork,  do_status, do_threads, look_at_sysfs,
 	};
 
 	actions[below(sizeof(actions) / sizeof(*actions))]();
@@ -335,6 +336,7 @@ static void open_and_use(void)
 			 below(HOSTILE_DEVICES));
 	client.fd = open(path, below(3) | (one_in(4) ? O_NONBLOCK : 0));
 	if (client.fd < 0) {
+		look_at_sysfs();
 		sleep_us(below(2000));
 		return;
 	}

@@ -389,6 +389,12 @@ static bool act(void)
 	case 3:
 		write_nonsense();
 		return false;
+	case 4:
+	case 5:
+	case 6:
+	case 7:
+		tell_of_sysfs(driver.fd);
+		return false;
 	}
 	if (one_in(2))
 		receive();
@@ -465,6 +471,8 @@ static void register_somehow(void)
 				 "..");
 	if (one_in(2))
 		tell_of_ioctls();
+	while (!one_in(10))
+		tell_of_sysfs(driver.fd);
 	control_register(driver.fd, name, classes[below(4)]);
 }
 
