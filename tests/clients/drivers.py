@@ -3,6 +3,7 @@
 
 import ctypes
 import errno
+import mmap
 import struct
 
 import pyfusd
@@ -359,3 +360,121 @@ class Hid(pyfusd.Device):
         size = min(len(data), len(self.feature))
         data[:size] = self.feature[:size]
         return size
+
+
+class I2cAdapter(pyfusd.Device):
+    """An adapter that says what it can, which is as much as SMBus."""
+
+    def __init__(self, name):
+        super().__init__(
+            name, 0o666, clazz="i2c-dev", attributes={"name": "FUSD adapter"}
+        )
+
+    @pyfusd.ioctl(0x0705, direction="out", type="L")
+    def functions(self, file, _):
+        return 0x0EFF0008
+
+
+class Tpm(pyfusd.Device):
+    """A TPM 2.0 that has random bytes, all of them alike."""
+
+    def __init__(self, name):
+        super().__init__(name, 0o666, stream=True)
+
+    def open(self, file):
+        file.answer = b""
+
+    def write(self, file, buf, offset):
+        _, _, command = struct.unpack(">HII", buf[:10])
+        code, data = 0, b""
+        if command == 0x17B:  # TPM2_GetRandom
+            (count,) = struct.unpack(">H", buf[10:12])
+            data = struct.pack(">H", count) + b"\x2a" * count
+        elif command == 0x17A:  # TPM2_GetCapability: the largest digest, and no more
+            data = struct.pack(">BIIII", 0, 6, 1, 0x120, 32)
+        else:
+            code = 0x143  # TPM_RC_COMMAND_CODE
+        file.answer = struct.pack(">HII", 0x8001, 10 + len(data), code) + data
+        return len(buf)
+
+    def read(self, file, buf, offset):
+        answer, file.answer = file.answer[: len(buf)], file.answer[len(buf) :]
+        return answer
+
+    def poll(self, file):
+        return pyfusd.Notify.INPUT if file.answer else pyfusd.Notify.OUTPUT
+
+
+class Camera(pyfusd.Device):
+    """A camera with one format, whose frames are in memory that its clients map."""
+
+    WIDTH, HEIGHT = 64, 32
+    SIZE = WIDTH * HEIGHT
+    GREY = int.from_bytes(b"GREY", "little")
+    CAPTURE, MAPPED = 1, 1
+    BUFFER = "=5I4x2q16x2IQI12x"  # struct v4l2_buffer
+
+    def __init__(self, name):
+        super().__init__(name, 0o666)
+        self.frames = mmap.mmap(-1, 4 * mmap.PAGESIZE)
+        self.queued = []
+        self.sequence = 0
+
+    def mmap(self, file, offset, length, prot, flags):
+        return self.frames
+
+    @pyfusd.ioctl(IOR("V", 0, "16s32s32s6I"))
+    def capabilities(self, file, _):
+        can = 0x04000001  # STREAMING, VIDEO_CAPTURE
+        return b"fusd", b"FUSD camera", b"platform:fusd", 0x60100, can, can, 0, 0, 0
+
+    @pyfusd.ioctl(IOWR("V", 2, "3I32s5I"))
+    def formats(self, file, asked):
+        if asked[:2] != (0, self.CAPTURE):
+            raise OSError(errno.EINVAL, "there is one, to capture")
+        return 0, self.CAPTURE, 0, b"Greyscale", self.GREY, 0, 0, 0, 0
+
+    @pyfusd.ioctl(IOWR("V", 4, "=I4x7I172x"))
+    @pyfusd.ioctl(IOWR("V", 5, "=I4x7I172x"))
+    def format(self, file, asked):
+        if asked[0] != self.CAPTURE:
+            raise OSError(errno.EINVAL, "there is one, to capture")
+        size = self.WIDTH, self.HEIGHT
+        return self.CAPTURE, *size, self.GREY, 1, self.WIDTH, self.SIZE, 8
+
+    @pyfusd.ioctl(IOWR("V", 8, "5I"))
+    def request_buffers(self, file, asked):
+        return min(asked[0], 4), *asked[1:]
+
+    def buffer(self, index, flags):
+        self.sequence += flags >> 2 & 1
+        time = divmod(self.sequence, 30)
+        place = index * mmap.PAGESIZE
+        kinds = flags | 0x2000, 1, *time, self.sequence, self.MAPPED
+        return index, self.CAPTURE, self.SIZE, *kinds, place, self.SIZE
+
+    @pyfusd.ioctl(IOWR("V", 9, BUFFER))
+    def query_buffer(self, file, asked):
+        return self.buffer(asked[0], 1)
+
+    @pyfusd.ioctl(IOWR("V", 15, BUFFER))
+    def queue(self, file, given):
+        self.queued.append(given[0])
+        return self.buffer(given[0], 3)
+
+    @pyfusd.ioctl(IOWR("V", 17, BUFFER))
+    def take(self, file, _):
+        if not self.queued:
+            raise BlockingIOError(errno.EAGAIN, "no buffer is queued")
+        index = self.queued.pop(0)
+        start = index * mmap.PAGESIZE
+        self.frames[start : start + self.SIZE] = bytes([65 + self.sequence]) * self.SIZE
+        return self.buffer(index, 5)
+
+    @pyfusd.ioctl(IOW("V", 18, "i"))
+    def start(self, file, _):
+        pass
+
+    @pyfusd.ioctl(IOW("V", 19, "i"))
+    def stop(self, file, _):
+        self.queued.clear()

@@ -2,6 +2,7 @@
 """Programs that nobody here wrote, on drivers of a few lines."""
 
 import importlib.util
+import os
 import struct
 import threading
 
@@ -9,11 +10,14 @@ import pytest
 
 from clients.drivers import (
     KEY_A,
+    Camera,
     Hid,
+    I2cAdapter,
     Ipmi,
     Keyboard,
     ScsiDisk,
     SpiLoop,
+    Tpm,
     Watchdog,
 )
 from support import TOP
@@ -93,6 +97,50 @@ def test_ipmitool_asks_a_controller(fusd_device, run, in_dev):
     printed = run("ipmitool", "mc", "info")
     assert "Device ID                 : 32" in printed
     assert "IPMI Version              : 2.0" in printed
+
+
+def test_i2cdetect_lists_an_adapter(fusd_device, run, in_dev, holds):
+    if not holds("client-i2cdetect"):
+        pytest.skip("it looks in /sys/class/i2c-dev")
+    if os.path.exists("/sys/class/i2c-dev"):
+        pytest.skip("the kernel has the class i2c-dev, and adapters of its own")
+    fusd_device(I2cAdapter, name=in_dev("i2c-99"))
+    assert run("i2cdetect", "-l").split() == [
+        "i2c-99",
+        "smbus",
+        "FUSD",
+        "adapter",
+        "SMBus",
+        "adapter",
+    ]
+
+
+def test_tpm2_tools_get_random_bytes(fusd_device, run):
+    tpm = fusd_device(Tpm)
+    assert run("tpm2_getrandom", "-T", f"device:{tpm}", "--hex", 8) == "2a" * 8
+
+
+def test_v4l2_ctl_shows_a_camera(fusd_device, run, in_dev, holds):
+    if not holds("client-v4l2"):
+        pytest.skip("it takes character devices only")
+    camera = fusd_device(Camera, name=in_dev("video0"))
+    listed = run("v4l2-ctl", "--list-devices")
+    assert "FUSD camera (platform:fusd):\n\t/dev/video0\n" in listed
+    printed = run("v4l2-ctl", "-d", camera, "--all")
+    assert "Card type        : FUSD camera" in printed
+    assert "Width/Height      : 64/32" in printed
+    assert "Pixel Format      : 'GREY'" in printed
+
+
+def test_v4l2_ctl_streams_from_mapped_memory(fusd_device, run, in_dev, holds, tmp_path):
+    if not holds("client-v4l2-stream"):
+        pytest.skip("clients cannot map the driver's memory")
+    camera = fusd_device(Camera, name=in_dev("video0"))
+    frames = tmp_path / "frames"
+    options = ("--stream-mmap", "--stream-count=3", f"--stream-to={frames}")
+    run("v4l2-ctl", "-d", camera, *options)
+    size = Camera.SIZE
+    assert frames.read_bytes() == b"A" * size + b"B" * size + b"C" * size
 
 
 SPIDEV = """

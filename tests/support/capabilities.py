@@ -380,6 +380,24 @@ CLIENTS = [
         "hidapi has reports, and feature reports (`HIDIOCGFEATURE(len)`), of a device",
         {},
     ),
+    (
+        "client-i2cdetect",
+        "`i2cdetect -l` lists a bus with its name, where the kernel's i2c-dev is not "
+        "loaded",
+        libfuse("it looks in /sys/class/i2c-dev, where the device is not"),
+    ),
+    ("client-tpm", "tpm2-tools get random bytes of a TPM", {}),
+    (
+        "client-v4l2",
+        "v4l2-ctl lists and shows a camera",
+        {"fuse": "it takes character devices only"},
+    ),
+    (
+        "client-v4l2-stream",
+        "`v4l2-ctl --stream-mmap` takes frames from memory that it shares with the "
+        "driver",
+        libfuse("ENODEV, as for any shared mapping"),
+    ),
     ("client-modbus", "pymodbus reads registers over a serial port", {}),
 ]
 GROUPS = {
