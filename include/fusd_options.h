@@ -30,7 +30,10 @@ struct fusd_options {
 	const char *transport;
 	/**
 	 * Device class in /sys/class, at most FUSD_MAX_NAME_LENGTH bytes; NULL
-	 * for "fusd". Only kfusd has classes; cuse and fuse ignore this.
+	 * for "fusd". A class that the kernel has, such as "input", takes
+	 * devices of its own only: the device is in "fusd" then, and a warning
+	 * goes to fusd_set_log(). Only kfusd has classes; cuse and fuse ignore
+	 * this.
 	 */
 	const char *clazz;
 	/** The device's name in its class, as long; NULL for its own name. */

@@ -82,7 +82,8 @@ class Device(Callbacks, DeviceCore):
     not change (ValueError for others than 0o777); *transport* "kfusd", "cuse",
     "fuse", "auto" for the first that works, or None for what the environment's
     FUSD_TRANSPORT says, or else the first that works; *clazz* and *devname*, at
-    most 47 bytes each, name the device in /sys/class on kfusd, and are ignored on
+    most 47 bytes each, name the device in /sys/class on kfusd (in "fusd", with a
+    warning, where the class is the kernel's own), and are ignored on
     cuse and fuse; *max_client_memory* is how many bytes ``file.client_memory()``
     gives in one request. The open files of a *stream*, such as a serial port, have no
     position: lseek and pread give ESPIPE (on cuse lseek gives 0), *offset* is 0, and

@@ -212,6 +212,32 @@ static int find_node(struct fusd_device *device,
 	return fusd_dev_set_owner(device);
 }
 
+/* Where sysfs is not at /sys, nobody looks there for a class either. */
+static void check_class(const struct fusd_device *device,
+			const struct fusd_options *options)
+{
+	struct statx status;
+	char path[64], class[256];
+	const char *name;
+	ssize_t length;
+
+	if (!options->clazz || !options->clazz[0] ||
+	    look_at_path(device->path, &status) < 0)
+		return;
+	snprintf(path, sizeof(path), "/sys/dev/char/%u:%u/subsystem",
+		 status.stx_rdev_major, status.stx_rdev_minor);
+	length = readlink(path, class, sizeof(class) - 1);
+	if (length <= 0)
+		return;
+	class[length] = '\0';
+	name = basename(class);
+	if (strcmp(name, options->clazz) != 0)
+		fusd_log(LOG_WARNING,
+			 "%s is in the class \"%s\": \"%s\" is the kernel's, "
+			 "which takes devices of its own only",
+			 device->path, name, options->clazz);
+}
+
 static int kfusd_open_device(struct fusd_device *device,
 			     const struct fusd_options *options)
 {
@@ -240,6 +266,7 @@ static int kfusd_open_device(struct fusd_device *device,
 		error = fusd_fail(ENOMEM, "no memory for a device");
 		goto close_fd;
 	}
+	check_class(device, options);
 	pthread_mutex_init(&data->receive_lock, NULL);
 	data->files = KFUSD_FILES | (uint64_t)++last_device << 32;
 	device->transport_data = data;

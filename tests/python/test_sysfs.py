@@ -108,6 +108,16 @@ def test_a_wrong_variable_is_told(serve, shown, wrong, number, sentence):
         assert caught.value.errno == number
 
 
+def test_a_class_of_the_kernel_s_is_told(serve, shown, caplog):
+    device = serve(pyfusd.Device("classed", clazz="mem", devname="other"))
+    assert os.path.basename(os.readlink(f"{directory_of(device)}/subsystem")) == "fusd"
+    assert os.path.exists("/sys/class/fusd/other")
+    assert '"mem" is the kernel\'s' in caplog.text
+    caplog.clear()
+    serve(pyfusd.Device("own", clazz="a-class-of-ours"))
+    assert not caplog.text
+
+
 def test_elsewhere_they_do_nothing(serve, holds):
     if holds("sysfs"):
         pytest.skip("they do something here")
