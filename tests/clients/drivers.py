@@ -478,3 +478,81 @@ class Camera(pyfusd.Device):
     @pyfusd.ioctl(IOW("V", 19, "i"))
     def stop(self, file, _):
         self.queued.clear()
+
+
+class LineRequest(ctypes.Structure):
+    """struct gpiohandle_request of <linux/gpio.h>."""
+
+    _fields_ = (
+        ("numbers", ctypes.c_uint32 * 64),
+        ("flags", ctypes.c_uint32),
+        ("levels", ctypes.c_uint8 * 64),
+        ("consumer", ctypes.c_char * 32),
+        ("count", ctypes.c_uint32),
+        ("descriptor", ctypes.c_int),
+    )
+
+
+class GpioChip(pyfusd.Device):
+    """Lines that anybody may drive; those who watch one see its edges."""
+
+    OUTPUT = 2
+    NAMES = b"led", b"button", b"", b"relay"
+
+    def __init__(self, name):
+        super().__init__(name, 0o666)
+        self.levels = [0, 1, 0, 1]
+        self.watching = []
+
+    @pyfusd.ioctl(IOR(0xB4, 1, "32s32sI"))
+    def chip(self, file, _):
+        return self.name.encode(), b"FUSD chip", len(self.levels)
+
+    @pyfusd.ioctl(IOWR(0xB4, 2, "2I32s32s"))
+    def line(self, file, asked):
+        return asked[0], 0, self.NAMES[asked[0]], b""
+
+    @pyfusd.ioctl(IOWR(0xB4, 3, LineRequest))
+    def request_lines(self, file, request):
+        lines = file.open_child(at=LineRequest.descriptor.offset)
+        lines.numbers = request.numbers[: request.count]
+        if request.flags & self.OUTPUT:
+            self.drive(lines.numbers, request.levels)
+
+    @pyfusd.ioctl(IOWR(0xB4, 4, "3I32si"))
+    def request_edges(self, file, request):
+        line = file.open_child(at=44)
+        line.numbers, line.edges = request[:1], []
+        self.watching.append(line)
+        return request
+
+    @pyfusd.ioctl(IOWR(0xB4, 8, "64B"))
+    def get_levels(self, file, _):
+        levels = [self.levels[number] for number in file.numbers]
+        return *levels, *[0] * (64 - len(levels))
+
+    @pyfusd.ioctl(IOWR(0xB4, 9, "64B"))
+    def set_levels(self, file, levels):
+        self.drive(file.numbers, levels)
+        return levels
+
+    def drive(self, numbers, levels):
+        for number, level in zip(numbers, levels):
+            if level == self.levels[number]:
+                continue
+            self.levels[number] = level
+            for line in self.watching:
+                if number in line.numbers:
+                    line.edges.append(struct.pack("QI4x", 1_000_000_000, 2 - level))
+                    line.poll_changed()
+
+    def read(self, file, buf, offset):
+        return file.edges.pop(0) if file.edges else -errno.EAGAIN
+
+    def poll(self, file):
+        has_edges = file in self.watching and file.edges
+        return pyfusd.Notify.INPUT if has_edges else pyfusd.Notify(0)
+
+    def close(self, file):
+        if file in self.watching:
+            self.watching.remove(file)

@@ -11,6 +11,7 @@ import pytest
 from clients.drivers import (
     KEY_A,
     Camera,
+    GpioChip,
     Hid,
     I2cAdapter,
     Ipmi,
@@ -141,6 +142,53 @@ def test_v4l2_ctl_streams_from_mapped_memory(fusd_device, run, in_dev, holds, tm
     run("v4l2-ctl", "-d", camera, *options)
     size = Camera.SIZE
     assert frames.read_bytes() == b"A" * size + b"B" * size + b"C" * size
+
+
+FIND_CHIPS = "mount --bind /sys/devices/virtual/fusd /sys/bus/gpio/devices"
+
+
+@pytest.fixture
+def chip(fusd_device, in_dev, holds):
+    """Lines of kfusd's, and the command with which programs find them.
+
+    They look for a chip in /sys/bus/gpio, where only the kernel can put one.
+    """
+    if not holds("client-gpio"):
+        pytest.skip("ioctls give no descriptors here")
+    served = fusd_device(GpioChip, name=in_dev("gpiochip99"))
+    return served, ["unshare", "-m", "sh", "-c", f'{FIND_CHIPS} && exec "$@"', "sh"]
+
+
+def test_gpiodetect_and_gpioinfo_find_a_chip(chip, run):
+    _, found = chip
+    assert "gpiochip99 [FUSD chip] (4 lines)" in run(*found, "gpiodetect")
+    printed = run(*found, "gpioinfo", "gpiochip99").split()
+    assert '"led"' in printed and '"relay"' in printed
+
+
+def test_gpioget_and_gpioset_have_lines(chip, run):
+    served, found = chip
+    assert run(*found, "gpioget", "gpiochip99", 0, 1, 2, 3) == "0 1 0 1\n"
+    run(*found, "gpioset", "gpiochip99", "0=1", "3=0")
+    assert served.device.levels == [1, 1, 0, 0]
+
+
+def test_gpiomon_sees_edges(chip, run, begin):
+    served, found = chip
+    monitor = begin(*found, "gpiomon", "--num-events=2", "gpiochip99", 1)
+    wait_until(lambda: served.device.watching, "that it watches")
+    for level in (0, 1):
+        run(*found, "gpioset", "gpiochip99", f"1={level}")
+    printed, _ = monitor.communicate(timeout=DEADLINE)
+    assert "FALLING EDGE" in printed and "RISING EDGE" in printed
+    wait_until(lambda: not served.device.watching, "that it closed its line")
+
+
+def test_gpiod_finds_no_chip_by_itself(chip, begin):
+    client = begin("gpioget", "gpiochip99", 0)
+    printed, _ = client.communicate(timeout=DEADLINE)
+    assert client.returncode != 0
+    assert "Inappropriate ioctl for device" in printed
 
 
 SPIDEV = """

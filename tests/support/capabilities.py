@@ -398,6 +398,12 @@ CLIENTS = [
         "driver",
         libfuse("ENODEV, as for any shared mapping"),
     ),
+    (
+        "client-gpio",
+        "gpiodetect, gpioinfo, gpioget, gpioset and gpiomon have the lines of a chip "
+        "that is mounted where they look for it, in /sys/bus/gpio/devices",
+        libfuse("ioctls give no descriptors, as lines need them"),
+    ),
     ("client-modbus", "pymodbus reads registers over a serial port", {}),
 ]
 GROUPS = {
