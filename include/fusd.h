@@ -197,7 +197,9 @@ struct fusd_file_operations {
 	 * registered the device; otherwise, or if it is smaller than length,
 	 * the client gets EINVAL, EACCES if it wants more access than the
 	 * driver's mapping has or to execute, and EPERM if a seal forbids it.
-	 * Only the kfusd transport can map; clients of others get ENODEV.
+	 * Only the kfusd transport asks; clients of others get ENODEV. What
+	 * works on fuse as well is struct fusd_options' shared_memory, with
+	 * which this is never called.
 	 */
 	int (*mmap)(struct fusd_file_info *file, int offset, size_t length,
 		    int prot, int flags, void **addr, size_t *out_length);

@@ -97,6 +97,31 @@ struct fusd_options {
 	unsigned int minor;
 	/** 0. Where the compiler would leave bytes of any value. */
 	unsigned int reserved;
+	/**
+	 * Memory that clients map without that the driver is asked: where a
+	 * memfd's descriptor is (memfd_create(2), without MFD_HUGETLB), open
+	 * for reading and writing. NULL: none. The library takes a descriptor
+	 * of its own, and the driver may close the one given. Offsets of
+	 * mmap(2) are those in the memfd; the callback mmap is not called. The
+	 * mappings last when the driver ends.
+	 *
+	 * A client needs the device open for what it wants to do with the
+	 * memory (EACCES). To let clients only read it, seal it with
+	 * F_SEAL_FUTURE_WRITE before the device is registered (EPERM); a
+	 * mapping that the driver has by then stays writable.
+	 *
+	 * On kfusd for the process that registered the device, as the callback
+	 * mmap; a part that the memory has not gives the client EINVAL. On
+	 * fuse since Linux 6.9 if the driver is root, and not for a stream or
+	 * sealed memory, as the kernel takes no notice of seals there; the
+	 * device's size in stat(2) is the memory's, as it was when the device
+	 * was registered, and what is mapped behind the memory's end gives
+	 * SIGBUS. Elsewhere, and on cuse, clients get ENODEV.
+	 *
+	 * Errors: EBADF (no descriptor), EINVAL (no memfd, or not open for
+	 * both).
+	 */
+	const int *shared_memory;
 };
 
 /**

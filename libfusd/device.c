@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* A device's life: who keeps it, and what its end is. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "internal.h"
 
@@ -27,6 +28,7 @@ struct fusd_device *fusd_device_new(const char *name,
 	strcpy(device->name, name);
 	device->transport = transport;
 	device->fd = -1;
+	device->shared_memory = -1;
 	atomic_init(&device->users, 1);
 	atomic_init(&device->exchanges, 0);
 	atomic_init(&device->references, 1);
@@ -40,6 +42,8 @@ static void free_device(struct fusd_device *device)
 	pthread_mutex_destroy(&device->queue.fill_lock);
 	pthread_mutex_destroy(&device->queue.lock);
 	pthread_mutex_destroy(&device->lock);
+	if (device->shared_memory >= 0)
+		close(device->shared_memory);
 	free(device->ioctls);
 	free(device->path);
 	free(device);

@@ -207,6 +207,11 @@ static void dispatch_one(struct fusd_request *request)
 	ssize_t result;
 
 	begin_file_info(request);
+	if (request->msg.subcmd == FUSD_MMAP &&
+	    request->device->shared_memory >= 0) {
+		fusd_shared_memory_answer(request);
+		return;
+	}
 	result = call_callback(request);
 	if (result == -FUSD_NOREPLY)
 		hold_request(request);

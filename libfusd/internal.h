@@ -72,6 +72,7 @@ struct fusd_device {
 	size_t ioctl_count;
 	size_t max_client_memory; /* bytes of one request */
 	bool is_stream;		  /* open files have no position */
+	int shared_memory;	  /* a memfd, the device's own; -1: none */
 
 	/* Set by the transport's open_device, constant afterwards. */
 	const struct fusd_transport *transport;
@@ -475,6 +476,16 @@ void fusd_ioctl_settle(struct fusd_request *request);
 size_t fusd_ioctl_reply_size(const struct fusd_request *request);
 /* Whether the callback's data is the argument itself. */
 bool fusd_ioctl_is_value(const struct fusd_file_info *file);
+
+/* shared_memory.c: a memfd that clients map; device->shared_memory >= 0 */
+/* Checks what the driver names, NULL for none, and takes a descriptor of it. */
+int fusd_shared_memory_take(struct fusd_device *device, const int *memory);
+/* Whether nobody is to map it writable. */
+bool fusd_shared_memory_is_sealed(const struct fusd_device *device);
+/* Its bytes; it may grow. */
+off_t fusd_shared_memory_size(const struct fusd_device *device);
+/* Answers a client's mmap(2) in place of a callback. */
+void fusd_shared_memory_answer(struct fusd_request *request);
 
 /* client_memory.c */
 /* The answer to a callback that said -FUSD_RETRY. */

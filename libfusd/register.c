@@ -90,8 +90,8 @@ static int copy_structure(void *to, size_t size, const void *from,
 }
 
 _Static_assert(sizeof(struct fusd_options) ==
-		       offsetof(struct fusd_options, reserved) +
-			       sizeof(unsigned int),
+		       offsetof(struct fusd_options, shared_memory) +
+			       sizeof(const int *),
 	       "a later member would take bytes that programs do not set");
 
 static int copy_options(struct fusd_options *to,
@@ -171,6 +171,8 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 	device->owner = options.owner;
 	device->group = options.group;
 	error = fusd_ioctls_copy(device, options.ioctls, options.ioctl_count);
+	if (!error)
+		error = fusd_shared_memory_take(device, options.shared_memory);
 	if (!error)
 		error = transport->open_device(device, &options);
 	if (error) {
@@ -326,6 +328,9 @@ static void forget_device(struct fusd_device *device)
 	close(device->fd);
 	/* From here on whatever the child opens has the number. */
 	device->fd = -1;
+	if (device->shared_memory >= 0)
+		close(device->shared_memory);
+	device->shared_memory = -1;
 }
 
 FUSD_PUBLIC void fusd_forget_devices(void)

@@ -334,12 +334,13 @@ cdef class DeviceCore:
         self, name, mode_t mode, frozenset looked_up, transport, clazz, devname,
         list ioctls, size_t max_client_memory, bint stream, uid_t owner, gid_t group,
         unsigned int major, unsigned int minor, dict attributes, dict uevent,
+        shared_memory,
     ):
         cdef fusd_file_operations operations
         cdef fusd_options options
         cdef fusd_ioctl table[FUSD_IOCTLS_MAX]
         cdef const char *c_name
-        cdef int fd, error
+        cdef int fd, error, memory
         if self.fd >= 0 or self.registering:
             raise RuntimeError(f"device {self.name!r} is registered already")
         cdef list encoded = [
@@ -366,6 +367,10 @@ cdef class DeviceCore:
         options.uevent = variables.table
         options.uevent_count = variables.count
         options.reserved = 0
+        options.shared_memory = NULL
+        if shared_memory is not None:
+            memory = PyObject_AsFileDescriptor(shared_memory)
+            options.shared_memory = &memory
         self.held = weakref.WeakValueDictionary()
         operations = OPERATIONS
         self.looked_up = looked_up

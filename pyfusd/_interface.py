@@ -246,7 +246,10 @@ class Callbacks:
     def mmap(
         self, file: File, offset: int, length: int, prot: int, flags: int, /
     ) -> MmapResult:
-        """A client maps the device's memory, which only kfusd can do.
+        """A client maps the device's memory, of which only kfusd asks the driver.
+
+        Memory that all clients may map is simpler to share by the device's argument
+        *shared_memory*, which works on fuse, too; this is not called then.
 
         *offset* and *length* are in bytes, and multiples of the page size;
         *prot* and *flags* are those of mmap(2).

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from operator import index
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pyfusd import tracing
 from pyfusd._callbacks import (
@@ -19,6 +19,9 @@ from pyfusd._core import DeviceCore
 from pyfusd._interface import Callbacks
 from pyfusd._ioctl import declarations_of, handlers_of, numbers_of
 from pyfusd._loops import registry
+
+if TYPE_CHECKING:
+    from pyfusd.results import HasFileno
 
 Self = TypeVar("Self", bound="Device")
 
@@ -94,8 +97,13 @@ class Device(Callbacks, DeviceCore):
     one of kfusd's own major number, or on cuse of any; fuse, whose node has none,
     ignores them. *attributes* are files with a text in the device's directory in sysfs
     ("name", or "directory/name"), and *uevent* the variables that udev gets with each
-    of its uevents: on kfusd, and ignored elsewhere. ``name`` and ``mode`` are
-    attributes of this object; changing them later is for the next register().
+    of its uevents: on kfusd, and ignored elsewhere. *shared_memory* is what clients map, without that mmap() is asked: a memfd, open for reading and writing,
+    as a descriptor or an object with fileno(), which may be closed after register().
+    It works on kfusd; on fuse since Linux 6.9 if the driver is root, unless the device
+    is a *stream*; elsewhere, and on cuse, clients get ENODEV. On fuse the device has
+    the memory's size for stat(2), as programs want it that map a file. ``name`` and
+    ``mode`` are attributes of this object; changing them later is for the next
+    register().
 
     The device appears with register() and goes with unregister(); ``with
     device:`` does both, and pyfusd.run() serves it in between. What is registered
@@ -130,6 +138,7 @@ class Device(Callbacks, DeviceCore):
         minor: int = 0,
         attributes: Mapping[str, str] | None = None,
         uevent: Mapping[str, str] | None = None,
+        shared_memory: int | HasFileno | None = None,
     ) -> None:
         _check_mode(mode)
         if max_client_memory < 1:
@@ -147,6 +156,7 @@ class Device(Callbacks, DeviceCore):
         self._minor = minor
         self._attributes = dict(attributes or {})
         self._uevent = dict(uevent or {})
+        self._shared_memory = shared_memory
 
     def register(self: Self) -> Self:
         """Makes the device appear, and returns it.
@@ -155,11 +165,12 @@ class Device(Callbacks, DeviceCore):
         of a running run() is served by that loop.
 
         Raises OSError: EINVAL (name, clazz, devname, transport, device number,
-        attribute or uevent), EEXIST (the name is taken, or an attribute's), EBUSY (the
-        device number is), ENOPKG or ENODEV (no transport works on this machine, or not
-        the one that was chosen), EACCES or EPERM (not for this user, or not with that
-        owner, group, number or uevent), EOPNOTSUPP (not with the kernel module that is
-        loaded), E2BIG (too many attributes), ENOSPC
+        attribute, uevent or shared_memory), EBADF (shared_memory is closed), EEXIST
+        (the name is taken, or an attribute's), EBUSY (the device number is), ENOPKG or
+        ENODEV (no transport works on this machine, or not the one that was chosen),
+        EACCES or EPERM (not for this user, or not with that owner, group, number or
+        uevent), EOPNOTSUPP (not with the kernel module that is loaded), E2BIG (too many
+        attributes), ENOSPC
         (kfusd, or the kernel for cuse, has as many devices as it may), ENOMEM
         (also beyond some 1,000 devices in a process on cuse and fuse), EMFILE,
         ENFILE; its text says what to do. RuntimeError if the device is
@@ -194,6 +205,7 @@ class Device(Callbacks, DeviceCore):
             self._minor,
             self._attributes,
             self._uevent,
+            self._shared_memory,
         )
         tracing.attach_if_active(self)
         registry.serve_registered(self)

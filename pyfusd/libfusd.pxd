@@ -72,6 +72,7 @@ cdef extern from "fusd.h" nogil:
         unsigned int major
         unsigned int minor
         unsigned int reserved
+        const int *shared_memory
 
     struct fusd_buffer:
         pass

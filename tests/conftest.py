@@ -84,6 +84,17 @@ def holds(transport):
     return lambda capability: capabilities.holds(transport, capability)
 
 
+@pytest.fixture
+def shares_memory(transport, holds):
+    """Whether clients map a device's shared memory; on fuse by passthrough."""
+    if not holds("shared-memory"):
+        return False
+    return transport != "fuse" or (
+        os.geteuid() == 0
+        and "fuse_passthrough_mmap" in Path("/proc/kallsyms").read_text()
+    )
+
+
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory):
     """An installed libfusd and C examples built against it by pkg-config alone."""

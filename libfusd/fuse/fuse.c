@@ -19,6 +19,7 @@
 #include "ioctl.h"
 #include "node.h"
 #include "operation.h"
+#include "passthrough.h"
 #include "poll.h"
 #include "proc.h"
 #include "program.h"
@@ -215,11 +216,29 @@ static struct fuse_session *new_session(struct fusd_device *device)
 	return session;
 }
 
+/* The kernel's first message waits already: agree on the limits. */
+static bool agree(struct fusd_device *device)
+{
+	struct fusd_request *request;
+
+	return fusd_receive(device, &request) == 1;
+}
+
+/*
+ * The kernel refuses a stream that has a backing file. Of a backing file it
+ * looks at no seals, and would let clients write to what is sealed.
+ */
+static bool may_share_memory(const struct fusd_device *device)
+{
+	return device->shared_memory >= 0 && !device->is_stream &&
+	       !fusd_shared_memory_is_sealed(device);
+}
+
 /* Gives libfuse the connection of a mount that it did not make. */
 static int start_session(struct fusd_device *device, int connection)
 {
 	struct fuse_session *session = fuse_device(device)->session.fuse;
-	struct fusd_request *request;
+	bool is_agreed;
 	char path[32];
 
 	snprintf(path, sizeof(path), "/dev/fd/%d", connection);
@@ -228,8 +247,10 @@ static int start_session(struct fusd_device *device, int connection)
 		return fusd_fail(EIO, "libfuse does not take a connection");
 	}
 	device->fd = connection;
-	/* The kernel's first message waits already: agree on the limits. */
-	if (fusd_receive(device, &request) != 1)
+	is_agreed = may_share_memory(device) ?
+			    fusd_passthrough_agree(device, agree) :
+			    agree(device);
+	if (!is_agreed)
 		return fusd_fail(EPROTO, "no agreement with FUSE on %s",
 				 device->path);
 	if (fcntl(device->fd, F_SETFL,
@@ -266,6 +287,18 @@ static int mount_device(struct fusd_device *device, const char *root)
 	return error;
 }
 
+/*
+ * Programs look at a regular file's size before they map it. One without blocks
+ * looks as if all of it were a hole.
+ */
+static void set_size(struct fusd_device *device)
+{
+	struct stat *attributes = &fuse_device(device)->attributes;
+
+	attributes->st_size = fusd_shared_memory_size(device);
+	attributes->st_blocks = (attributes->st_size + 511) / 512;
+}
+
 static int open_node(struct fusd_device *device)
 {
 	const char *root = fuse_device(device)->root;
@@ -287,6 +320,8 @@ static int open_node(struct fusd_device *device)
 	error = mount_device(device, root);
 	if (error)
 		fusd_watcher_stop(root);
+	else if (fuse_device(device)->session.backing_id)
+		set_size(device);
 	return error;
 }
 

@@ -10,6 +10,7 @@
 #include "ioctl.h"
 #include "operation.h"
 #include "own_request.h"
+#include "passthrough.h"
 #include "poll.h"
 
 /* Since Linux 5.16; older kernels take no notice. */
@@ -212,12 +213,24 @@ void fusd_operation_renew(struct fusd_request *request)
 		fusd_poll_refresh(request);
 }
 
-/* libfuse has no field for it. CUSE takes no notice of any of these. */
-static int reply_open_stream(fuse_req_t fuse, const struct fuse_file_info *info)
+/* struct fuse_open_out, whose last field had another name before Linux 6.9. */
+struct open_answer {
+	uint64_t file;
+	uint32_t flags;
+	int32_t backing_id;
+};
+
+_Static_assert(sizeof(struct open_answer) == sizeof(struct fuse_open_out),
+	       "the kernel's message has one size");
+
+/* Flags that not every libfuse has a field for. */
+static int reply_open_with(fuse_req_t fuse, const struct fuse_file_info *info,
+			   uint32_t flags, int backing_id)
 {
-	const struct fuse_open_out answer = {
-		.fh = info->fh,
-		.open_flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH | FOPEN_STREAM,
+	const struct open_answer answer = {
+		.file = info->fh,
+		.flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH | flags,
+		.backing_id = backing_id,
 	};
 
 	return fuse_reply_buf(fuse, (const char *)&answer, sizeof(answer));
@@ -227,6 +240,7 @@ static int reply_open(struct fusd_request *request, fuse_req_t fuse,
 		      ssize_t retval)
 {
 	struct fusd_open_file *file = fuse_part(request)->open_file;
+	const int backing_id = fusd_session_of(request->device)->backing_id;
 	struct fuse_file_info info = {
 		.flags = (int)file->flags,
 		.fh = (uint64_t)(uintptr_t)file,
@@ -234,8 +248,12 @@ static int reply_open(struct fusd_request *request, fuse_req_t fuse,
 		.noflush = 1,
 	};
 
+	/* CUSE takes no notice of any of these. */
 	if (retval >= 0 && request->device->is_stream)
-		return reply_open_stream(fuse, &info);
+		return reply_open_with(fuse, &info, FOPEN_STREAM, 0);
+	if (retval >= 0 && backing_id)
+		return reply_open_with(fuse, &info, FOPEN_PASSTHROUGH,
+				       backing_id);
 	if (retval >= 0)
 		return fuse_reply_open(fuse, &info);
 	fusd_session_lock(request);

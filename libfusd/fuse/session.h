@@ -33,6 +33,9 @@ struct fusd_session {
 	atomic_bool is_guarded;
 	char connection[FUSD_CONNECTION_SIZE];
 
+	/* The shared memory's at the kernel; 0: none; constant. */
+	int backing_id;
+
 	/* How a client's descriptor is known as one of the device; constant. */
 	struct fusd_node_number node;
 	struct fusd_descriptor_file descriptor_file;

@@ -306,8 +306,31 @@ NODE = [
         libfuse("they are ignored: the kernel's protocol has none"),
     ),
     (
+        "shared-memory",
+        "clients map the memory that a device shares, a memfd; on fuse since Linux "
+        "6.9, if the driver is root and the device no stream",
+        {"cuse": "a shared mapping gives ENODEV"},
+    ),
+    (
+        "shared-memory-end",
+        "to map a part that it has not gives EINVAL",
+        {
+            "cuse": "a shared mapping gives ENODEV",
+            "fuse": "it can be mapped, and gives SIGBUS, as behind any file's end",
+        },
+    ),
+    (
+        "shared-memory-sealed",
+        "what is sealed with F_SEAL_FUTURE_WRITE they map to read only",
+        {
+            "cuse": "a shared mapping gives ENODEV",
+            "fuse": "such a mapping gives ENODEV, as the kernel takes no notice of "
+            "seals",
+        },
+    ),
+    (
         "mmap",
-        "clients map the driver's shared memory",
+        "a callback is asked for the memory at each mmap",
         libfuse("a shared mapping gives ENODEV"),
     ),
 ]

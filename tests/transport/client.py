@@ -128,6 +128,11 @@ def map_shared(descriptor, size=4096, offset=0, writable=True):
     return check(libc.mmap(None, size, protection, mmap.MAP_SHARED, descriptor, offset))
 
 
+def open_again_and_again(path, count):
+    for _ in range(count):
+        os.close(os.open(path, os.O_RDWR))
+
+
 def poke(address, data):
     ctypes.memmove(address, data.encode("latin-1"), len(data))
 
@@ -201,6 +206,7 @@ CALLS = {
     "polled": polled,
     "read_into_pattern": read_into_pattern,
     "map_shared": map_shared,
+    "open_again_and_again": open_again_and_again,
     "peek": lambda address, size: ctypes.string_at(address, size).decode("latin-1"),
     "poke": poke,
     "fork_read": fork_read,

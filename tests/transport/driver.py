@@ -3,6 +3,7 @@
 
 import asyncio
 import errno
+import fcntl
 import mmap
 import os
 import signal
@@ -15,6 +16,7 @@ import pyfusd
 
 MEMORY_SIZE = 4 << 20
 MAP_SIZE = 16 << 10
+F_ADD_SEALS, F_SEAL_FUTURE_WRITE = 1033, 0x10  # Not every Python has them.
 memory = bytearray(MEMORY_SIZE)
 held = deque()
 lock = threading.Lock()
@@ -206,6 +208,38 @@ class Private(Map):
     flags = mmap.MAP_PRIVATE
 
 
+class Shared(pyfusd.Device):
+    """As shared_memory.c."""
+
+    seals = 0
+
+    def __init__(self, *arguments):
+        self.file = os.fdopen(os.memfd_create("shared", os.MFD_ALLOW_SEALING), "r+b")
+        self.file.truncate(MAP_SIZE)
+        self.memory = mmap.mmap(self.file.fileno(), MAP_SIZE)
+        fcntl.fcntl(self.file, F_ADD_SEALS, self.seals)
+        super().__init__(*arguments, shared_memory=self.file)
+
+    def register(self):
+        with self.file:
+            return super().register()  # The library has a descriptor of its own.
+
+    def read(self, file, buf, offset):
+        say("read", len(buf), offset)
+        return self.memory[offset : offset + len(buf)]
+
+    def write(self, file, buf, offset):
+        self.memory[offset : offset + len(buf)] = buf
+        return len(buf)
+
+    def mmap(self, file, offset, length, prot, flags):
+        return -errno.EBADE  # Never: clients have the memory without it.
+
+
+class Sealed(Shared):
+    seals = F_SEAL_FUTURE_WRITE
+
+
 class Later(Saying):
     """A read waits until it is cancelled, unless it is of one byte."""
 
@@ -238,6 +272,8 @@ KINDS = {
     "registrar": Registrar,
     "map": Map,
     "private": Private,
+    "shared": Shared,
+    "sealed": Sealed,
     "later": Later,
     "nonblocking": Nonblocking,
 }
