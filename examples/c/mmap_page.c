@@ -4,7 +4,8 @@
  * read and written as a file, too.
  *
  * A client that has mapped it sees what others write without asking anybody.
- * Only the kfusd transport can map; elsewhere mmap(2) gives ENODEV.
+ * That works on kfusd, and for root on fuse since Linux 6.9; elsewhere mmap(2)
+ * gives ENODEV.
  *
  * Try it:  ./mmap_page &       (prints where the device is)
  *          echo hello > /dev/mmap_page
@@ -12,15 +13,16 @@
  *          "/dev/mmap_page", os.O_RDWR), 4096)[:5] = b"HELLO"'
  *          head -c 6 /dev/mmap_page
  */
+#define _GNU_SOURCE /* memfd_create() */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "example.h"
 
 #define SIZE 4096
 
-/* Mapped MAP_SHARED: private memory could not be shown to anybody. */
 static char *page;
 
 /* How many of length bytes from offset on are in the page. */
@@ -57,33 +59,37 @@ static ssize_t page_write(struct fusd_file_info *file, const char *buffer,
 	return (ssize_t)count;
 }
 
-static int page_mmap(struct fusd_file_info *file, int offset, size_t length,
-		     int prot, int flags, void **address, size_t *out_length)
+/* Makes the page, and returns a descriptor of it, which is what is shared. */
+static int make_page(void)
 {
-	(void)file;
-	(void)prot;
-	(void)flags;
-	if (offset != 0 || length > SIZE)
-		return -EINVAL;
-	*address = page;
-	*out_length = SIZE;
-	return 0;
+	int memory = memfd_create("mmap_page", MFD_CLOEXEC);
+
+	if (memory < 0 || ftruncate(memory, SIZE) < 0)
+		return -1;
+	page = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+	return page == MAP_FAILED ? -1 : memory;
 }
 
 int main(int argc, char **argv)
 {
 	const char *name = example_name(argc, argv, "mmap_page");
+	const int memory = make_page();
+	const struct fusd_options options = {
+		.size = sizeof(options),
+		.shared_memory = &memory,
+	};
+	int fd;
 
-	page = mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (page == MAP_FAILED) {
+	if (memory < 0) {
 		perror("mmap_page");
 		return 1;
 	}
-	example_started("mmap_page", fusd_simple_register(name, 0666, NULL,
-							  .read = page_read,
-							  .write = page_write,
-							  .mmap = page_mmap));
+	fd = fusd_register_with(
+		name, 0666, NULL,
+		FUSD_OPS(.read = page_read, .write = page_write), &options);
+	if (fd < 0)
+		fprintf(stderr, "mmap_page: %s\n", fusd_error());
+	example_started("mmap_page", fd);
 	fusd_run();
 	return 0;
 }

@@ -2,8 +2,8 @@
 """A page of memory that the driver and its clients share, and that can be read
 and written as a file, too.
 
-A client that has mapped it sees what others write without asking anybody. Only
-the kfusd transport can map; elsewhere mmap(2) gives ENODEV.
+A client that has mapped it sees what others write without asking anybody. That
+works on kfusd, and for root on fuse since Linux 6.9; elsewhere mmap(2) gives ENODEV.
 
 Try it:  python mmap_page.py &    (prints where the device is)
          echo hello > /dev/mmap_page
@@ -14,6 +14,7 @@ Try it:  python mmap_page.py &    (prints where the device is)
 
 import errno
 import mmap
+import os
 import sys
 
 import pyfusd
@@ -23,9 +24,10 @@ SIZE = 4096
 
 class MmapPage(pyfusd.Device):
     def __init__(self, name="mmap_page", **options):
-        super().__init__(name, **options)
-        # Shared, as mmap makes it: private memory could be shown to nobody.
-        self.page = mmap.mmap(-1, SIZE)
+        memory = os.memfd_create("mmap_page")
+        os.truncate(memory, SIZE)
+        self.page = mmap.mmap(memory, SIZE)
+        super().__init__(name, shared_memory=memory, **options)
 
     def read(self, file, buf, offset):
         return self.page[offset : offset + len(buf)]
@@ -36,11 +38,6 @@ class MmapPage(pyfusd.Device):
             raise OSError(errno.ENOSPC, "the page is full")
         self.page[offset : offset + count] = buf[:count]
         return count
-
-    def mmap(self, file, offset, length, prot, flags):
-        if offset != 0 or length > SIZE:
-            raise OSError(errno.EINVAL, "outside of the page")
-        return self.page
 
 
 def main():

@@ -46,7 +46,7 @@ MADE_BY_SPHINX = {
     "reference/python.md",
 }
 # Where code that pages include is tested.
-TESTED = ("examples", "include", "kernel", "packaging")
+TESTED = ("examples", "include", "kernel", "packaging", "tests")
 # Pages whose blocks a test of their own runs.
 OWN_TEST = {
     "continuous-integration.md": "tests/docs/test_ci_page.py",
@@ -169,7 +169,7 @@ def test_each_callback_has_a_section_with_examples():
         c_name = CALLBACKS[name].c_name or name
         assert f".. automethod:: pyfusd.Device.{name}\n" in text
         assert f"[`fusd_file_operations.{c_name}`](c.md#" in text
-        assert "examples/c/" in text, name
+        assert re.search(r"\((\.\./)+(examples/c|tests/transport)/", text), name
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ def test_mmap_page_is_a_file_of_one_page(device):
     assert "No space left on device" in message
 
 
-def test_mmap_page_shows_clients_the_same_memory(device, holds):
-    if not holds("mmap"):
-        pytest.skip("this transport cannot map: see the next test")
+def test_mmap_page_shows_clients_the_same_memory(device, shares_memory):
+    if not shares_memory:
+        pytest.skip("it cannot be mapped here: see the next test")
     path = device("mmap_page")
     with open(path, "r+b", buffering=0) as client:
         one, other = (mmap.mmap(client.fileno(), SIZE) for _ in range(2))
@@ -36,9 +36,9 @@ def test_mmap_page_shows_clients_the_same_memory(device, holds):
     other.close()
 
 
-def test_mmap_page_cannot_be_mapped_elsewhere(device, holds):
-    if holds("mmap"):
-        pytest.skip("this transport can map")
+def test_mmap_page_cannot_be_mapped_elsewhere(device, shares_memory):
+    if shares_memory:
+        pytest.skip("it can be mapped here")
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_ssize_t
     with open(device("mmap_page"), "r+b", buffering=0) as client:
@@ -50,8 +50,8 @@ def test_mmap_page_cannot_be_mapped_elsewhere(device, holds):
 
 
 def test_mmap_page_refuses_what_is_outside_of_it(device, holds):
-    if not holds("mmap"):
-        pytest.skip("this transport cannot map")
+    if not holds("shared-memory-end"):
+        pytest.skip("it cannot be mapped, or as any file")
     with open(device("mmap_page"), "r+b", buffering=0) as client:
         with pytest.raises(OSError) as failed:
             mmap.mmap(client.fileno(), SIZE, offset=SIZE)
