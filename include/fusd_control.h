@@ -34,6 +34,12 @@
 /* An ioctl tells of its client: FUSD_CLIENT_32BIT in mmflags, which else is 0.
  */
 #define FUSD_OPTION_CLIENT_BITS 0x8
+/*
+ * A read or write with O_NONBLOCK, or by io_uring or RWF_NOWAIT, for which the
+ * driver is not ready gets EAGAIN without that the driver gets it. Ready it is
+ * when its poll_diff says so; FUSD_CONTROL_HELD says that it is not.
+ */
+#define FUSD_OPTION_NONBLOCK 0x80
 
 /* It is a 32-bit program: pointers and longs in its data have 4 bytes. */
 #define FUSD_CLIENT_32BIT 0x1
@@ -155,5 +161,21 @@ struct fusd_control_variables {
  * is not registered, or gone).
  */
 #define FUSD_CONTROL_CHANGE _IOW('F', 107, struct fusd_control_variables)
+
+/* The cookies of a poll_diff, as they were received. */
+struct fusd_control_held {
+	__u64 fusd_file;
+	__s64 transid;
+	__s32 hint;
+	__u32 reserved; /* 0 */
+};
+
+/*
+ * The driver holds a poll_diff: the state is what the poll_diff says it is, and
+ * an answer will come when it is another.
+ * Errors: EPIPE (nobody waits for an answer, or it is no poll_diff), EINVAL,
+ * EFAULT.
+ */
+#define FUSD_CONTROL_HELD _IOW('F', 108, struct fusd_control_held)
 
 #endif /* FUSD_CONTROL_H */

@@ -43,6 +43,8 @@ static int kfusd_client_open(struct inode *inode, struct file *filp)
 	error = kfusd_client_open_file(filp, file);
 	if (!error && kfusd_is_stream(file->device))
 		stream_open(inode, filp);
+	if (!error && kfusd_tells_waits(file->device))
+		filp->f_mode |= FMODE_NOWAIT;
 	/* The struct file has a reference, or a request that is still there. */
 	kfusd_file_put(file);
 	return error;

@@ -114,7 +114,8 @@ static int kfusd_ask_options(struct kfusd_device *device,
 	if (get_user(options, user_options))
 		return -EFAULT;
 	options &= FUSD_OPTION_UNBLOCK | FUSD_OPTION_ALWAYS_READY |
-		   FUSD_OPTION_STREAM | FUSD_OPTION_CLIENT_BITS;
+		   FUSD_OPTION_STREAM | FUSD_OPTION_CLIENT_BITS |
+		   FUSD_OPTION_NONBLOCK;
 	if (put_user(options, user_options))
 		return -EFAULT;
 	return kfusd_set_options(device, options);
@@ -144,6 +145,9 @@ static long kfusd_control_ioctl(struct file *filp, unsigned int request,
 					   (void __user *)argument);
 	case FUSD_CONTROL_DESCRIPTOR:
 		return kfusd_add_descriptor(filp, (void __user *)argument);
+	case FUSD_CONTROL_HELD:
+		return kfusd_take_held(filp->private_data,
+				       (void __user *)argument);
 	default:
 		return -ENOTTY;
 	}

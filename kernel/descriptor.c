@@ -190,6 +190,8 @@ static int kfusd_open_child(struct kfusd_descriptor *descriptor,
 		stream_open(file_inode(file), file);
 	else
 		file->f_mode |= FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE;
+	if (kfusd_tells_waits(child->device))
+		file->f_mode |= FMODE_NOWAIT;
 	kfusd_file_list(child);
 	descriptor->child = NULL;
 	descriptor->file = file;

@@ -18,6 +18,7 @@
  *   kept.c                answers that were taken, for whoever reads next
  *   interrupt.c           a call's wait; what a signal parks is taken up again
  *   poll.c mmap.c         poll(2) and mmap(2), and what replies do to them
+ *   nonblock.c            reads and writes that are not to wait
  *   transfer.c            read(2), write(2)
  *   descriptor.c          descriptors that an answer brings its client
  *   ioctl.c splice.c      ioctl(2); splice(2)
@@ -220,6 +221,7 @@ struct kfusd_file {
 	unsigned int cached_state;
 	bool never_ask; /* the driver has answered with an error */
 	struct kfusd_request *poll_request; /* outstanding; a reference */
+	unsigned int word_waiters; /* on poll_wait, for what nonblock.c asks */
 	wait_queue_head_t poll_wait;
 	struct fasync_struct
 		*async; /* who wants SIGIO; the kernel's own lock */
@@ -287,6 +289,11 @@ struct kfusd_request {
 		unsigned int ioctl_number;
 		unsigned int asked_state; /* of a poll_diff: poll.c */
 	};
+
+	/* Of a poll_diff: nonblock.c. device->lock. */
+	bool is_held;	 /* the driver said so */
+	bool is_unheard; /* a client has waited for the driver's word in vain */
+
 	unsigned long argument;
 	unsigned long mmprot;
 	unsigned long mmflags; /* of an ioctl: FUSD_CLIENT_32BIT or 0 */
@@ -333,6 +340,13 @@ size_t kfusd_buffer_size(size_t size);
 static inline bool kfusd_is_stream(const struct kfusd_device *device)
 {
 	return device->options & FUSD_OPTION_STREAM;
+}
+
+/* Whether the driver's poll state says what would wait. */
+static inline bool kfusd_tells_waits(const struct kfusd_device *device)
+{
+	return device->options & FUSD_OPTION_NONBLOCK &&
+	       !(device->options & FUSD_OPTION_ALWAYS_READY);
 }
 
 /* device.c */
@@ -501,6 +515,13 @@ void kfusd_drop_parked(struct kfusd_file *file);
 void kfusd_drop_parked_opens(struct kfusd_device *device);
 
 /* poll.c */
+/*
+ * Under device->lock: whether the driver is to be asked, because no poll_diff
+ * with the cached state is outstanding.
+ */
+bool kfusd_has_to_ask(const struct kfusd_file *file);
+/* kfusd_poll_ask() on behalf of this thread. */
+void kfusd_ask_as_current(struct kfusd_file *file, const struct file *filp);
 __poll_t kfusd_client_poll(struct file *filp, poll_table *table);
 int kfusd_client_fasync(int descriptor, struct file *filp, int on);
 /*
@@ -534,6 +555,18 @@ int kfusd_client_mmap(struct file *filp, struct vm_area_struct *vma);
  */
 int kfusd_find_mapping(struct kfusd_request *request, unsigned long address,
 		       size_t length);
+
+/* nonblock.c */
+/*
+ * Before a read or write that is not to wait is sent: 0, or -EAGAIN if it would
+ * wait, or -ERESTARTSYS. With may_pause a driver that has not said so has a
+ * moment to do so.
+ */
+int kfusd_check_ready(struct file *filp, short subcmd, size_t length,
+		      bool may_pause);
+/* FUSD_CONTROL_HELD of a device. 0, -EFAULT, -EINVAL, -EPIPE. */
+int kfusd_take_held(struct kfusd_device *device,
+		    const struct fusd_control_held __user *user);
 
 /* transfer.c */
 ssize_t kfusd_client_read(struct kiocb *iocb, struct iov_iter *to);

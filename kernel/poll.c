@@ -44,11 +44,7 @@ static __poll_t kfusd_poll_events(unsigned int state)
 	return events;
 }
 
-/*
- * Under device->lock: whether the driver is to be asked, because no poll_diff
- * with the cached state is outstanding.
- */
-static bool kfusd_has_to_ask(const struct kfusd_file *file)
+bool kfusd_has_to_ask(const struct kfusd_file *file)
 {
 	const struct kfusd_request *asked = file->poll_request;
 
@@ -129,8 +125,7 @@ void kfusd_poll_ask(struct kfusd_file *file, unsigned int flags,
 	kfusd_request_put(request);
 }
 
-static void kfusd_ask_as_current(struct kfusd_file *file,
-				 const struct file *filp)
+void kfusd_ask_as_current(struct kfusd_file *file, const struct file *filp)
 {
 	const struct kfusd_ids ids = kfusd_ids_of_current(file->device);
 

@@ -85,6 +85,8 @@ ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
 {
 	/* sendfile(2)'s own pipe, which nobody else has, is not locked. */
 	const bool is_shared = pipe != current->splice_pipe;
+	const bool is_nonblocking =
+		flags & SPLICE_F_NONBLOCK || filp->f_flags & O_NONBLOCK;
 	struct kfusd_request *answer;
 	ssize_t result;
 	size_t given;
@@ -93,7 +95,11 @@ ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
 	length = min_t(size_t, length, pipe->max_usage * PAGE_SIZE);
 	if (is_shared)
 		pipe_unlock(pipe);
-	answer = kfusd_call_read(filp, *position, length);
+	error = is_nonblocking ?
+			kfusd_check_ready(filp, FUSD_READ, length, true) :
+			0;
+	answer = error ? ERR_PTR(error) :
+			 kfusd_call_read(filp, *position, length);
 	if (is_shared)
 		pipe_lock(pipe);
 	if (IS_ERR(answer))

@@ -119,13 +119,26 @@ static ssize_t kfusd_read_descriptors(struct kiocb *iocb, struct iov_iter *to,
 	return error;
 }
 
+/* 0, or -EAGAIN if the client is not to wait and would, or -ERESTARTSYS. */
+static int kfusd_may_send(const struct kiocb *iocb, short subcmd, size_t length)
+{
+	const bool is_nowait = iocb->ki_flags & IOCB_NOWAIT;
+
+	if (likely(!is_nowait && !(iocb->ki_filp->f_flags & O_NONBLOCK)))
+		return 0;
+	return kfusd_check_ready(iocb->ki_filp, subcmd, length, !is_nowait);
+}
+
 ssize_t kfusd_client_read(struct kiocb *iocb, struct iov_iter *to)
 {
 	struct file *filp = iocb->ki_filp;
-	struct kfusd_request *answer =
-		kfusd_call_read(filp, iocb->ki_pos, iov_iter_count(to));
+	int error = kfusd_may_send(iocb, FUSD_READ, iov_iter_count(to));
+	struct kfusd_request *answer;
 	size_t copied = 0;
 
+	if (error)
+		return error;
+	answer = kfusd_call_read(filp, iocb->ki_pos, iov_iter_count(to));
 	if (IS_ERR(answer))
 		return PTR_ERR(answer);
 	if (unlikely(answer->descriptors) && answer->retval >= 0)
@@ -155,8 +168,11 @@ static int kfusd_take_written_data(struct kfusd_request *request,
 ssize_t kfusd_client_write(struct kiocb *iocb, struct iov_iter *from)
 {
 	struct file *filp = iocb->ki_filp;
+	int error = kfusd_may_send(iocb, FUSD_WRITE, iov_iter_count(from));
 	struct kfusd_request *request;
 
+	if (error)
+		return error;
 	request = kfusd_new_transfer(filp, FUSD_WRITE, iocb->ki_pos,
 				     iov_iter_count(from));
 	if (IS_ERR(request))

@@ -21,6 +21,7 @@ from support.raw_driver import (
     OPEN,
     OPTION_ALWAYS_READY,
     OPTION_CLIENT_BITS,
+    OPTION_NONBLOCK,
     OPTION_STREAM,
     OPTION_UNBLOCK,
     READ,
@@ -317,7 +318,11 @@ def test_threads_that_do_not_agree_get_einval_but_harm_nothing(opened):
 def test_options_are_granted_only_if_known(name):
     with Driver() as driver:
         assert driver.options(0xFFFFFFFFFFFFFFFF) == (
-            OPTION_UNBLOCK | OPTION_ALWAYS_READY | OPTION_STREAM | OPTION_CLIENT_BITS
+            OPTION_UNBLOCK
+            | OPTION_ALWAYS_READY
+            | OPTION_STREAM
+            | OPTION_CLIENT_BITS
+            | OPTION_NONBLOCK
         )
         assert driver.options(0) == 0
         driver.write(registration(name))

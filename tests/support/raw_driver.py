@@ -34,7 +34,7 @@ CONTROL_ATTRIBUTE = 1 << 30 | 64 << 16 | ord("F") << 8 | 105
 CONTROL_VARIABLES = 1 << 30 | 16 << 16 | ord("F") << 8 | 106
 CONTROL_CHANGE = 1 << 30 | 16 << 16 | ord("F") << 8 | 107
 OPTION_UNBLOCK, OPTION_ALWAYS_READY, OPTION_STREAM = 1, 2, 4
-OPTION_CLIENT_BITS = 8
+OPTION_CLIENT_BITS, OPTION_NONBLOCK = 8, 0x80
 
 
 libc = ctypes.CDLL(None, use_errno=True)

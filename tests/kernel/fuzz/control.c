@@ -85,3 +85,15 @@ int control_give(int fd, const fusd_msg_t *message, int descriptor,
 
 	return ioctl(fd, FUSD_CONTROL_DESCRIPTOR, &told) < 0 ? -errno : 0;
 }
+
+int control_hold(int fd, const fusd_msg_t *message)
+{
+	const fops_msg_t *fops = &message->parm.fops_msg;
+	const struct fusd_control_held told = {
+		.fusd_file = (uintptr_t)fops->fusd_file,
+		.transid = fops->transid,
+		.hint = fops->hint,
+	};
+
+	return ioctl(fd, FUSD_CONTROL_HELD, &told) < 0 ? -errno : 0;
+}

@@ -118,6 +118,8 @@ int control_reply(int fd, const fusd_msg_t *message, ssize_t retval,
 /* The answer brings this descriptor, or, if it is -1, a new open file. */
 int control_give(int fd, const fusd_msg_t *message, int descriptor,
 		 uint64_t private_info, uint32_t flags, uint32_t offset);
+/* The poll_diff is held. */
+int control_hold(int fd, const fusd_msg_t *message);
 
 /* hostile_sysfs.c: numbers, attributes and uevents of a device, and readers */
 void tell_of_sysfs(int fd);

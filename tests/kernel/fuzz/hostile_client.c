@@ -88,7 +88,7 @@ static void do_vectors(void)
 				  { client.data + PAGE, below(5000) } };
 
 	if (one_in(2))
-		readv(client.fd, parts, 3);
+		preadv2(client.fd, parts, 3, -1, one_in(2) ? RWF_NOWAIT : 0);
 	else
 		writev(client.fd, parts, 3);
 }

@@ -266,6 +266,11 @@ static void reply(void)
 	}
 	if (message.subcmd == FUSD_IOCTL ? one_in(2) : one_in(20))
 		give_descriptors(&message);
+	if (message.subcmd == FUSD_POLL_DIFF ? one_in(2) : one_in(20)) {
+		control_hold(driver.fd, &message);
+		if (one_in(2))
+			return;
+	}
 	while (one_in(3))
 		mutate(&message);
 	while (times--)
@@ -486,7 +491,8 @@ void hostile_driver(unsigned int device)
 	handle(SIGALRM, false);
 	alarm_every(10);
 	while (!shared->stopping) {
-		driver.fd = control_open(below(4));
+		driver.fd = control_open(
+			below(4) | (one_in(2) ? FUSD_OPTION_NONBLOCK : 0));
 		if (driver.fd < 0)
 			continue;
 		driver.received = 0;
