@@ -95,8 +95,21 @@ struct fusd_options {
 	 */
 	unsigned int major;
 	unsigned int minor;
-	/** 0. Where the compiler would leave bytes of any value. */
-	unsigned int reserved;
+	/**
+	 * Not 0: what poll_diff says of the device is what reads and writes
+	 * find, and kfusd keeps the promise of O_NONBLOCK for the driver: a
+	 * client that is not to wait gets EAGAIN, and the driver no request,
+	 * while its poll_diff is held or its state lacks FUSD_NOTIFY_INPUT for
+	 * a read, FUSD_NOTIFY_OUTPUT for a write. It has a tenth of a second
+	 * to say so, once for each poll_diff, so a driver that is busy keeps
+	 * nobody for long. io_uring, and preadv2(2) with RWF_NOWAIT, work
+	 * then; these never wait for what the driver has to say. A driver
+	 * still answers -EAGAIN itself where another client was quicker, and
+	 * on cuse, fuse and with an older module, where this means nothing.
+	 *
+	 * Errors: EINVAL (there is no poll_diff).
+	 */
+	int nonblock;
 	/**
 	 * Memory that clients map without that the driver is asked: where a
 	 * memfd's descriptor is (memfd_create(2), without MFD_HUGETLB), open

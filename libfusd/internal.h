@@ -72,6 +72,7 @@ struct fusd_device {
 	size_t ioctl_count;
 	size_t max_client_memory; /* bytes of one request */
 	bool is_stream;		  /* open files have no position */
+	bool tells_waits;	  /* its poll_diff says what would wait */
 	int shared_memory;	  /* a memfd, the device's own; -1: none */
 
 	/* Set by the transport's open_device, constant afterwards. */

@@ -105,10 +105,6 @@ static int copy_options(struct fusd_options *to,
 	}
 	error = copy_structure(to, sizeof(*to), options, options->size,
 			       FIRST_OPTIONS_SIZE, "struct fusd_options");
-	if (!error && to->reserved)
-		return fusd_fail(E2BIG, "struct fusd_options has a reserved "
-					"member that is not 0: a newer libfusd "
-					"is needed");
 	return error;
 }
 
@@ -168,9 +164,15 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 	if (device->max_client_memory > SSIZE_MAX / 2)
 		device->max_client_memory = SSIZE_MAX / 2;
 	device->is_stream = options.stream;
+	device->tells_waits = options.nonblock;
 	device->owner = options.owner;
 	device->group = options.group;
 	error = fusd_ioctls_copy(device, options.ioctls, options.ioctl_count);
+	if (!error && device->tells_waits && !device->ops.poll_diff)
+		error = fusd_fail(EINVAL,
+				  "device \"%s\" has no poll_diff to say what "
+				  "would wait, which the option nonblock needs",
+				  name);
 	if (!error)
 		error = fusd_shared_memory_take(device, options.shared_memory);
 	if (!error)

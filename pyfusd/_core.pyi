@@ -336,6 +336,7 @@ class DeviceCore:
         minor: int,
         attributes: dict[str, str],
         uevent: dict[str, str],
+        nonblock: bool,
         shared_memory: Any,
     ) -> None: ...
     def _set_attribute(self, name: str, value: str) -> None: ...

@@ -334,7 +334,7 @@ cdef class DeviceCore:
         self, name, mode_t mode, frozenset looked_up, transport, clazz, devname,
         list ioctls, size_t max_client_memory, bint stream, uid_t owner, gid_t group,
         unsigned int major, unsigned int minor, dict attributes, dict uevent,
-        shared_memory,
+        bint nonblock, shared_memory,
     ):
         cdef fusd_file_operations operations
         cdef fusd_options options
@@ -366,7 +366,7 @@ cdef class DeviceCore:
         cdef Variables variables = Variables(uevent)
         options.uevent = variables.table
         options.uevent_count = variables.count
-        options.reserved = 0
+        options.nonblock = nonblock
         options.shared_memory = NULL
         if shared_memory is not None:
             memory = PyObject_AsFileDescriptor(shared_memory)

@@ -97,7 +97,12 @@ class Device(Callbacks, DeviceCore):
     one of kfusd's own major number, or on cuse of any; fuse, whose node has none,
     ignores them. *attributes* are files with a text in the device's directory in sysfs
     ("name", or "directory/name"), and *uevent* the variables that udev gets with each
-    of its uevents: on kfusd, and ignored elsewhere. *shared_memory* is what clients map, without that mmap() is asked: a memfd, open for reading and writing,
+    of its uevents: on kfusd, and ignored elsewhere. *nonblock* says that reads
+    and writes find what poll() says: then kfusd answers EAGAIN to a client that is not
+    to wait (O_NONBLOCK, io_uring) while poll() does not say that the device is ready,
+    or says nothing for a tenth of a second, as the driver is busy; cuse and fuse ask
+    the driver, which still has to answer so. *shared_memory* is what
+    clients map, without that mmap() is asked: a memfd, open for reading and writing,
     as a descriptor or an object with fileno(), which may be closed after register().
     It works on kfusd; on fuse since Linux 6.9 if the driver is root, unless the device
     is a *stream*; elsewhere, and on cuse, clients get ENODEV. On fuse the device has
@@ -138,6 +143,7 @@ class Device(Callbacks, DeviceCore):
         minor: int = 0,
         attributes: Mapping[str, str] | None = None,
         uevent: Mapping[str, str] | None = None,
+        nonblock: bool = False,
         shared_memory: int | HasFileno | None = None,
     ) -> None:
         _check_mode(mode)
@@ -156,6 +162,7 @@ class Device(Callbacks, DeviceCore):
         self._minor = minor
         self._attributes = dict(attributes or {})
         self._uevent = dict(uevent or {})
+        self._nonblock = nonblock
         self._shared_memory = shared_memory
 
     def register(self: Self) -> Self:
@@ -165,8 +172,8 @@ class Device(Callbacks, DeviceCore):
         of a running run() is served by that loop.
 
         Raises OSError: EINVAL (name, clazz, devname, transport, device number,
-        attribute, uevent or shared_memory), EBADF (shared_memory is closed), EEXIST
-        (the name is taken, or an attribute's), EBUSY (the device number is), ENOPKG or
+        attribute, uevent or shared_memory; nonblock without a poll()), EBADF
+        (shared_memory is closed), EEXIST (the name is taken, or an attribute's), EBUSY (the device number is), ENOPKG or
         ENODEV (no transport works on this machine, or not the one that was chosen),
         EACCES or EPERM (not for this user, or not with that owner, group, number or
         uevent), EOPNOTSUPP (not with the kernel module that is loaded), E2BIG (too many
@@ -205,6 +212,7 @@ class Device(Callbacks, DeviceCore):
             self._minor,
             self._attributes,
             self._uevent,
+            self._nonblock,
             self._shared_memory,
         )
         tracing.attach_if_active(self)

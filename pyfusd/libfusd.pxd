@@ -71,7 +71,7 @@ cdef extern from "fusd.h" nogil:
         gid_t group
         unsigned int major
         unsigned int minor
-        unsigned int reserved
+        int nonblock
         const int *shared_memory
 
     struct fusd_buffer:

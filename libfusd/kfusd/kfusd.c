@@ -18,6 +18,7 @@
 #include <fusd_control.h>
 
 #include "descriptor.h"
+#include "held.h"
 #include "options.h"
 #include "sysfs.h"
 #include "internal.h"
@@ -30,6 +31,7 @@ struct kfusd_device {
 	/* A header and its data are received, and listed, by one thread. */
 	pthread_mutex_t receive_lock;
 	uint64_t files; /* what its open files' ids begin with */
+	__u64 options;	/* that the module has granted */
 	struct fusd_private_data private_data;
 };
 
@@ -243,6 +245,7 @@ static int kfusd_open_device(struct fusd_device *device,
 {
 	static _Atomic uint32_t last_device;
 	struct kfusd_device *data;
+	__u64 granted = 0;
 	int error, fd = open_control();
 
 	if (fd < 0)
@@ -254,7 +257,7 @@ static int kfusd_open_device(struct fusd_device *device,
 	}
 	error = check_vacant(device);
 	if (!error)
-		error = fusd_kfusd_ask(device, options, fd);
+		error = fusd_kfusd_ask(device, options, fd, &granted);
 	if (!error)
 		error = register_name(device, options, fd);
 	if (!error)
@@ -268,6 +271,7 @@ static int kfusd_open_device(struct fusd_device *device,
 	}
 	check_class(device, options);
 	pthread_mutex_init(&data->receive_lock, NULL);
+	data->options = granted;
 	data->files = KFUSD_FILES | (uint64_t)++last_device << 32;
 	device->transport_data = data;
 	device->fd = fd;
@@ -398,7 +402,11 @@ static int kfusd_receive(struct fusd_device *device,
 
 static bool kfusd_hold(struct fusd_request *request)
 {
-	(void)request;
+	const __u64 options = kfusd_device(request->device)->options;
+
+	if (request->msg.subcmd == FUSD_POLL_DIFF &&
+	    options & FUSD_OPTION_NONBLOCK)
+		fusd_kfusd_tell_held(request);
 	/* The kernel tells with a message of its own: FUSD_UNBLOCK. */
 	return false;
 }

@@ -10,7 +10,8 @@
 #include "sysfs.h"
 
 /* An older module without options calls the driver for everything. */
-static int ask_options(const struct fusd_device *device, int fd)
+static int ask_options(const struct fusd_device *device, int fd,
+		       __u64 *granted)
 {
 	__u64 options = device->ops.ioctl ? FUSD_OPTION_CLIENT_BITS : 0;
 
@@ -20,6 +21,8 @@ static int ask_options(const struct fusd_device *device, int fd)
 		options |= FUSD_OPTION_ALWAYS_READY;
 	if (device->is_stream)
 		options |= FUSD_OPTION_STREAM;
+	if (device->tells_waits)
+		options |= FUSD_OPTION_NONBLOCK;
 	if (ioctl(fd, FUSD_CONTROL_OPTIONS, &options) < 0) {
 		if (errno != ENOTTY)
 			return fusd_fail(errno, "kfusd takes no options: %s",
@@ -28,6 +31,7 @@ static int ask_options(const struct fusd_device *device, int fd)
 	}
 	if (device->is_stream && !(options & FUSD_OPTION_STREAM))
 		return fusd_kfusd_refuse_module("streams");
+	*granted = options;
 	return 0;
 }
 
@@ -85,9 +89,9 @@ static int ask_sysfs(const struct fusd_options *options, int fd)
 }
 
 int fusd_kfusd_ask(const struct fusd_device *device,
-		   const struct fusd_options *options, int fd)
+		   const struct fusd_options *options, int fd, __u64 *granted)
 {
-	int error = ask_options(device, fd);
+	int error = ask_options(device, fd, granted);
 
 	if (!error)
 		error = ask_ioctls(device, fd);

@@ -230,6 +230,15 @@ WAITING = [
         {"cuse": "lseek gives 0, and pread reads"},
     ),
     (
+        "nonblock",
+        "a driver can leave O_NONBLOCK to the transport: with the option `nonblock` a "
+        "client gets EAGAIN, though the driver is busy, while its poll does not say "
+        "that it is ready; so do io_uring and RWF_NOWAIT",
+        libfuse(
+            "the driver is asked and has to answer EAGAIN; RWF_NOWAIT gives EOPNOTSUPP"
+        ),
+    ),
+    (
         "restart",
         "a signal to a blocked client restarts its call with the same request",
         libfuse(

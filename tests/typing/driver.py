@@ -35,7 +35,13 @@ class Typed(pyfusd.Device):
     waiting: pyfusd.Request | None = None
 
     def __init__(self, name: str, *, speed: int = 9600) -> None:
-        super().__init__(name, 0o666, transport="fuse")
+        super().__init__(
+            name,
+            0o666,
+            transport="fuse",
+            nonblock=True,
+            shared_memory=os.memfd_create("memory"),
+        )
         self.speed = speed
 
     def open(self, file: pyfusd.File) -> None:

@@ -76,13 +76,14 @@ static void options_are_checked(void)
 		    EINVAL);
 	/* As the first version had it: what is beyond does not matter. */
 	options.size = offsetof(struct fusd_options, ioctls);
-	options.reserved = 1;
+	options.nonblock = 1;
 	fd = fusd_register_with("o", 0600, NULL, &none, &options);
 	CHECK(fd >= 0 && fusd_unregister(fd) == 0);
 	options.size = sizeof(options);
 	CHECK_FAILS(fusd_register_with("o", 0600, NULL, &none, &options),
-		    E2BIG);
-	options.reserved = 0;
+		    EINVAL);
+	CHECK(strstr(fusd_error(), "poll_diff"));
+	options.nonblock = 0;
 	fd = fusd_register_with("o", 0600, NULL, &none, &options);
 	CHECK(fd >= 0);
 	CHECK(!strcmp(fusd_device_transport(fd), "fuse"));
