@@ -49,16 +49,16 @@ class Proxy(pyfusd.Device):
     def close(self, file):
         self.logged(file, "close()", os.close, file.lower)
 
-    def seek(self, file, offset):
+    def go_to(self, file, offset):
         with suppress(OSError):  # a terminal, for example, has no position
             os.lseek(file.lower, offset, os.SEEK_SET)
 
     def read(self, file, buf, offset):
-        self.seek(file, offset)
+        self.go_to(file, offset)
         return self.logged(file, f"read({len(buf)})", os.readv, file.lower, [buf])
 
     def write(self, file, buf, offset):
-        self.seek(file, offset)
+        self.go_to(file, offset)
         return self.logged(file, f"write({len(buf)})", os.write, file.lower, buf)
 
     def ioctl(self, file, request, data):

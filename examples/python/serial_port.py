@@ -140,7 +140,7 @@ class SerialPort(pyfusd.Device):
     @pyfusd.ioctl(TCSETSF, direction="in", type=Termios)
     def set_and_flush(self, file, settings):
         self.set(file, settings)
-        self.flush(file, termios.TCIFLUSH)
+        self.discard(file, termios.TCIFLUSH)
 
     @pyfusd.ioctl(TCGETS2)
     def get2(self, file, settings):
@@ -154,10 +154,10 @@ class SerialPort(pyfusd.Device):
     @pyfusd.ioctl(TCSETSF2)
     def set2_and_flush(self, file, settings):
         self.set2(file, settings)
-        self.flush(file, termios.TCIFLUSH)
+        self.discard(file, termios.TCIFLUSH)
 
     @pyfusd.ioctl(termios.TCFLSH)
-    def flush(self, file, queue):
+    def discard(self, file, queue):
         if queue not in (termios.TCIFLUSH, termios.TCOFLUSH, termios.TCIOFLUSH):
             raise OSError(errno.EINVAL, "no such queue")
         if queue != termios.TCOFLUSH:

@@ -252,10 +252,10 @@ def test_a_request_s_own_facts_last_across_waits(serve_async, opened, in_thread)
         async def read(self, file, buf, offset):
             await asyncio.sleep(0)
             seen.append((file.pid, file.uid, file.offset, bool(file.flags & 0o4000)))
-            await asyncio.create_task(self.seek(file, 100))
+            await asyncio.create_task(self.move(file, 100))
             return b"abc"
 
-        async def seek(self, file, offset):
+        async def move(self, file, offset):
             assert file.hold().offset == file.offset
             file.offset = offset
 
