@@ -35,6 +35,21 @@
  */
 #define FUSD_OPTION_CLIENT_BITS 0x8
 /*
+ * FUSD_SEEK asks the driver where lseek is to go, unless the device is a
+ * stream: cmd is whence, arg the offset, offset the position now. The reply's
+ * retval is the new position. Without this the module answers.
+ */
+#define FUSD_OPTION_SEEK 0x10
+/*
+ * FUSD_FLUSH tells of each close(2) of a descriptor of an open file, and of
+ * those that end with their process, before the FUSD_CLOSE of the last one. The
+ * client gets what the reply says. A client that is killed or exits, or that
+ * serves the device itself, does not wait: then a reply gets EPIPE.
+ */
+#define FUSD_OPTION_FLUSH 0x20
+/* FUSD_FSYNC is fsync(2), or, if cmd is 1, fdatasync(2). Without: EINVAL. */
+#define FUSD_OPTION_FSYNC 0x40
+/*
  * A read or write with O_NONBLOCK, or by io_uring or RWF_NOWAIT, for which the
  * driver is not ready gets EAGAIN without that the driver gets it. Ready it is
  * when its poll_diff says so; FUSD_CONTROL_HELD says that it is not.

@@ -63,6 +63,9 @@
 #define FUSD_POLL_DIFF 105
 #define FUSD_UNBLOCK 106
 #define FUSD_MMAP 107
+#define FUSD_SEEK 108
+#define FUSD_FLUSH 109
+#define FUSD_FSYNC 110
 
 /**
  * A callback that returns -FUSD_NOREPLY keeps its client blocked, until the
@@ -109,7 +112,7 @@ typedef struct {
 	ssize_t retval;
 	unsigned long length; /* bytes asked for, or sent along */
 	unsigned long offset; /* file position, both ways */
-	unsigned int cmd;     /* ioctl request, or cached poll state */
+	unsigned int cmd; /* ioctl request, cached poll state; fusd_control.h */
 	unsigned long mmprot;
 	unsigned long mmflags;
 	unsigned long mmoffset;

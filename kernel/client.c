@@ -54,35 +54,18 @@ static int kfusd_client_release(struct inode *inode, struct file *filp)
 {
 	struct kfusd_file *file = filp->private_data;
 	struct kfusd_device *device = file->device;
-	bool is_kernel = current->flags & PF_KTHREAD;
-	struct kfusd_ids ids =
-		is_kernel ? file->opener : kfusd_ids_of_current(device);
+	struct kfusd_ids ids = current->flags & PF_KTHREAD ?
+				       file->opener :
+				       kfusd_ids_of_current(device);
 
 	/* Unlisted first, so that no reply that is on its way asks anew. */
 	kfusd_file_unlist(file);
 	kfusd_poll_cancel(file);
 	kfusd_drop_parked(file);
-	/*
-	 * An exiting process could not be killed while it waits, a kernel
-	 * thread, which puts files for others, would keep those waiting, and
-	 * the thread that serves the device would wait for itself.
-	 */
 	kfusd_send_close(file, filp->f_flags, &ids,
-			 !is_kernel && !(current->flags & PF_EXITING) &&
-				 READ_ONCE(device->server) !=
-					 task_pid(current));
+			 kfusd_may_wait_to_close(file));
 	kfusd_file_put(file);
 	return 0;
-}
-
-static loff_t kfusd_client_llseek(struct file *filp, loff_t offset, int whence)
-{
-	const loff_t before = filp->f_pos;
-	loff_t position = default_llseek(filp, offset, whence);
-
-	if (position >= 0 && position != before)
-		kfusd_position_set(filp->private_data);
-	return position;
 }
 
 const struct file_operations kfusd_client_operations = {
@@ -96,6 +79,8 @@ const struct file_operations kfusd_client_operations = {
 	.splice_write = iter_file_splice_write,
 	.poll = kfusd_client_poll,
 	.fasync = kfusd_client_fasync,
+	.fsync = kfusd_client_fsync,
+	.flush = kfusd_client_flush,
 	.mmap = kfusd_client_mmap,
 	.unlocked_ioctl = kfusd_client_ioctl,
 #ifdef CONFIG_COMPAT

@@ -115,6 +115,7 @@ static int kfusd_ask_options(struct kfusd_device *device,
 		return -EFAULT;
 	options &= FUSD_OPTION_UNBLOCK | FUSD_OPTION_ALWAYS_READY |
 		   FUSD_OPTION_STREAM | FUSD_OPTION_CLIENT_BITS |
+		   FUSD_OPTION_SEEK | FUSD_OPTION_FLUSH | FUSD_OPTION_FSYNC |
 		   FUSD_OPTION_NONBLOCK;
 	if (put_user(options, user_options))
 		return -EFAULT;

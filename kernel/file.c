@@ -78,6 +78,12 @@ static bool kfusd_is_server(const struct kfusd_device *device)
 	       thread_group_empty(current) && file_count(device->control) == 1;
 }
 
+bool kfusd_may_wait_to_close(const struct kfusd_file *file)
+{
+	return !(current->flags & (PF_KTHREAD | PF_EXITING)) &&
+	       READ_ONCE(file->device->server) != task_pid(current);
+}
+
 /* Under device->lock. */
 static int kfusd_may_have_file(const struct kfusd_device *device,
 			       const struct kfusd_user *user)

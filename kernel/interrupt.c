@@ -42,6 +42,10 @@
  *     need. So it pauses every MMAP_PAUSE: its request is parked, received or
  *     not, the lock is let go of, and the call comes again, by rule 3. A pause
  *     is no signal.
+ *  9. A close(2) that a signal interrupts could not be made again. So it waits
+ *     for its flush until it is killed. A client that is killed, or exits and
+ *     could not be, does not wait; the driver receives the flush nevertheless,
+ *     and a reply to it gets EPIPE.
  *
  * A parked request is found by its thread, in a tree for each open file and one
  * for each device's opens. A device's parked requests are on a list, too, which
@@ -330,7 +334,8 @@ static int kfusd_wait_or_leave(struct kfusd_request *request)
 	/* The way back to user space makes a call anew only for a signal. */
 	if (is_pause)
 		set_thread_flag(TIF_SIGPENDING);
-	return error;
+	/* io_uring would tell its user of an fsync with this as the result. */
+	return current->flags & PF_IO_WORKER ? -EINTR : error;
 }
 
 static struct kfusd_request *kfusd_start_call(struct kfusd_request *call)
@@ -374,6 +379,40 @@ struct kfusd_request *kfusd_call_driver(struct kfusd_request *call)
 	}
 	kfusd_request_put(call);
 	return error ? ERR_PTR(error) : earlier;
+}
+
+/* By rule 9: a killed client leaves its flush. */
+static void kfusd_leave_flush(struct kfusd_request *request)
+{
+	struct kfusd_device *device = request->file->device;
+
+	spin_lock(&device->lock);
+	request->is_unawaited = true;
+	if (request->state == KFUSD_REQUEST_SENT ||
+	    request->state == KFUSD_REQUEST_REPLYING) {
+		kfusd_request_abandon(request);
+		kfusd_send_unblock(request);
+	}
+	spin_unlock(&device->lock);
+}
+
+struct kfusd_request *kfusd_call_flush(struct kfusd_request *call, bool wait)
+{
+	int error;
+
+	/* No flush is parked: this gives up what the thread has, by rule 4. */
+	kfusd_take_earlier(call);
+	call->is_unawaited = !wait;
+	error = kfusd_request_send(call);
+	if (!error && wait) {
+		kfusd_wait_killable(call->wait, kfusd_is_done(call));
+		if (likely(kfusd_is_done(call)))
+			return call;
+		kfusd_leave_flush(call);
+		error = -EINTR;
+	}
+	kfusd_request_put(call);
+	return ERR_PTR(error);
 }
 
 /* Whether the thread that parked a request cannot come back for it. */

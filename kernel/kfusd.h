@@ -3,9 +3,10 @@
  * kfusd: what the module's files share.
  *
  * A client's system call becomes a request (transfer.c, ioctl.c, splice.c,
- * poll.c, mmap.c, client.c), waits in its device's queue, is received by the
- * driver (receive.c) and answered by it (reply.c); request.c is the life in
- * between, interrupt.c what becomes of it when a signal makes the client leave.
+ * poll.c, mmap.c, seek.c, sync.c, client.c), waits in its device's queue, is
+ * received by the driver (receive.c) and answered by it (reply.c); request.c is
+ * the life in between, interrupt.c what becomes of it when a signal makes the
+ * client leave.
  *
  * The files, from the bottom up; each uses only what is below it
  *
@@ -20,6 +21,7 @@
  *   poll.c mmap.c         poll(2) and mmap(2), and what replies do to them
  *   nonblock.c            reads and writes that are not to wait
  *   transfer.c            read(2), write(2)
+ *   seek.c sync.c         lseek(2); fsync(2), and each close(2)
  *   descriptor.c          descriptors that an answer brings its client
  *   ioctl.c splice.c      ioctl(2); splice(2)
  *   receive.c reply.c     what a driver receives; what it replies
@@ -50,9 +52,10 @@
  * that is outstanding with the driver.
  *
  * Exactly one of these ends a request, and takes it out of the table: the
- * driver's reply, the client's leaving, the device's end. A reply finds its
- * request through the table, by the cookie fops_msg_t.hint, and compares the
- * other two cookies; no address of the kernel's ever leaves it.
+ * driver's reply, the client's leaving, the device's end; of a flush whose
+ * client does not wait, that the driver receives it. A reply finds its request
+ * through the table, by the cookie fops_msg_t.hint, and compares the other two
+ * cookies; no address of the kernel's ever leaves it.
  *
  * Locks, from the outermost inwards
  *
@@ -270,6 +273,7 @@ struct kfusd_request {
 	bool was_interrupted;	    /* left by a signal once, not by a pause */
 	bool sees_eintr;	    /* its client will, while it is parked */
 	bool is_overdue;	    /* an open nobody came back for in time */
+	bool is_unawaited;	    /* a flush that is over once received */
 	struct rb_node parked_node; /* in kfusd_parked_tree() */
 	struct list_head entry; /* device->parked, file->kept, a local list */
 	struct pid *parked_by;	/* a reference, from the first leaving on */
@@ -288,6 +292,8 @@ struct kfusd_request {
 	union {		      /* fops_msg_t.cmd */
 		unsigned int ioctl_number;
 		unsigned int asked_state; /* of a poll_diff: poll.c */
+		unsigned int whence; /* of a seek; argument is the offset */
+		unsigned int is_datasync; /* of an fsync */
 	};
 
 	/* Of a poll_diff: nonblock.c. device->lock. */
@@ -381,6 +387,13 @@ void kfusd_file_unlist(struct kfusd_file *file);
 /* Counts bytes for a request; false if the user may not have them. */
 bool kfusd_charge_request(struct kfusd_request *request, size_t bytes);
 void kfusd_uncharge_request(struct kfusd_request *request);
+/*
+ * Whether this thread, which closes, may wait for the driver. An exiting
+ * process could not be killed while it waits, a kernel thread, which puts files
+ * for others, would keep those waiting, and the thread that serves the device
+ * would wait for itself.
+ */
+bool kfusd_may_wait_to_close(const struct kfusd_file *file);
 /* This thread's ids, as the driver of device is told them. */
 struct kfusd_ids kfusd_ids_of_current(const struct kfusd_device *device);
 
@@ -492,9 +505,16 @@ void kfusd_interrupt_prepare(struct kfusd_device *device);
  * Sends a request and waits for its answer. Takes over the caller's reference
  * and returns one to the answered request: the same; or the one that this
  * call, come again after a signal, had sent before; or, for a read, an answer
- * that was kept. ERR_PTR: -EPIPE, -ERESTARTSYS, -ERESTARTNOINTR, -ENOMEM.
+ * that was kept. ERR_PTR: -EPIPE, -ERESTARTSYS, -ERESTARTNOINTR, -ENOMEM, and
+ * -EINTR in a worker of io_uring's.
  */
 struct kfusd_request *kfusd_call_driver(struct kfusd_request *request);
+/*
+ * The same for a flush, by rule 9; wait tells whether its client may. NULL: the
+ * driver is told, and nobody waits. ERR_PTR: -EPIPE, -EINTR, -ENOMEM.
+ */
+struct kfusd_request *kfusd_call_flush(struct kfusd_request *request,
+				       bool wait);
 /*
  * Under device->lock, as a reply with datalen bytes comes: gives up a parked
  * request whose answer would reach nobody. If true, the reference of the list
@@ -592,6 +612,12 @@ ssize_t kfusd_end_read(struct file *filp, struct kfusd_request *answer,
 ssize_t kfusd_client_splice_read(struct file *filp, loff_t *position,
 				 struct pipe_inode_info *pipe, size_t length,
 				 unsigned int flags);
+
+/* seek.c, sync.c */
+loff_t kfusd_client_llseek(struct file *filp, loff_t offset, int whence);
+int kfusd_client_fsync(struct file *filp, loff_t start, loff_t end,
+		       int datasync);
+int kfusd_client_flush(struct file *filp, fl_owner_t owner);
 
 /* descriptor.c: descriptors that an answer brings its client */
 /* FUSD_CONTROL_DESCRIPTOR of the driver's control file. 0 or its -errno. */

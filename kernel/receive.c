@@ -85,14 +85,23 @@ static struct kfusd_message *kfusd_take_message(struct kfusd_device *device)
 	return message;
 }
 
-/* The driver has the message. Only an unblock can be queued again. */
+/*
+ * The driver has the message. Only an unblock can be queued again; and with
+ * that a flush is over for which nobody waits.
+ */
 static void kfusd_message_arrived(struct kfusd_device *device,
 				  struct kfusd_message *message)
 {
-	if (likely(message->subcmd != FUSD_UNBLOCK))
+	struct kfusd_request *request = message->request;
+	const bool is_unblock = message->subcmd == FUSD_UNBLOCK;
+
+	if (likely(!is_unblock && !READ_ONCE(request->is_unawaited)))
 		return;
 	spin_lock(&device->lock);
-	message->in_hand = false;
+	if (is_unblock)
+		message->in_hand = false;
+	else
+		kfusd_request_abandon(request);
 	spin_unlock(&device->lock);
 }
 

@@ -117,6 +117,8 @@ static ssize_t kfusd_bound_retval(const struct kfusd_request *request,
 		return min_t(size_t, retval, request->length);
 	case FUSD_IOCTL:
 		return retval > INT_MAX ? -EIO : retval;
+	case FUSD_SEEK:
+		return retval;
 	case FUSD_POLL_DIFF:
 		return retval & FUSD_NOTIFY_ALL;
 	default:

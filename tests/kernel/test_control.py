@@ -21,6 +21,9 @@ from support.raw_driver import (
     OPEN,
     OPTION_ALWAYS_READY,
     OPTION_CLIENT_BITS,
+    OPTION_FLUSH,
+    OPTION_FSYNC,
+    OPTION_SEEK,
     OPTION_NONBLOCK,
     OPTION_STREAM,
     OPTION_UNBLOCK,
@@ -322,6 +325,9 @@ def test_options_are_granted_only_if_known(name):
             | OPTION_ALWAYS_READY
             | OPTION_STREAM
             | OPTION_CLIENT_BITS
+            | OPTION_SEEK
+            | OPTION_FLUSH
+            | OPTION_FSYNC
             | OPTION_NONBLOCK
         )
         assert driver.options(0) == 0

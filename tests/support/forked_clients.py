@@ -194,8 +194,18 @@ def has_edges(client):
     return [events for _, events in client.poller.poll(DEADLINE)]
 
 
-def seeks(position):
-    return lambda client: os.lseek(client.fd, position, os.SEEK_SET)
+def seeks(position, whence=os.SEEK_SET):
+    return lambda client: os.lseek(client.fd, position, whence)
+
+
+def syncs(client):
+    return os.fsync(client.fd)
+
+
+def ends(client):
+    """Without a close of its own."""
+    client.say("ends")
+    os._exit(0)
 
 
 def writes(data):

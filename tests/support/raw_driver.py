@@ -21,10 +21,14 @@ MAX_RW_SIZE = 128 << 10
 
 REGISTER, UNREGISTER, CALL, REPLY, NONBLOCK, NONBLOCK_REPLY = range(6)
 OPEN, CLOSE, READ, WRITE, IOCTL, POLL_DIFF, UNBLOCK, MMAP = range(100, 108)
+SEEK, FLUSH, FSYNC = range(108, 111)
 NAMES = dict(
-    zip(
-        range(100, 108),
-        ("open", "close", "read", "write", "ioctl", "poll_diff", "unblock", "mmap"),
+    enumerate(
+        (
+            *("open", "close", "read", "write", "ioctl", "poll_diff", "unblock"),
+            *("mmap", "seek", "flush", "fsync"),
+        ),
+        start=100,
     )
 )
 
@@ -35,6 +39,7 @@ CONTROL_VARIABLES = 1 << 30 | 16 << 16 | ord("F") << 8 | 106
 CONTROL_CHANGE = 1 << 30 | 16 << 16 | ord("F") << 8 | 107
 OPTION_UNBLOCK, OPTION_ALWAYS_READY, OPTION_STREAM = 1, 2, 4
 OPTION_CLIENT_BITS, OPTION_NONBLOCK = 8, 0x80
+OPTION_SEEK, OPTION_FLUSH, OPTION_FSYNC = 0x10, 0x20, 0x40
 
 
 libc = ctypes.CDLL(None, use_errno=True)
