@@ -203,6 +203,39 @@ struct fusd_file_operations {
 	 */
 	int (*mmap)(struct fusd_file_info *file, int offset, size_t length,
 		    int prot, int flags, void **addr, size_t *out_length);
+	/**
+	 * A client calls lseek(2): offset and whence (SEEK_SET, SEEK_CUR,
+	 * SEEK_END, SEEK_DATA or SEEK_HOLE) are its arguments, and
+	 * *fusd_get_offset() is the file position now, in bytes. Answer the new
+	 * position, 0 or more, which the client gets and its next transfer has;
+	 * or -errno, which leaves the position: EINVAL, EOVERFLOW, or ENXIO if
+	 * there is no data. Without it the kernel answers: SEEK_SET and
+	 * SEEK_CUR go anywhere, and the size is 0. A stream has no position to
+	 * ask about. On fuse only SEEK_DATA and SEEK_HOLE reach the driver, on
+	 * cuse nothing does. In 0.2, not for fusd_register().
+	 */
+	loff_t (*seek)(struct fusd_file_info *file, loff_t offset, int whence);
+	/**
+	 * A client closes a descriptor of an open file, perhaps one of several
+	 * that dup(2) and fork(2) have made: close comes after that for the
+	 * last one. Answer 0, or -errno, which is close(2)'s; the descriptor is
+	 * closed in any case. A client that exits or is killed closes its
+	 * descriptors, too: the driver is told, but nobody waits for the
+	 * answer, and a held request gets EPIPE. On kfusd the thread that
+	 * serves the device does not wait for itself, and only what kills a
+	 * client ends its wait. On fuse it is not called for an open file that
+	 * the driver's own process has opened, and a client that proc(5) does
+	 * not show to the driver counts as one that exits. Without it close(2)
+	 * gives 0, and so it does on cuse. In 0.2, not for fusd_register().
+	 */
+	int (*flush)(struct fusd_file_info *file);
+	/**
+	 * A client calls fsync(2), or fdatasync(2), for which datasync is 1:
+	 * what it has written is to be where it stays. Answer 0, or -errno:
+	 * EIO, ENOSPC, EDQUOT. Without it the client gets EINVAL, on fuse 0.
+	 * cuse has none. In 0.2, not for fusd_register().
+	 */
+	int (*fsync)(struct fusd_file_info *file, int datasync);
 };
 
 typedef struct fusd_file_info fusd_file_info_t;

@@ -37,7 +37,8 @@ static inline size_t fusd_get_length(struct fusd_file_info *file)
 	return file->fusd_msg->parm.fops_msg.length;
 }
 
-/** Of a read or write: the file position, to be read and changed. */
+/** Of a read or write: the file position, to be read and changed; of a seek, to
+ * be read. */
 static inline loff_t *fusd_get_offset(struct fusd_file_info *file)
 {
 	return (loff_t *)(void *)((char *)file->fusd_msg +

@@ -116,6 +116,32 @@ static ssize_t dispatch_mmap(struct fusd_request *request)
 	return result;
 }
 
+static ssize_t dispatch_seek(struct fusd_request *request)
+{
+	const struct fusd_file_operations *ops = &request->device->ops;
+	const fops_msg_t *fops = &request->msg.parm.fops_msg;
+
+	return ops->seek ? ops->seek(&request->file, (loff_t)fops->arg.arg,
+				     (int)fops->cmd) :
+			   -EINVAL;
+}
+
+static ssize_t dispatch_flush(struct fusd_request *request)
+{
+	const struct fusd_file_operations *ops = &request->device->ops;
+
+	return ops->flush ? ops->flush(&request->file) : 0;
+}
+
+static ssize_t dispatch_fsync(struct fusd_request *request)
+{
+	const struct fusd_file_operations *ops = &request->device->ops;
+	const fops_msg_t *fops = &request->msg.parm.fops_msg;
+
+	return ops->fsync ? ops->fsync(&request->file, (int)fops->cmd) :
+			    -EINVAL;
+}
+
 static ssize_t call_callback(struct fusd_request *request)
 {
 	switch (request->msg.subcmd) {
@@ -135,6 +161,12 @@ static ssize_t call_callback(struct fusd_request *request)
 		return dispatch_unblock(request);
 	case FUSD_MMAP:
 		return dispatch_mmap(request);
+	case FUSD_SEEK:
+		return dispatch_seek(request);
+	case FUSD_FLUSH:
+		return dispatch_flush(request);
+	case FUSD_FSYNC:
+		return dispatch_fsync(request);
 	default:
 		return -ENOSYS;
 	}
@@ -177,6 +209,7 @@ static bool needs_refresh(const struct fusd_request *request)
 	if (!device->transport->refresh)
 		return false;
 	return (request->msg.subcmd == FUSD_IOCTL && device->ops.ioctl) ||
+	       (request->msg.subcmd == FUSD_SEEK && device->ops.seek) ||
 	       (request->msg.subcmd == FUSD_POLL_DIFF && device->ops.poll_diff);
 }
 

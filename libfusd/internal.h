@@ -226,9 +226,9 @@ struct fusd_transport {
 	fusd_receiver *receive;
 
 	/*
-	 * An ioctl's or poll_diff's callback is about to run: puts the open
-	 * file's flags and position as they are now into msg. NULL: receive
-	 * did.
+	 * An ioctl's, seek's or poll_diff's callback is about to run: puts the
+	 * open file's flags and position as they are now into msg. NULL:
+	 * receive did.
 	 */
 	void (*refresh)(struct fusd_request *request);
 

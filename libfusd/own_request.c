@@ -155,6 +155,9 @@ static bool is_call(const struct fusd_request *request)
 	case FUSD_WRITE:
 	case FUSD_IOCTL:
 	case FUSD_MMAP:
+	case FUSD_SEEK:
+	case FUSD_FLUSH:
+	case FUSD_FSYNC:
 		return true;
 	default:
 		return false;

@@ -17,6 +17,9 @@
 /* The kernel shows no call of a thread that has not gone to sleep in it yet. */
 #define MAX_LOOKS 100
 
+/* The kernel's PF_EXITING, among the flags that proc(5) shows. */
+#define EXITING 0x4
+
 /* Reads a small file of a thread; false if there is none to be read. */
 static bool read_file(pid_t thread, const char *name, char *text, size_t size)
 {
@@ -36,8 +39,14 @@ static bool read_file(pid_t thread, const char *name, char *text, size_t size)
 	return true;
 }
 
+struct thread_stat {
+	char state;
+	unsigned int flags;
+	unsigned long long start;
+};
+
 /* What a thread's stat says of it; false if there is no such thread. */
-static bool read_stat(pid_t thread, char *state, unsigned long long *start)
+static bool read_stat(pid_t thread, struct thread_stat *stat)
 {
 	const char *field;
 	char text[1024];
@@ -46,29 +55,33 @@ static bool read_stat(pid_t thread, char *state, unsigned long long *start)
 		return false;
 	/* The name of the program, in parentheses, may contain anything. */
 	field = strrchr(text, ')');
-	return field &&
-	       sscanf(field + 1,
-		      " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u "
-		      "%*u %*d %*d %*d %*d %*d %*d %llu",
-		      state, start) == 2;
+	return field && sscanf(field + 1,
+			       " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u "
+			       "%*u %*d %*d %*d %*d %*d %*d %llu",
+			       &stat->state, &stat->flags, &stat->start) == 3;
 }
 
 unsigned long long fusd_proc_thread_start(pid_t thread)
 {
-	unsigned long long start;
-	char state;
+	struct thread_stat stat;
 
-	if (!read_stat(thread, &state, &start))
+	if (!read_stat(thread, &stat))
 		return 0;
-	return state == 'Z' || state == 'X' ? 0 : start;
+	return stat.state == 'Z' || stat.state == 'X' ? 0 : stat.start;
+}
+
+bool fusd_proc_is_exiting(pid_t thread)
+{
+	struct thread_stat stat;
+
+	return read_stat(thread, &stat) && stat.flags & EXITING;
 }
 
 static bool is_thread_running(pid_t thread)
 {
-	unsigned long long start;
-	char state;
+	struct thread_stat stat;
 
-	return read_stat(thread, &state, &start) && state == 'R';
+	return read_stat(thread, &stat) && stat.state == 'R';
 }
 
 bool fusd_proc_is_running(void)

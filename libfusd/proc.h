@@ -14,6 +14,9 @@
  */
 unsigned long long fusd_proc_thread_start(pid_t thread);
 
+/* Whether a thread is seen to be on its way out. */
+bool fusd_proc_is_exiting(pid_t thread);
+
 /* Whether a thread of this process, but the calling one, has or wants a CPU. */
 bool fusd_proc_is_running(void);
 

@@ -127,6 +127,8 @@ static ssize_t bound_answer(const struct fusd_request *request, ssize_t retval)
 						       (ssize_t)fops->length;
 	case FUSD_IOCTL:
 		return retval > INT_MAX ? -EIO : retval;
+	case FUSD_SEEK:
+		return retval;
 	case FUSD_POLL_DIFF:
 		return retval & FUSD_NOTIFY_ALL;
 	default:

@@ -20,6 +20,9 @@ class Callback(NamedTuple):
     may_wait: bool
     #: Its name in C, if that is another one.
     c_name: str | None = None
+    #: Whether the kernel is told at registration that there is one, and calls none
+    #: that comes later.
+    is_told: bool = False
 
 
 #: In the order of the extension's enum Operation; _trampolines.pxi calls them.
@@ -29,9 +32,12 @@ CALLBACKS = {
     "read": Callback(("file", "buf", "offset"), may_wait=True),
     "write": Callback(("file", "buf", "offset"), may_wait=True),
     "ioctl": Callback(("file", "request", "data"), may_wait=True),
-    "poll": Callback(("file",), may_wait=False, c_name="poll_diff"),
+    "poll": Callback(("file",), may_wait=False, c_name="poll_diff", is_told=True),
     "unblock": Callback(("file", "request"), may_wait=False),
     "mmap": Callback(("file", "offset", "length", "prot", "flags"), may_wait=False),
+    "seek": Callback(("file", "offset", "whence"), may_wait=True, is_told=True),
+    "flush": Callback(("file",), may_wait=True, is_told=True),
+    "fsync": Callback(("file", "datasync"), may_wait=True, is_told=True),
 }
 _IOCTL_METHOD = Callback(("file", "data"), may_wait=True)
 # "opne" and "open" share 3 of 4 letters in their order.
@@ -116,12 +122,12 @@ def check_signatures(device: object) -> None:
 def check_assigned(device: Any, name: str, callback: Any) -> None:
     """TypeError or RuntimeError if a registered device cannot get this callback."""
     check_callback(device, name, callback)
-    may_wait = CALLBACKS.get(name, _IOCTL_METHOD).may_wait
-    if not may_wait and iscoroutinefunction(callback):
+    kind = CALLBACKS.get(name, _IOCTL_METHOD)
+    if not kind.may_wait and iscoroutinefunction(callback):
         raise _cannot_wait(device, name)
-    if name == "poll" and callback is not None and not device._has_poll:
+    if kind.is_told and callback is not None and name not in device._told:
         raise RuntimeError(
-            f"{type(device).__name__} had no poll() when it was registered, and its "
+            f"{type(device).__name__} had no {name}() when it was registered, and its "
             "clients do not ask for one: define one before"
         )
 
@@ -153,9 +159,9 @@ def _meant_by(name: str, method: Any) -> str | None:
     code = method.__code__
     alike = [
         callback
-        for callback, (arguments, _, c_name) in CALLBACKS.items()
-        if code.co_argcount == len(arguments) + 1  # and self
-        and (abs(len(name) - len(callback)) <= 1 or name == c_name)
+        for callback, one in CALLBACKS.items()
+        if code.co_argcount == len(one.arguments) + 1  # and self
+        and (abs(len(name) - len(callback)) <= 1 or name == one.c_name)
     ]
     for callback in alike:
         if name == CALLBACKS[callback].c_name:

@@ -42,6 +42,9 @@ cdef enum Operation:
     POLL
     UNBLOCK
     MMAP
+    SEEK
+    FLUSH
+    FSYNC
 
 
 cdef struct Call:
@@ -92,7 +95,8 @@ cdef class DeviceCore:
     cdef tuple callbacks
     cdef dict ioctl_handlers  # request number -> what serves it
     cdef unsigned int version  # of its class, when they were looked up
-    cdef readonly bint _has_poll  # when it was registered
+    # Those that libfusd was told of at registration: see _callbacks.py.
+    cdef readonly frozenset _told
     # The names of what was looked up; None unless registered.
     cdef object looked_up
     # Callbacks that began, and those of them that returned.

@@ -61,7 +61,8 @@ class File:
         """In a read or write callback, the file position in bytes.
 
         What the callback sets here is the new position; otherwise it moves by
-        the count of bytes. RuntimeError elsewhere.
+        the count of bytes. In a seek callback it is the position now, which
+        cannot be set here. RuntimeError elsewhere.
         """
     @offset.setter
     def offset(self, offset: int) -> None: ...
@@ -75,8 +76,8 @@ class File:
         answers it after all. A second call gives the same Request. If it is not
         answered *timeout* seconds from now, its client gets *error*, an errno.
 
-        RuntimeError outside an open, read, write or ioctl callback; ValueError
-        if *error* is no errno.
+        RuntimeError outside an open, read, write, ioctl, seek, flush or fsync
+        callback; ValueError if *error* is no errno.
         """
     @property
     def argument(self) -> int:
@@ -200,7 +201,7 @@ class Request:
         """The open file."""
     @property
     def operation(self) -> str:
-        """ "open", "read", "write" or "ioctl"."""
+        """ "open", "read", "write", "ioctl", "seek", "flush" or "fsync"."""
     @property
     def buffer(self) -> memoryview | None:
         """The callback's view of the data, valid as long as it is kept.
@@ -224,7 +225,10 @@ class Request:
         """True once it was answered, by reply(), fail() or its timeout."""
     @property
     def offset(self) -> int:
-        """Of a read or write, as File.offset; may be set until it is answered."""
+        """Of a read or write, as File.offset; may be set until it is answered.
+
+        Of a seek, the position when it came.
+        """
     @offset.setter
     def offset(self, offset: int) -> None: ...
     def open_child(
@@ -312,9 +316,10 @@ class DeviceCore:
     def _set_callbacks(
         self, ioctl_handlers: dict[int, Callable[[Any, Any], Any]]
     ) -> None: ...
-    # Whether there was a poll() when it was registered.
+    # The callbacks that there were when it was registered, of those that kernels
+    # are told of then.
     @property
-    def _has_poll(self) -> bool: ...
+    def _told(self) -> frozenset[str]: ...
     # What its methods serve: Numbers of pyfusd._ioctl.
     _ioctl_numbers: Any
     # Of pyfusd.aio, while that serves the device.

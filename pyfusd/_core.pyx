@@ -121,6 +121,9 @@ cdef extern from *:
 
 
 cdef tuple OPERATION_NAMES = tuple(_callbacks.CALLBACKS)
+cdef tuple TOLD = tuple(
+    [name for name, one in _callbacks.CALLBACKS.items() if one.is_told]
+)
 cdef tuple NO_CALLBACKS = (None,) * len(OPERATION_NAMES)
 
 
@@ -203,6 +206,7 @@ cdef class DeviceCore:
         self.files = set()
         self.callbacks = NO_CALLBACKS
         self.ioctl_handlers = {}
+        self._told = frozenset()
 
     @property
     def registered(self):
@@ -379,10 +383,21 @@ cdef class DeviceCore:
         except BaseException:
             self.forget()
             raise
-        # Without it, kfusd answers for the driver.
-        self._has_poll = callback_of(self, POLL) is not None
-        if not self._has_poll:
+        self._told = frozenset(
+            [
+                name for name in TOLD
+                if callback_of(self, OPERATION_NAMES.index(name)) is not None
+            ]
+        )
+        # Without them, the kernel answers for the driver.
+        if "poll" not in self._told:
             operations.poll_diff = NULL
+        if "seek" not in self._told:
+            operations.seek = NULL
+        if "flush" not in self._told:
+            operations.flush = NULL
+        if "fsync" not in self._told:
+            operations.fsync = NULL
         self.registering = True
         try:
             with no_fork():

@@ -15,11 +15,14 @@ from pyfusd._callbacks import described
 if TYPE_CHECKING:
     from pyfusd._core import File, Request
     from pyfusd.results import (
+        FlushResult,
+        FsyncResult,
         IoctlResult,
         MmapResult,
         OpenResult,
         PollResult,
         ReadResult,
+        SeekResult,
         WriteResult,
     )
 
@@ -274,5 +277,113 @@ class Callbacks:
 
                 def mmap(self, file, offset, length, prot, flags):
                     return self.memory
+        """
+        raise NotImplementedError
+
+    @described
+    def seek(self, file: File, offset: int, whence: int, /) -> SeekResult:
+        """A client seeks: lseek(2).
+
+        *whence* is os.SEEK_SET, os.SEEK_CUR, os.SEEK_END, os.SEEK_DATA or
+        os.SEEK_HOLE, *offset* how far from there, and ``file.offset`` the
+        position now, all in bytes.
+
+        Returns the new position, an int of 0 or more, which the client gets and
+        its next read or write begins at. ``file.hold()`` keeps it waiting.
+
+        Raises OSError, or returns a negative errno, and the position stays:
+        EINVAL for a place before the beginning, ENXIO if there is no data.
+        Without seek() clients may go anywhere, and the end is at 0. The open
+        files of a *stream* cannot seek. On fuse the kernel asks for SEEK_DATA and
+        SEEK_HOLE alone, on cuse for nothing.
+
+        A device has to have it when it is registered. May be ``async def``.
+        Example, a disk of 512-byte blocks::
+
+            import errno
+            import os
+
+            class Blocks(pyfusd.Device):
+                size = 512 * 100
+
+                def seek(self, file, offset, whence):
+                    begin = {
+                        os.SEEK_SET: 0,
+                        os.SEEK_CUR: file.offset,
+                        os.SEEK_END: self.size,
+                    }
+                    if whence not in begin:
+                        raise OSError(errno.EINVAL, "it has data everywhere")
+                    position = begin[whence] + offset
+                    if position % 512 or not 0 <= position <= self.size:
+                        raise OSError(errno.EINVAL, "no block begins there")
+                    return position
+        """
+        raise NotImplementedError
+
+    @described
+    def flush(self, file: File, /) -> FlushResult:
+        """A client closes a descriptor of an open file: close(2).
+
+        There may be several, by dup(2) and fork(2): each close calls flush(), and
+        the last one close() after that.
+
+        Returns None, or ``file.hold()``, which keeps the client in close(2).
+
+        Raises OSError, or returns a negative errno, which close(2) gives its
+        client: EIO, ENOSPC ... The descriptor is closed all the same. A client
+        that exits, or is killed, closes its descriptors, too; it does not wait,
+        and answering a held request gives BrokenPipeError, while an ``async def``
+        goes on, beside close(). Without flush() close(2)
+        gives 0, and so it does on cuse. On fuse flush() is not called for a
+        descriptor with which the driver's own process has opened the device.
+
+        A device has to have it when it is registered. May be ``async def``.
+        Example, which tells whether all was taken::
+
+            import errno
+
+            class Chunks(pyfusd.Device):
+                def open(self, file):
+                    file.taken = 0
+
+                def write(self, file, buf, offset):
+                    file.taken += len(buf)
+                    return len(buf)
+
+                def flush(self, file):
+                    if file.taken % 16:
+                        raise OSError(errno.EIO, "the last chunk is not whole")
+        """
+        raise NotImplementedError
+
+    @described
+    def fsync(self, file: File, datasync: bool, /) -> FsyncResult:
+        """A client wants what it wrote to be where it stays: fsync(2).
+
+        *datasync* is True for fdatasync(2), which cares for the data alone.
+
+        Returns None, or ``file.hold()``, which keeps the client waiting.
+
+        Raises OSError, or returns a negative errno: EIO, ENOSPC ... Without
+        fsync() clients get EINVAL, as from a kernel driver, but 0 on fuse; on cuse
+        they always get EINVAL.
+
+        A device has to have it when it is registered. May be ``async def``.
+        Example::
+
+            import os
+
+            class Journal(pyfusd.Device):
+                def __init__(self, name, mode, path):
+                    super().__init__(name, mode)
+                    self.file = open(path, "ab")
+
+                def write(self, file, buf, offset):
+                    return self.file.write(buf)
+
+                def fsync(self, file, datasync):
+                    self.file.flush()
+                    os.fsync(self.file.fileno())
         """
         raise NotImplementedError

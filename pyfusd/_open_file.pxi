@@ -56,16 +56,19 @@ cdef class File:
 
     @property
     def offset(self):
-        cdef Call *call = transfer_of(self)
+        cdef Call *call = call_of(self)
+        if call is not NULL and call.operation == SEEK and call.request is NULL:
+            return fusd_get_offset(call.info)[0]
+        call = transfer_of(self)
         if call is NULL:
-            return held_transfer_of(self).position
+            return held_transfer_of(self, True).position
         return fusd_get_offset(call.info)[0]
 
     @offset.setter
     def offset(self, loff_t offset):
         cdef Call *call = transfer_of(self)
         if call is NULL:
-            held_transfer_of(self).offset = offset
+            held_transfer_of(self, False).offset = offset
         else:
             fusd_get_offset(call.info)[0] = offset
             call.offset_is_set = True
@@ -77,13 +80,14 @@ cdef class File:
             raise ValueError(f"{error} is no errno")
         if call is NULL:
             request = coroutine_request(self)
-        elif call.operation in (OPEN, READ, WRITE, IOCTL):
+        elif call.operation in (OPEN, READ, WRITE, IOCTL, SEEK, FLUSH, FSYNC):
             request = hold_call(call)
         else:
             request = None
         if request is None:
             raise RuntimeError(
-                "hold() belongs inside an open, read, write or ioctl callback"
+                "hold() belongs inside an open, read, write, ioctl, seek, flush or "
+                "fsync callback"
             )
         if timeout is not None:
             (<Request>request).set_timeout(timeout, error)
@@ -270,15 +274,17 @@ cdef Call *transfer_of(File file):
     return call
 
 
-cdef Request held_transfer_of(File file):
-    """The held read or write of the running callback or coroutine."""
+cdef Request held_transfer_of(File file, bint or_seek):
+    """The held read or write, or seek, of the running callback or coroutine."""
     cdef Call *call = call_of(file)
     cdef Request request
     if call is NULL:
         request = coroutine_request(file)
     else:
         request = <Request>call.request if call.request is not NULL else None
-    if request is None or request.kind not in (READ, WRITE):
+    if request is None or not (
+        request.kind in (READ, WRITE) or (or_seek and request.kind == SEEK)
+    ):
         raise RuntimeError("offset belongs to a read or write callback")
     return request
 
@@ -448,9 +454,9 @@ cdef Request make_request(Call *call):
     request.gid = info.gid
     request.kind = call.operation
     request.transaction = fusd_get_transaction(info)
+    request.position = fusd_get_offset(info)[0]
     if call.operation == READ or call.operation == WRITE:
         request.length = fusd_get_length(info)
-        request.position = fusd_get_offset(info)[0]
         request.offset_is_set = call.offset_is_set
     if call.view is not NULL:
         request.buffer = <object>call.view

@@ -4,7 +4,7 @@
 cdef ssize_t result_of(int operation, object result) except? -1:
     """What a callback's result means in C, data of a read left aside."""
     cdef ssize_t retval
-    if result is None and operation != READ and operation != WRITE:
+    if result is None and operation not in (READ, WRITE, SEEK):
         return 0
     try:
         retval = PyNumber_Index(result)
@@ -16,7 +16,7 @@ cdef ssize_t result_of(int operation, object result) except? -1:
         ) from None
     if retval < -MAX_ERRNO:
         raise OverflowError(f"{retval} is neither a result nor a negative errno")
-    if operation != READ and operation != WRITE and retval > INT_MAX:
+    if operation not in (READ, WRITE, SEEK) and retval > INT_MAX:
         raise OverflowError(
             f"{retval} does not fit into the result of {OPERATION_NAMES[operation]}()"
         )
@@ -482,7 +482,61 @@ cdef int on_mmap(
     return retval
 
 
-# What a device registers with; of a device without poll(), all but poll_diff.
+cdef loff_t on_seek(fusd_file_info *info, loff_t offset, int whence) noexcept:
+    cdef Call call
+    cdef ssize_t retval
+    cdef File file = file_of(info)
+    if file is None:
+        return -EPIPE
+    callback = callback_of(file.device, SEEK)
+    if callback is None:  # The driver took it away.
+        return -EINVAL
+    begin_call(&call, info, file, SEEK)
+    try:
+        retval = answer_of(&call, callback(file, offset, whence))
+    except BaseException as error:
+        retval = answer_of_error(&call, error)
+    end_call(&call)
+    return retval
+
+
+cdef int on_flush(fusd_file_info *info) noexcept:
+    cdef Call call
+    cdef ssize_t retval
+    cdef File file = file_of(info)
+    if file is None:
+        return -EPIPE
+    callback = callback_of(file.device, FLUSH)
+    if callback is None:
+        return 0
+    begin_call(&call, info, file, FLUSH)
+    try:
+        retval = answer_of(&call, callback(file))
+    except BaseException as error:
+        retval = answer_of_error(&call, error)
+    end_call(&call)
+    return <int>retval
+
+
+cdef int on_fsync(fusd_file_info *info, int datasync) noexcept:
+    cdef Call call
+    cdef ssize_t retval
+    cdef File file = file_of(info)
+    if file is None:
+        return -EPIPE
+    callback = callback_of(file.device, FSYNC)
+    if callback is None:
+        return -EINVAL
+    begin_call(&call, info, file, FSYNC)
+    try:
+        retval = answer_of(&call, callback(file, datasync != 0))
+    except BaseException as error:
+        retval = answer_of_error(&call, error)
+    end_call(&call)
+    return <int>retval
+
+
+# What a device registers with, but for those that _told says it has not.
 cdef fusd_file_operations OPERATIONS = fusd_file_operations(
     open=on_open,
     close=on_close,
@@ -492,4 +546,7 @@ cdef fusd_file_operations OPERATIONS = fusd_file_operations(
     poll_diff=on_poll_diff,
     unblock=on_unblock,
     mmap=on_mmap,
+    seek=on_seek,
+    flush=on_flush,
+    fsync=on_fsync,
 )

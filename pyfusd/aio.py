@@ -25,9 +25,9 @@ siblings keep their meaning across each ``await``.
 
 The task is cancelled, and its client gets EINTR, when a signal interrupts the
 client; on kfusd a call that the kernel restarts after that is a new request. It
-is cancelled also when the open file is closed under it, and, with EPIPE, when the
-device is unregistered or serve() ends. The client does not wait for the
-cancelled task. One that something else cancels gives ECANCELED.
+is cancelled also when the open file is closed under it, unless it is a flush,
+and, with EPIPE, when the device is unregistered or serve() ends. The client does
+not wait for the cancelled task. One that something else cancels gives ECANCELED.
 
 Coroutines belong to their loop's thread. Other threads may call the methods of
 the device, its files and its requests as ever; each thread may run a loop and
@@ -358,10 +358,15 @@ class _Server:
         return [task for task in list(self.tasks) if task.state.device is device]
 
     def file_closed(self, file: File) -> None:
-        """Cancels the tasks of a closed file: nobody waits for their answers."""
+        """Cancels the tasks of a closed file: nobody waits for their answers.
+
+        But for a flush, which is not for its client alone.
+        """
         for task in self.tasks_of(file.device):
             request = task.state.request
-            if request is not None and request.file is file and not request.done:
+            if request is None or request.file is not file or request.done:
+                continue
+            if request.operation != "flush":
                 task.cancel_soon()
 
     # Devices.

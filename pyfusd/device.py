@@ -65,8 +65,8 @@ class Device(Callbacks, DeviceCore):
 
     A callback may be assigned to a device, or to its class, at any time, as
     mock.patch.object() does: the next request calls it. TypeError if it does not
-    take its arguments; RuntimeError for a poll() of a registered device that had
-    none. None takes it away.
+    take its arguments; RuntimeError for a poll(), seek(), flush() or fsync() of a
+    registered device that had none. None takes it away.
 
     Every callback may raise OSError, or return a negative errno, which is
     faster; its client gets that. Of OSError's subclasses, such as TimeoutError,
@@ -121,7 +121,8 @@ class Device(Callbacks, DeviceCore):
     callbacks. In a forked child no device is registered, and no request of its
     parent can be answered.
 
-    open, close, read, write and ioctl may be ``async def``: see pyfusd.aio.
+    open, close, read, write, ioctl, seek, flush and fsync may be ``async def``: see
+    pyfusd.aio.
 
     A process that os.fork() makes does not have the devices of its parent: they
     are not registered in it.

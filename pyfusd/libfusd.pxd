@@ -43,6 +43,9 @@ cdef extern from "fusd.h" nogil:
         int (*mmap)(
             fusd_file_info *, int, size_t, int, int, void **, size_t *
         ) noexcept
+        loff_t (*seek)(fusd_file_info *, loff_t, int) noexcept
+        int (*flush)(fusd_file_info *) noexcept
+        int (*fsync)(fusd_file_info *, int) noexcept
 
     struct fusd_ioctl:
         unsigned int number

@@ -32,10 +32,16 @@ _Write = Union[int, Request]
 #: None or an int of 0 or more, a negative errno, or file.hold().
 _Ioctl = Union[int, Request, None]
 
+#: The new position, a negative errno, or file.hold().
+_Seek = Union[int, Request]
+
 OpenResult = Union[_Open, Awaitable[_Open]]
 ReadResult = Union[_Read, Awaitable[_Read]]
 WriteResult = Union[_Write, Awaitable[_Write]]
 IoctlResult = Union[_Ioctl, Awaitable[_Ioctl]]
+SeekResult = Union[_Seek, Awaitable[_Seek]]
+FlushResult = OpenResult
+FsyncResult = OpenResult
 #: Not every int: select's numbers are others.
 PollResult = Union[Notify, Literal[0]]
 MmapResult = Union[mmap.mmap, Buffer, HasFileno, int]

@@ -69,11 +69,11 @@ class Call:
     flags: int | None
     #: The bytes that a read may give, a write brings, or an ioctl carries.
     size: int | None
-    #: The file position of a read or write, in bytes.
+    #: The file position of a read or write, or what a seek asks for, in bytes.
     offset: int | None
     #: The request number of an ioctl.
     request: int | None
-    #: An ioctl's argument, if that is a value.
+    #: An ioctl's argument, if that is a value; a seek's whence.
     argument: int | None
     #: What the client gets: 0 or more, or a negative errno.
     result: int
@@ -132,6 +132,8 @@ class Call:
             if self.argument is None:
                 return number
             return f"{number}, {self.argument:#x}"
+        if self.operation == "seek":
+            return f"{self.offset}, {_whence_text(self.argument)}"
         return ""
 
     def _result_text(self) -> str:
@@ -149,6 +151,13 @@ class Call:
         return f"{text}  {_duration_text(self.microseconds)}" + (
             ", held" if self.held else ""
         )
+
+
+def _whence_text(whence: int | None) -> str:
+    for name in ("SEEK_SET", "SEEK_CUR", "SEEK_END", "SEEK_DATA", "SEEK_HOLE"):
+        if getattr(os, name) == whence:
+            return name
+    return str(whence)
 
 
 def _flags_text(flags: int) -> str:
@@ -178,7 +187,7 @@ def _count_of(result: Any, operation: str) -> int:
 def _outcome_of(result: Any, operation: str, size: int | None) -> int:
     """What the client gets for a callback's result, as the extension does it."""
     is_transfer = operation in ("read", "write")
-    if result is None and not is_transfer:
+    if result is None and not is_transfer and operation != "seek":
         return 0
     if operation == "mmap" and not (isinstance(result, int) and result < 0):
         return 0  # A file, or memory.
@@ -283,6 +292,7 @@ class Tracer:
         wrapped["close"] = self._close(device, callbacks["close"])
         for operation in ("read", "write"):
             wrapped[operation] = self._transfer(device, operation, callbacks[operation])
+        wrapped["seek"] = self._seek(device, callbacks["seek"])
         wrapped["ioctl"] = self._ioctl(device, callbacks["ioctl"], handlers)
         device._observer = self._answered
         device._replace_callbacks(wrapped)
@@ -347,6 +357,16 @@ class Tracer:
             is_read = operation == "read"
             started.carried = self._carried(buf, comes=not is_read, goes=is_read)
             return self._run(started, file, callback, (file, buf, offset))
+
+        return traced
+
+    def _seek(self, device: DeviceCore, callback: Any) -> Any:
+        if callback is None:
+            return None
+
+        def traced(file: File, offset: int, whence: int) -> Any:
+            started = _Started(device, "seek", file, offset=offset, argument=whence)
+            return self._run(started, file, callback, (file, offset, whence))
 
         return traced
 

@@ -136,6 +136,27 @@ static void on_poll(fuse_req_t fuse, fuse_ino_t inode,
 	fusd_poll_receive(fuse, info, handle);
 }
 
+static void on_lseek(fuse_req_t fuse, fuse_ino_t inode, off_t offset,
+		     int whence, struct fuse_file_info *info)
+{
+	(void)inode;
+	fusd_operation_seek(fuse, offset, whence, info);
+}
+
+static void on_flush(fuse_req_t fuse, fuse_ino_t inode,
+		     struct fuse_file_info *info)
+{
+	(void)inode;
+	fusd_operation_flush(fuse, info);
+}
+
+static void on_fsync(fuse_req_t fuse, fuse_ino_t inode, int datasync,
+		     struct fuse_file_info *info)
+{
+	(void)inode;
+	fusd_operation_sync(fuse, datasync, info);
+}
+
 static const struct fuse_lowlevel_ops operations = {
 	.init = on_init,
 	.getattr = on_getattr,
@@ -147,6 +168,21 @@ static const struct fuse_lowlevel_ops operations = {
 	.ioctl = on_ioctl,
 	.poll = on_poll,
 };
+
+/* What a driver does not have is not among them: the kernel asks but once. */
+static struct fuse_lowlevel_ops
+operations_of(const struct fusd_file_operations *ops)
+{
+	struct fuse_lowlevel_ops own = operations;
+
+	if (ops->seek)
+		own.lseek = on_lseek;
+	if (ops->flush)
+		own.flush = on_flush;
+	if (ops->fsync)
+		own.fsync = on_fsync;
+	return own;
+}
 
 /* Containers mask a device by another file that is mounted over it. */
 static bool is_masked(void)
@@ -205,13 +241,14 @@ static int fuse_check(void)
 
 static struct fuse_session *new_session(struct fusd_device *device)
 {
+	const struct fuse_lowlevel_ops own = operations_of(&device->ops);
 	struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
 	struct fuse_session *session = NULL;
 
 	fusd_session_redirect_log();
 	if (!fuse_opt_add_arg(&arguments, "fusd"))
-		session = fuse_session_new(&arguments, &operations,
-					   sizeof(operations), device);
+		session =
+			fuse_session_new(&arguments, &own, sizeof(own), device);
 	fuse_opt_free_args(&arguments);
 	return session;
 }
@@ -391,6 +428,12 @@ static int fuse_open_device(struct fusd_device *device,
 		goto free_fuse;
 	}
 	error = open_node(device);
+	/*
+	 * A descriptor of the device may have come to this process from a
+	 * client. Who waits for a flush cannot be killed.
+	 */
+	if (!error && device->ops.flush)
+		fusd_session_guard(device);
 	if (!error)
 		return 0;
 	fuse_session_destroy(fuse->session.fuse);

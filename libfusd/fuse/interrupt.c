@@ -9,6 +9,7 @@
 #include "interrupt.h"
 #include "operation.h"
 #include "poll.h"
+#include "proc.h"
 
 /*
  * Whether the request is the second or a later one of a client's read: the
@@ -37,9 +38,8 @@ static bool is_interruptible(const struct fusd_request *request)
 {
 	const short operation = request->msg.subcmd;
 
-	return fuse_part(request)->fuse &&
-	       (operation == FUSD_OPEN || operation == FUSD_READ ||
-		operation == FUSD_WRITE || operation == FUSD_IOCTL);
+	return fuse_part(request)->fuse && operation != FUSD_CLOSE &&
+	       operation != FUSD_POLL_DIFF && operation != FUSD_UNBLOCK;
 }
 
 bool fusd_interrupt_queued(struct fusd_request *request)
@@ -57,6 +57,16 @@ void fusd_interrupt_waited(struct fusd_request *request)
 	fusd_operation_renew(request);
 }
 
+/*
+ * Whether a flush may be of an exit that cannot be seen (operation.c): then it
+ * cannot be held, as its client could not be killed.
+ */
+static bool may_be_of_exit(const struct fusd_request *request)
+{
+	return request->msg.subcmd == FUSD_FLUSH && fuse_part(request)->fuse &&
+	       !fusd_proc_thread_start(request->msg.parm.fops_msg.pid);
+}
+
 bool fusd_interrupt_hold(struct fusd_request *request)
 {
 	fuse_part(request)->held = true;
@@ -67,7 +77,8 @@ bool fusd_interrupt_hold(struct fusd_request *request)
 	if (fuse_part(request)->fuse)
 		fusd_session_watch_interrupt(request);
 	/* A read that has got something does not wait for more. */
-	return fuse_part(request)->interrupted || goes_on(request);
+	return fuse_part(request)->interrupted || goes_on(request) ||
+	       may_be_of_exit(request);
 }
 
 static struct fusd_request *make_unblock(struct fusd_request *request,
@@ -98,10 +109,12 @@ static struct fusd_request *make_unblock(struct fusd_request *request,
 
 struct fusd_request *fusd_interrupt_unblock(struct fusd_request *interrupted)
 {
-	struct fusd_request *request =
-		fusd_session_new_request(interrupted->device);
+	struct fusd_request *request = NULL;
 	struct fusd_request *unblock = NULL;
 
+	/* The driver goes on with a flush that nobody waits for. */
+	if (!may_be_of_exit(interrupted))
+		request = fusd_session_new_request(interrupted->device);
 	if (request)
 		unblock = make_unblock(request, interrupted);
 	if (unblock)

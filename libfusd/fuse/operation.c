@@ -12,6 +12,7 @@
 #include "own_request.h"
 #include "passthrough.h"
 #include "poll.h"
+#include "proc.h"
 
 /* Since Linux 5.16; older kernels take no notice. */
 #ifndef FOPEN_NOFLUSH
@@ -21,9 +22,9 @@
 /* True once for a device: the first time that its own process opens it. */
 static bool is_first_own_open(fuse_req_t fuse, struct fusd_session *session)
 {
-	return !session->is_guarded &&
+	return !session->has_own_client &&
 	       fusd_is_own_thread(fuse_req_ctx(fuse)->pid) &&
-	       !atomic_exchange(&session->is_guarded, true);
+	       !atomic_exchange(&session->has_own_client, true);
 }
 
 /*
@@ -34,12 +35,9 @@ static bool is_first_own_open(fuse_req_t fuse, struct fusd_session *session)
  */
 static void guard_client(fuse_req_t fuse, struct fusd_device *device)
 {
-	struct fusd_session *session = fusd_session_of(device);
-
 	fuse_reply_err(fuse, ESTALE);
 	fusd_own_request_seen(device);
-	if (session->name_connection(device, session->connection))
-		fusd_own_client_guard(session->connection);
+	fusd_session_guard(device);
 }
 
 void fusd_operation_open(fuse_req_t fuse, struct fuse_file_info *info)
@@ -157,6 +155,55 @@ void fusd_operation_write(fuse_req_t fuse, const char *data, size_t size,
 	finish_transfer(request, size, offset, info);
 }
 
+static void finish_call(struct fusd_request *request)
+{
+	fusd_session_lock(request);
+	fusd_session_finish(request);
+	fusd_session_unlock(request);
+}
+
+void fusd_operation_seek(fuse_req_t fuse, off_t offset, int whence,
+			 struct fuse_file_info *info)
+{
+	struct fusd_request *request =
+		fusd_session_begin(fuse, FUSD_SEEK, fusd_session_file(info));
+	fops_msg_t *fops = &request->msg.parm.fops_msg;
+
+	fops->cmd = (unsigned int)whence;
+	fops->arg.arg = (unsigned long)offset;
+	finish_call(request);
+}
+
+/*
+ * A client that exits gets no signal any more, and could not be killed while it
+ * waits: it goes on at once, and the driver is told. First the request is on
+ * its device's lists, where a close finds it.
+ */
+void fusd_operation_flush(fuse_req_t fuse, struct fuse_file_info *info)
+{
+	struct fusd_request *request =
+		fusd_session_begin(fuse, FUSD_FLUSH, fusd_session_file(info));
+
+	const bool is_exit =
+		fusd_proc_is_exiting(request->msg.parm.fops_msg.pid);
+
+	if (is_exit)
+		fuse_part(request)->fuse = NULL;
+	finish_call(request);
+	if (is_exit)
+		fuse_reply_err(fuse, 0);
+}
+
+void fusd_operation_sync(fuse_req_t fuse, int datasync,
+			 struct fuse_file_info *info)
+{
+	struct fusd_request *request =
+		fusd_session_begin(fuse, FUSD_FSYNC, fusd_session_file(info));
+
+	request->msg.parm.fops_msg.cmd = datasync ? 1 : 0;
+	finish_call(request);
+}
+
 /* Its open file; NULL if unregister, or a newer poll_diff, came first. */
 static struct fusd_open_file *pending_file(const struct fusd_request *request)
 {
@@ -180,8 +227,8 @@ void fusd_operation_refresh(struct fusd_request *request)
 	fusd_session_unlock(request);
 	found.flags = fops->flags;
 	is_found = fusd_client_descriptor(
-		fops->pid, request->msg.subcmd == FUSD_IOCTL, &session->node,
-		&session->descriptor_file, &found);
+		fops->pid, request->msg.subcmd != FUSD_POLL_DIFF,
+		&session->node, &session->descriptor_file, &found);
 	fusd_session_lock(request);
 	file = pending_file(request);
 	if (file && is_found) {
@@ -229,11 +276,29 @@ static int reply_open_with(fuse_req_t fuse, const struct fuse_file_info *info,
 {
 	const struct open_answer answer = {
 		.file = info->fh,
-		.flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH | flags,
+		.flags = FOPEN_DIRECT_IO | flags |
+			 (info->noflush ? FOPEN_NOFLUSH : 0),
 		.backing_id = backing_id,
 	};
 
 	return fuse_reply_buf(fuse, (const char *)&answer, sizeof(answer));
+}
+
+/*
+ * Whether the kernel is to tell of each close(2). Not of those of the driver's
+ * own process: who waits for a flush cannot be killed, and a thread that serves
+ * the device would wait for itself; so would a process that ends.
+ */
+static bool wants_flush(const struct fusd_request *request)
+{
+	return request->device->ops.flush &&
+	       !fusd_is_own_thread(request->msg.parm.fops_msg.pid);
+}
+
+/* ENOSYS would tell the kernel to never ask again, and succeed. */
+static int client_error(ssize_t retval)
+{
+	return retval == -ENOSYS ? EOPNOTSUPP : (int)-retval;
 }
 
 static int reply_open(struct fusd_request *request, fuse_req_t fuse,
@@ -245,7 +310,7 @@ static int reply_open(struct fusd_request *request, fuse_req_t fuse,
 		.flags = (int)file->flags,
 		.fh = (uint64_t)(uintptr_t)file,
 		.direct_io = 1,
-		.noflush = 1,
+		.noflush = !wants_flush(request),
 	};
 
 	/* CUSE takes no notice of any of these. */
@@ -260,9 +325,7 @@ static int reply_open(struct fusd_request *request, fuse_req_t fuse,
 	fusd_open_file_unlink(file);
 	fusd_session_unlock(request);
 	fusd_open_file_free(file);
-	/* ENOSYS would tell the kernel to never ask again, and succeed. */
-	return fuse_reply_err(fuse,
-			      retval == -ENOSYS ? EOPNOTSUPP : (int)-retval);
+	return fuse_reply_err(fuse, client_error(retval));
 }
 
 static int reply_close(struct fusd_request *request, fuse_req_t fuse)
@@ -290,6 +353,8 @@ void fusd_operation_commit(struct fusd_request *request)
 		file->private_info = fops->private_info;
 	if (fops->flags != request->sent_flags)
 		file->flags = fops->flags;
+	if (operation == FUSD_SEEK && fops->retval >= 0)
+		fusd_position_set(file->positions, fops->retval);
 	if (operation != FUSD_READ && operation != FUSD_WRITE)
 		return;
 	if (operation == FUSD_READ) {
@@ -320,6 +385,13 @@ static int send_reply(struct fusd_request *request, const void *data,
 		return reply_close(request, fuse);
 	case FUSD_IOCTL:
 		return fusd_ioctl_reply(request, retval);
+	case FUSD_SEEK:
+		return retval < 0 ? fuse_reply_err(fuse, client_error(retval)) :
+				    fuse_reply_lseek(fuse, retval);
+	case FUSD_FLUSH:
+	case FUSD_FSYNC:
+		return fuse ? fuse_reply_err(fuse, client_error(retval)) :
+			      -EPIPE;
 	default:
 		break;
 	}
@@ -344,7 +416,8 @@ int fusd_operation_reply(struct fusd_request *request, const void *data,
 		return 0;
 	}
 	/* No interrupt may look at a request that is about to be freed. */
-	if (fuse_part(request)->held || request->is_queued)
+	if (fuse_part(request)->fuse &&
+	    (fuse_part(request)->held || request->is_queued))
 		fusd_session_ignore_interrupt(request);
 	/* First: once the transfer returned, no wake-up is to come. */
 	fusd_poll_wake(request);

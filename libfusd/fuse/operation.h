@@ -14,6 +14,11 @@ void fusd_operation_read(fuse_req_t fuse, size_t size, off_t offset,
 			 struct fuse_file_info *info);
 void fusd_operation_write(fuse_req_t fuse, const char *data, size_t size,
 			  off_t offset, struct fuse_file_info *info);
+void fusd_operation_seek(fuse_req_t fuse, off_t offset, int whence,
+			 struct fuse_file_info *info);
+void fusd_operation_flush(fuse_req_t fuse, struct fuse_file_info *info);
+void fusd_operation_sync(fuse_req_t fuse, int datasync,
+			 struct fuse_file_info *info);
 
 /* struct fusd_transport's functions of the same names. */
 void fusd_operation_refresh(struct fusd_request *request);

@@ -13,6 +13,11 @@ loff_t fusd_position_begin(const struct fusd_position positions[2],
 	return (loff_t)offset;
 }
 
+void fusd_position_set(struct fusd_position positions[2], loff_t position)
+{
+	positions[0] = (struct fusd_position){ (uint64_t)position, position };
+}
+
 void fusd_position_end(struct fusd_position positions[2], uint64_t offset,
 		       size_t count, loff_t position, bool sequential)
 {

@@ -26,6 +26,9 @@ struct fusd_position {
 loff_t fusd_position_begin(const struct fusd_position positions[2],
 			   uint64_t offset, bool sequential);
 
+/* Notes that the client has set the position, for kernel and driver alike. */
+void fusd_position_set(struct fusd_position positions[2], loff_t position);
+
 /* Notes that a call at offset moved count bytes and left position behind. */
 void fusd_position_end(struct fusd_position positions[2], uint64_t offset,
 		       size_t count, loff_t position, bool sequential);

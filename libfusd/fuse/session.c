@@ -214,6 +214,17 @@ void fusd_session_disconnect(struct fusd_device *device, const char *path,
 	close(nothing);
 }
 
+void fusd_session_guard(struct fusd_device *device)
+{
+	struct fusd_session *session = fusd_session_of(device);
+
+	if (session->is_guarded ||
+	    !session->name_connection(device, session->connection))
+		return;
+	session->is_guarded = true;
+	fusd_own_client_guard(session->connection);
+}
+
 bool fusd_session_is_connected(const struct fusd_device *device)
 {
 	struct pollfd connection = { .fd = device->fd };

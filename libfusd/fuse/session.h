@@ -30,7 +30,9 @@ struct fusd_session {
 				char name[FUSD_CONNECTION_SIZE]);
 
 	/* A thread of this process has opened it; constant once it is set. */
-	atomic_bool is_guarded;
+	atomic_bool has_own_client;
+	/* The guard of own_client.h knows it, by the name connection. */
+	bool is_guarded;
 	char connection[FUSD_CONNECTION_SIZE];
 
 	/* The shared memory's at the kernel; 0: none; constant. */
@@ -83,6 +85,12 @@ void fusd_session_wake_dispatchers(struct fusd_device *device);
  */
 void fusd_session_disconnect(struct fusd_device *device, const char *path,
 			     int flags);
+
+/*
+ * Has a guard, once, for a process that waits for its own device: before that
+ * is there, or by who sets has_own_client.
+ */
+void fusd_session_guard(struct fusd_device *device);
 
 /* False if the kernel has cut the connection. */
 bool fusd_session_is_connected(const struct fusd_device *device);

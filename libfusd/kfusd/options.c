@@ -9,6 +9,20 @@
 #include "options.h"
 #include "sysfs.h"
 
+/* What the driver relies on, while an older module would not call it. */
+static int check_options(const struct fusd_device *device, __u64 granted)
+{
+	if (device->is_stream && !(granted & FUSD_OPTION_STREAM))
+		return fusd_kfusd_refuse_module("streams");
+	if (device->ops.seek && !(granted & FUSD_OPTION_SEEK))
+		return fusd_kfusd_refuse_module("a seek callback");
+	if (device->ops.flush && !(granted & FUSD_OPTION_FLUSH))
+		return fusd_kfusd_refuse_module("a flush callback");
+	if (device->ops.fsync && !(granted & FUSD_OPTION_FSYNC))
+		return fusd_kfusd_refuse_module("an fsync callback");
+	return 0;
+}
+
 /* An older module without options calls the driver for everything. */
 static int ask_options(const struct fusd_device *device, int fd,
 		       __u64 *granted)
@@ -17,6 +31,12 @@ static int ask_options(const struct fusd_device *device, int fd,
 
 	if (device->ops.unblock)
 		options |= FUSD_OPTION_UNBLOCK;
+	if (device->ops.seek)
+		options |= FUSD_OPTION_SEEK;
+	if (device->ops.flush)
+		options |= FUSD_OPTION_FLUSH;
+	if (device->ops.fsync)
+		options |= FUSD_OPTION_FSYNC;
 	if (!device->ops.poll_diff)
 		options |= FUSD_OPTION_ALWAYS_READY;
 	if (device->is_stream)
@@ -29,10 +49,8 @@ static int ask_options(const struct fusd_device *device, int fd,
 					 strerror(errno));
 		options = 0;
 	}
-	if (device->is_stream && !(options & FUSD_OPTION_STREAM))
-		return fusd_kfusd_refuse_module("streams");
 	*granted = options;
-	return 0;
+	return check_options(device, options);
 }
 
 /* The module has to know before it copies what a client's argument points at.

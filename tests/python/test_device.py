@@ -76,11 +76,14 @@ def test_the_first_transport_that_works_is_no_error(monkeypatch, caplog):
         ("poll_diff", "poll"),
         ("mmpa", "mmap"),
         ("unblok", "unblock"),
+        ("seeek", "seek"),
+        ("flsuh", "flush"),
+        ("fysnc", "fsync"),
     ],
 )
 def test_a_misspelt_callback_warns_where_it_is(name, meant):
     arguments = {"mmap": "o, l, p, f", "read": "b, o", "write": "b, o"}
-    arguments.update(ioctl="r, d", unblock="r")
+    arguments.update(ioctl="r, d", unblock="r", seek="o, w", fsync="d")
     taken = ", ".join(filter(None, ["self, file", arguments.get(meant)]))
     code = f"class Typo(pyfusd.Device):\n    def {name}({taken}): pass\n"
     with pytest.warns(RuntimeWarning, match=rf"Typo.{name}\(\).*Is {meant}\(\) meant"):

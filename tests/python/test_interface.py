@@ -123,3 +123,47 @@ def test_mmap(serve):
     """By the test itself: no process may map a device that it serves."""
     device = serve(example("mmap")("page", MODE))
     assert device.mmap(None, 0, 4096, mmap.PROT_READ, 0) is device.memory
+
+
+def test_seek(serve, opened, holds):
+    device = serve(example("seek")("blocks", MODE))
+    descriptor = opened(device)
+    if holds("seek"):
+        assert os.lseek(descriptor, 512, os.SEEK_SET) == 512
+        assert os.lseek(descriptor, -1024, os.SEEK_END) == 512 * 98
+        assert os.lseek(descriptor, 512, os.SEEK_CUR) == 512 * 99
+        for wrong in (1, -512, 512 * 101):
+            assert fails(os.lseek, descriptor, wrong, os.SEEK_SET) == errno.EINVAL
+    if holds("seek-data"):
+        assert fails(os.lseek, descriptor, 0, os.SEEK_DATA) == errno.EINVAL
+
+
+CHUNKS = """
+import errno, os, sys
+for count in (32, 20):
+    descriptor = os.open(sys.argv[1], os.O_WRONLY)
+    os.write(descriptor, bytes(count))
+    try:
+        os.close(descriptor)
+    except OSError as error:
+        print(errno.errorcode[error.errno])
+    else:
+        print(0)
+"""
+
+
+def test_flush(serve, start_python, holds):
+    device = serve(example("flush")("chunks", MODE))
+    seen = start_python(CHUNKS, device.path).communicate(timeout=DEADLINE)[0]
+    assert seen.split() == [b"0", b"EIO" if holds("flush") else b"0"]
+
+
+def test_fsync(serve, opened, holds, tmp_path):
+    journal = tmp_path / "journal"
+    descriptor = opened(serve(example("fsync")("journal", MODE, journal)))
+    os.write(descriptor, b"written")
+    if not holds("fsync"):
+        pytest.skip("the transport does not ask")
+    assert journal.read_bytes() == b""
+    os.fsync(descriptor)
+    assert journal.read_bytes() == b"written"

@@ -141,6 +141,14 @@ def test_poll_may_be_replaced_but_not_come_late(serve, device, opened):
     assert not hasattr(without, "poll")
 
 
+@pytest.mark.parametrize("name", ["seek", "flush", "fsync"])
+def test_what_the_kernel_is_not_told_of_cannot_come_late(serve, name):
+    without = serve(pyfusd.Device("without"))
+    with pytest.raises(RuntimeError, match=f"had no {name}"):
+        setattr(without, name, lambda *arguments: 0)
+    assert not hasattr(without, name)
+
+
 @pytest.mark.parametrize("name", ["read", "write", "open", "level"])
 def test_what_does_not_take_its_arguments_is_refused(device, read, name):
     with pytest.raises(TypeError, match="is called with"):

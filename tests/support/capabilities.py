@@ -29,6 +29,29 @@ OPENING = [
         {"fuse": "the driver learns of it soon after close(2) returned"},
     ),
     (
+        "flush",
+        "each close(2) of a descriptor calls the driver's flush, and gives what that "
+        "answers",
+        {"cuse": "close gives 0, and the driver is not asked"},
+    ),
+    (
+        "flush-own",
+        "those in the driver's own process, too",
+        {
+            "cuse": "as for any other",
+            "fuse": "not for an open file that this process has opened",
+        },
+    ),
+    (
+        "flush-signal",
+        "a close that waits for that is ended by nothing but a kill",
+        {
+            "cuse": "it does not wait",
+            "fuse": "a signal that the client handles ends it with EINTR, unless the "
+            "driver's unblock answers",
+        },
+    ),
+    (
         "flags-back",
         "O_NONBLOCK and O_APPEND that the driver changes change in the client's open "
         "file",
@@ -118,6 +141,40 @@ TRANSFERS = [
             "cuse": "an append goes where the driver left the position",
             "fuse": "the kernel counts on from its own position, and a pread just "
             "there is taken for the next read",
+        },
+    ),
+]
+SEEKING = [
+    (
+        "seek",
+        "SEEK_SET, SEEK_CUR and SEEK_END of lseek call the driver's seek",
+        {
+            "cuse": "lseek changes nothing and returns 0",
+            "fuse": "the kernel answers them itself; the size is 0",
+        },
+    ),
+    (
+        "seek-data",
+        "so do SEEK_DATA and SEEK_HOLE",
+        {"cuse": "lseek changes nothing and returns 0"},
+    ),
+    (
+        "fsync",
+        "fsync and fdatasync call the driver's fsync",
+        {"cuse": "EINVAL"},
+    ),
+    (
+        "fsync-none",
+        "they give EINVAL if it has none",
+        {"fuse": "0"},
+    ),
+    (
+        "sync-beside",
+        "a close, a write, an fsync and an lseek wait for no other client's",
+        {
+            "fuse": "the kernel makes one write, fsync, SEEK_DATA or SEEK_HOLE of a "
+            "device at a time; the others, and a close that is to call flush, wait for "
+            "it, and cannot be killed meanwhile",
         },
     ),
 ]
@@ -441,6 +498,7 @@ CLIENTS = [
 GROUPS = {
     "Opening and closing": OPENING,
     "Reading and writing": TRANSFERS,
+    "Seeking and syncing": SEEKING,
     "ioctl": IOCTL,
     "poll": POLL,
     "Clients that wait": WAITING,

@@ -194,6 +194,8 @@ CALLS = {
     "readv": lambda fd, sizes: os.readv(fd, [bytearray(size) for size in sizes]),
     "pwrite": lambda fd, data, at: os.pwrite(fd, data.encode("latin-1"), at),
     "lseek": os.lseek,
+    "fsync": os.fsync,
+    "fdatasync": os.fdatasync,
     "ioctl": ioctl,
     "ioctl_32": ioctl_32,
     "nested_ioctl": nested_ioctl,

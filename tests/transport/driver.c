@@ -14,7 +14,8 @@
  *                    and a read callback of the devices "renewing"
  *   state N          the poll state of the devices "hold"
  *   silent N         as state, but no held poll_diff is answered
- *   result N         what the callbacks of the devices "result" answer
+ *   result N         what the callbacks of the devices "result" answer, and
+ *                    seek, flush and fsync of the devices "sync"
  *   position N       where their reads and writes leave the position; -1: there
  *   unregister N     takes the Nth device away
  *
@@ -263,6 +264,10 @@ static struct fusd_file_operations hold_ops = {
 	.poll_diff = hold_poll_diff,
 	.unblock = hold_unblock,
 };
+
+#ifdef FUSD_SEEK /* The header of 0.1.0 has none of that. */
+#include "sync_ops.h"
+#endif
 
 static int late_open(struct fusd_file_info *file)
 {
@@ -515,6 +520,9 @@ static const struct {
 	{ "result", &result_ops },	 { "bare", &bare_ops },
 	{ "registrar", &registrar_ops }, { "map", &map_ops },
 	{ "private", &private_ops },	 { "nonblocking", &nonblocking_ops },
+#ifdef FUSD_SEEK
+	{ "sync", &sync_ops },		 { "held-sync", &held_sync_ops },
+#endif
 };
 
 static struct fusd_file_info *next_held(void)
@@ -609,7 +617,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc && i < 2048; i++) {
 		size_t length = strcspn(argv[i], ":");
 		struct fusd_file_operations *ops = find_kind(argv[i], length);
-		int fd = fusd_register(argv[i] + length + 1, 0666, NULL, ops);
+		int fd = fusd_register_with(argv[i] + length + 1, 0666, NULL,
+					    ops, NULL);
 
 		if (fd < 0) {
 			say("error %d %.200s\n", errno, fusd_error());

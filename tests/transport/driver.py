@@ -119,6 +119,40 @@ class Hold(Saying):
         say("unblock")
 
 
+class Sync(Memory):
+    def seek(self, file, offset, whence):
+        say("seek", offset, whence, file.offset)
+        return result
+
+    def flush(self, file):
+        say("flush")
+        return result
+
+    def fsync(self, file, datasync):
+        say("fsync", int(datasync))
+        return result
+
+
+class SyncStream(Sync):
+    def __init__(self, *arguments):
+        super().__init__(*arguments, stream=True)
+
+
+class HeldSync(Saying):
+    _hold = Hold._hold
+    write = Hold.write
+    unblock = Hold.unblock
+
+    def seek(self, file, offset, whence):
+        return self._hold(file)
+
+    def flush(self, file):
+        return self._hold(file)
+
+    def fsync(self, file, datasync):
+        return self._hold(file)
+
+
 class Late(pyfusd.Device):
     def open(self, file):
         request = file.hold()
@@ -276,6 +310,9 @@ KINDS = {
     "sealed": Sealed,
     "later": Later,
     "nonblocking": Nonblocking,
+    "sync": Sync,
+    "sync-stream": SyncStream,
+    "held-sync": HeldSync,
 }
 
 

@@ -81,6 +81,15 @@ class Typed(pyfusd.Device):
         if request.interrupted and not request.done:
             request.fail(errno.EINTR)
 
+    def seek(self, file: pyfusd.File, offset: int, whence: int) -> int | pyfusd.Request:
+        return file.hold() if whence == os.SEEK_END else file.offset + offset
+
+    def flush(self, file: pyfusd.File) -> None:
+        raise OSError(errno.ENOSPC, "it is full")
+
+    def fsync(self, file: pyfusd.File, datasync: bool) -> int | None:
+        return -errno.EIO if datasync else None
+
     @pyfusd.ioctl(SET_CONFIG)
     def set_config(self, file: pyfusd.File, config: Config) -> None:
         self.speed = config.speed
@@ -118,6 +127,15 @@ class Async(pyfusd.Device):
         self, file: pyfusd.File, request: int, data: memoryview | int
     ) -> int | None:
         return None
+
+    async def seek(self, file: pyfusd.File, offset: int, whence: int) -> int:
+        return offset
+
+    async def flush(self, file: pyfusd.File) -> None:
+        pass
+
+    async def fsync(self, file: pyfusd.File, datasync: bool) -> None:
+        pass
 
     def poll(self, file: pyfusd.File) -> pyfusd.Notify | Literal[0]:
         return 0

@@ -141,6 +141,7 @@ static int register_sized(const void *operations, size_t size)
 
 static void structures_of_other_versions_are_taken(void)
 {
+	const size_t first_size = offsetof(struct fusd_file_operations, seek);
 	struct newer_operations operations = { .unknown = { NULL } };
 	struct newer_options options = { .known = { .size = sizeof(options) } };
 	static char large[5000];
@@ -154,8 +155,9 @@ static void structures_of_other_versions_are_taken(void)
 	/* What is beyond the size does not matter. */
 	fd = register_sized(&operations, sizeof(operations.known));
 	CHECK(fd >= 0 && fusd_unregister(fd) == 0);
-	CHECK_FAILS(register_sized(&operations, sizeof(operations.known) - 1),
-		    EINVAL);
+	fd = register_sized(&operations, first_size);
+	CHECK(fd >= 0 && fusd_unregister(fd) == 0);
+	CHECK_FAILS(register_sized(&operations, first_size - 1), EINVAL);
 	CHECK_FAILS(register_sized(large, sizeof(large)), E2BIG);
 	CHECK_FAILS(register_sized(NULL, sizeof(operations)), EINVAL);
 
