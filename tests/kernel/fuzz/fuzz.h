@@ -25,7 +25,7 @@
 #define PAGE 4096UL
 
 /* The honest devices, and what is special about them. */
-#define DEVICE_PLAIN 0
+#define DEVICE_PLAIN 0	/* a classic one; the others want seek, flush, fsync */
 #define DEVICE_TOLD 1	/* asks for FUSD_UNBLOCK */
 #define DEVICE_MORTAL 2 /* its driver is killed now and then */
 
@@ -44,6 +44,9 @@ enum count {
 	MMAPS,
 	CHILDREN,
 	SHOWN,
+	SEEKS,
+	SYNCS,
+	FLUSHES,
 	RINGS,
 	FAULTS,
 	SIGNALS,
@@ -93,6 +96,10 @@ unsigned char pattern(uint64_t position);
 /* Its result is the descriptor of a new open file. */
 #define OPEN_CHILD _IO('z', 3)
 #define MASK 0x5a
+/* Where SEEK_END is on those that answer that; what a sync or flush may fail
+ * of. */
+#define END_POSITION (1L << 31)
+#define SYNC_ERROR EDQUOT
 #define MAGIC_PAGE "this page is an honest driver's"
 
 double now(void);

@@ -34,6 +34,8 @@ static bool is_fair(int error, const char *what)
 		return true;
 	if (error == EINTR && !client.restarts)
 		return true;
+	if (error == SYNC_ERROR && client.device != DEVICE_PLAIN)
+		return true;
 	fail("device %u: %s: %s%s", client.device, what, strerror(error),
 	     client.restarts ? " (with SA_RESTART)" : "");
 	return false;
@@ -77,17 +79,88 @@ static void do_pread(void)
 	check_read(data, result, length, position, "pread");
 }
 
+/* Where the next read begins; -1, and errno, if that cannot be known. */
+static off_t find_position(void)
+{
+	off_t position;
+
+	do
+		position = lseek(client.fd, 0, SEEK_CUR);
+	while (position < 0 && errno == EINTR && !client.restarts);
+	if (position < 0)
+		is_fair(errno, "lseek");
+	return position;
+}
+
 static ssize_t try_read(void)
 {
 	unsigned char data[MOST_BYTES];
 	size_t length = 1 + below(one_in(2) ? 100 : MOST_BYTES - 1);
-	off_t position = lseek(client.fd, 0, SEEK_CUR);
-	ssize_t result = read(client.fd, data, length);
+	off_t after, position = find_position();
+	ssize_t result;
 
+	if (position < 0)
+		return -1;
+	result = read(client.fd, data, length);
 	check_read(data, result, length, position, "read");
-	if (result > 0 && lseek(client.fd, 0, SEEK_CUR) != position + result)
+	if (result <= 0)
+		return result;
+	after = find_position();
+	if (after >= 0 && after != position + result)
 		fail("device %u: the position after a read", client.device);
 	return result;
+}
+
+static void do_seek(void)
+{
+	const off_t begin[] = { 0, find_position(),
+				client.device == DEVICE_PLAIN ? 0 :
+								END_POSITION };
+	unsigned int whence = below(3);
+	off_t wanted = below(1 << 30);
+	off_t result, after;
+
+	if (begin[1] < 0)
+		return;
+	result = lseek(client.fd, wanted - begin[whence], whence);
+	count(CALLS);
+	if (result < 0) {
+		is_fair(errno, "lseek");
+		return;
+	}
+	after = find_position();
+	if (result != wanted || (after >= 0 && after != wanted))
+		fail("device %u: lseek to %ld gave %ld and then %ld",
+		     client.device, wanted, result, after);
+	else
+		count(CHECKED);
+}
+
+static void do_sync(void)
+{
+	int result = one_in(2) ? fsync(client.fd) : fdatasync(client.fd);
+
+	count(CALLS);
+	if (client.device == DEVICE_PLAIN && (!result || errno != EINVAL))
+		fail("device %u: a sync gave %d", client.device, result);
+	else if (result && client.device != DEVICE_PLAIN)
+		is_fair(errno, "sync");
+	else
+		count(CHECKED);
+}
+
+/* Nothing but a kill ends a close that waits. */
+static void do_dup(void)
+{
+	int other = dup(client.fd);
+
+	count(CALLS);
+	if (!close(other))
+		count(CHECKED);
+	else if (errno == EINTR)
+		fail("device %u: a close gave EINTR", client.device);
+	else
+		is_fair(errno, "close");
 }
 
 static void do_read(void)
@@ -299,8 +372,9 @@ static void do_thread(void)
 static void do_something(void)
 {
 	static void (*const actions[])(void) = {
-		do_pread, do_read, do_write, do_ioctl,	do_mmap,
-		do_ring,  do_poll, do_edges, do_thread, do_child,
+		do_pread,  do_read,  do_write, do_ioctl, do_mmap,
+		do_seek,   do_sync,  do_ring,  do_poll,	 do_edges,
+		do_thread, do_child, do_dup,
 	};
 
 	actions[below(sizeof(actions) / sizeof(*actions))]();

@@ -218,6 +218,26 @@ static void answer_mmap(fusd_msg_t *message)
 	reply(message, 0, 0);
 }
 
+static void answer_seek(const fusd_msg_t *message)
+{
+	const fops_msg_t *fops = &message->parm.fops_msg;
+	long position = (long)fops->arg.arg;
+
+	if (fops->cmd == SEEK_CUR)
+		position += (long)fops->offset;
+	else if (fops->cmd == SEEK_END)
+		position += END_POSITION;
+	count(SEEKS);
+	reply(message, position < 0 ? -EINVAL : position, 0);
+}
+
+/* An fsync or a flush. */
+static void answer_sync(const fusd_msg_t *message)
+{
+	count(message->subcmd == FUSD_FSYNC ? SYNCS : FLUSHES);
+	reply(message, one_in(4) ? -SYNC_ERROR : 0, 0);
+}
+
 /* One more bit than is known, until there is none. */
 static void answer_poll(const fusd_msg_t *message)
 {
@@ -254,6 +274,13 @@ static void answer(fusd_msg_t *message)
 		break;
 	case FUSD_POLL_DIFF:
 		answer_poll(message);
+		break;
+	case FUSD_SEEK:
+		answer_seek(message);
+		break;
+	case FUSD_FSYNC:
+	case FUSD_FLUSH:
+		answer_sync(message);
 		break;
 	default:
 		fail("device %u: message %d", driver.device, message->subcmd);
@@ -327,6 +354,8 @@ static void take(fusd_msg_t *message)
 	if (message->subcmd != FUSD_OPEN && (!file || !find_file(file)))
 		fail("device %u: message %d of file %#lx, which is not open",
 		     driver.device, message->subcmd, file);
+	if (message->subcmd >= FUSD_SEEK && driver.device == DEVICE_PLAIN)
+		fail("device %u: was not to be asked", driver.device);
 	if (message->subcmd == FUSD_WRITE &&
 	    message->parm.fops_msg.uid != HOSTILE_USER)
 		check_written(message);
@@ -392,13 +421,18 @@ static void *make_page(void)
 void honest_driver(unsigned int device)
 {
 	char name[20];
+	uint64_t options = 0;
 	double end = 0;
 	int error;
 
 	driver.device = device;
 	driver.page = make_page();
-	driver.fd =
-		control_open(device == DEVICE_TOLD ? FUSD_OPTION_UNBLOCK : 0);
+	if (device != DEVICE_PLAIN)
+		options |= FUSD_OPTION_SEEK | FUSD_OPTION_FLUSH |
+			   FUSD_OPTION_FSYNC;
+	if (device == DEVICE_TOLD)
+		options |= FUSD_OPTION_UNBLOCK;
+	driver.fd = control_open(options);
 	snprintf(name, sizeof(name), "fuzz-honest%u", device);
 	error = driver.fd < 0 ? driver.fd :
 				control_register(driver.fd, name, NULL);

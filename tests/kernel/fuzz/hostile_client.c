@@ -192,9 +192,10 @@ static void do_splice(void)
 static void do_ring(void)
 {
 	static const int operations[] = { IORING_OP_READ, IORING_OP_WRITE,
-					  IORING_OP_POLL_ADD, IORING_OP_CLOSE };
+					  IORING_OP_POLL_ADD, IORING_OP_CLOSE,
+					  IORING_OP_FSYNC };
 	struct ring_call call = {
-		.opcode = operations[below(4)],
+		.opcode = operations[below(5)],
 		.fd = client.fd,
 		.buffer = client.data,
 		.length = below(200),
@@ -204,9 +205,11 @@ static void do_ring(void)
 		.wait = false,
 	};
 
-	if (call.opcode == IORING_OP_CLOSE) {
-		/* Of another descriptor, and nothing else may be said. */
-		call.fd = dup(client.fd);
+	if (call.opcode == IORING_OP_CLOSE || call.opcode == IORING_OP_FSYNC) {
+		/* Nothing else may be said; a close is of another descriptor.
+		 */
+		if (call.opcode == IORING_OP_CLOSE)
+			call.fd = dup(client.fd);
 		call.buffer = NULL;
 		call.length = 0;
 		call.offset = 0;
@@ -218,15 +221,18 @@ static void do_aio(void)
 {
 	aio_context_t context = 0;
 	struct iocb call = {
-		.aio_lio_opcode = one_in(2) ? IOCB_CMD_PREAD : IOCB_CMD_POLL,
+		.aio_lio_opcode = one_in(3) ? IOCB_CMD_FSYNC :
+				  one_in(2) ? IOCB_CMD_PREAD :
+					      IOCB_CMD_POLL,
 		.aio_fildes = client.fd,
 		.aio_buf = (uintptr_t)client.data,
 		.aio_nbytes = 100,
 	};
 	struct iocb *calls[1] = { &call };
 
-	if (call.aio_lio_opcode == IOCB_CMD_POLL) {
-		call.aio_buf = POLLIN;
+	if (call.aio_lio_opcode != IOCB_CMD_PREAD) {
+		call.aio_buf =
+			call.aio_lio_opcode == IOCB_CMD_POLL ? POLLIN : 0;
 		call.aio_nbytes = 0;
 	}
 	if (syscall(SYS_io_setup, 4, &context))
@@ -240,7 +246,18 @@ static void do_flags(void)
 	fcntl(client.fd, F_SETFL,
 	      (one_in(2) ? O_NONBLOCK : 0) | (one_in(2) ? O_APPEND : 0) |
 		      (one_in(8) ? O_ASYNC : 0));
-	lseek(client.fd, random_bits() >> below(64), below(3));
+	lseek(client.fd, random_bits() >> below(64), below(6));
+}
+
+static void do_sync(void)
+{
+	int other = dup(client.fd);
+
+	if (one_in(2))
+		fsync(client.fd);
+	else
+		fdatasync(other);
+	close(other);
 }
 
 static void do_fork(void)
@@ -256,8 +273,10 @@ static void do_fork(void)
 		return;
 	}
 	alarm_every(0);
-	do_read();
-	do_poll();
+	if (one_in(2)) {
+		do_read();
+		do_poll();
+	}
 	_exit(0);
 }
 
@@ -315,7 +334,7 @@ static void do_something(void)
 		do_read,  do_read,   do_write,	 do_write,	do_vectors,
 		do_ioctl, do_ioctl,  do_mmap,	 do_mmap,	do_poll,
 		do_epoll, do_splice, do_ring,	 do_aio,	do_flags,
-		do_fork,  do_status, do_threads, look_at_sysfs,
+		do_fork,  do_status, do_threads, look_at_sysfs, do_sync,
 	};
 
 	actions[below(sizeof(actions) / sizeof(*actions))]();

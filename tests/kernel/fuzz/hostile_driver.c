@@ -145,7 +145,7 @@ static void mutate(fusd_msg_t *message)
 		message->cmd = below(2) ? below(8) : random_bits();
 		break;
 	case 2:
-		message->subcmd = 99 + below(10);
+		message->subcmd = 99 + below(13);
 		break;
 	case 3:
 		message->datalen = odd_number();
@@ -255,6 +255,8 @@ static void reply(void)
 	if (message.subcmd == FUSD_POLL_DIFF)
 		message.parm.fops_msg.retval =
 			one_in(10) ? -1 : (ssize_t)below(64);
+	if (message.subcmd == FUSD_SEEK && one_in(2))
+		message.parm.fops_msg.retval = odd_number();
 	if (message.subcmd == FUSD_MMAP) {
 		message.parm.fops_msg.retval = 0;
 		message.parm.fops_msg.arg.arg =
@@ -491,8 +493,7 @@ void hostile_driver(unsigned int device)
 	handle(SIGALRM, false);
 	alarm_every(10);
 	while (!shared->stopping) {
-		driver.fd = control_open(
-			below(4) | (one_in(2) ? FUSD_OPTION_NONBLOCK : 0));
+		driver.fd = control_open(below(one_in(2) ? 4 : 0x100));
 		if (driver.fd < 0)
 			continue;
 		driver.received = 0;

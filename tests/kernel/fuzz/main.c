@@ -24,10 +24,11 @@
 #define TIME_TO_END 100
 
 static const char *const count_names[COUNTS] = {
-	"messages", "replies",	"hostile replies", "refused",	"unblocks",
-	"devices",  "opens",	"calls",	   "checked",	"polls",
-	"mmaps",    "children", "shown",	   "io_urings", "slow faults",
-	"signals",  "stops",	"kills",	   "failures",
+	"messages", "replies",	 "hostile replies", "refused", "unblocks",
+	"devices",  "opens",	 "calls",	    "checked", "polls",
+	"mmaps",    "children",	 "shown",	    "seeks",   "syncs",
+	"flushes",  "io_urings", "slow faults",	    "signals", "stops",
+	"kills",    "failures",
 };
 
 struct role {
