@@ -4,7 +4,7 @@
 #include <linux/sched.h>
 #include <linux/splice.h>
 
-#include "kfusd.h"
+#include "operations.h"
 
 static int kfusd_client_open_file(struct file *filp, struct kfusd_file *file)
 {

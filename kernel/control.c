@@ -4,7 +4,7 @@
 #include <linux/module.h>
 #include <linux/uaccess.h>
 
-#include "kfusd.h"
+#include "operations.h"
 
 static int kfusd_control_open(struct inode *inode, struct file *filp)
 {

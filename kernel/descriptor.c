@@ -14,7 +14,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "kfusd.h"
+#include "operations.h"
 
 static bool kfusd_is_descriptor(const struct fusd_control_descriptor *told)
 {

@@ -7,7 +7,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "kfusd.h"
+#include "operations.h"
 
 /* The bytes at a client's argument. */
 struct kfusd_argument {

@@ -2,7 +2,7 @@
 /* kfusd: device drivers as ordinary programs. */
 #include <linux/module.h>
 
-#include "kfusd.h"
+#include "operations.h"
 
 static int __init kfusd_init(void)
 {

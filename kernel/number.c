@@ -12,7 +12,7 @@
 #include <linux/kobject.h>
 #include <linux/uaccess.h>
 
-#include "kfusd.h"
+#include "operations.h"
 
 /* From a number to its device; guarded by the xarray's own lock. */
 static DEFINE_XARRAY_ALLOC(kfusd_numbers);

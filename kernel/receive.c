@@ -2,7 +2,7 @@
 /* What a driver reads from its control descriptor. */
 #include <linux/uaccess.h>
 
-#include "kfusd.h"
+#include "operations.h"
 #include "trace.h"
 
 /*

@@ -19,7 +19,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
-#include "kfusd.h"
+#include "operations.h"
 
 #define DEFAULT_CLASS "fusd"
 

@@ -8,7 +8,7 @@
 #include <linux/limits.h>
 #include <linux/uio.h>
 
-#include "kfusd.h"
+#include "operations.h"
 
 /* The flags of an open file that a driver may change. */
 #define REPLY_FLAGS (O_NONBLOCK | O_APPEND)

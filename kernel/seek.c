@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
 /* lseek(2). A stream has none: its open files have no position. */
-#include "kfusd.h"
+#include "operations.h"
 
 /* Asks the driver where to. */
 static loff_t kfusd_ask_position(struct file *filp, loff_t offset, int whence)

@@ -12,7 +12,7 @@
 #include <linux/sched.h>
 #include <linux/splice.h>
 
-#include "kfusd.h"
+#include "operations.h"
 
 static bool kfusd_has_room(const struct pipe_inode_info *pipe)
 {

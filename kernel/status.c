@@ -12,7 +12,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "kfusd.h"
+#include "operations.h"
 
 /* No line of text is longer, the last one included. */
 #define LINE_SIZE 96

@@ -2,7 +2,7 @@
 /* fsync(2), and what close(2) of each descriptor tells the driver. */
 #include <linux/sched.h>
 
-#include "kfusd.h"
+#include "operations.h"
 
 int kfusd_client_fsync(struct file *filp, loff_t start, loff_t end,
 		       int datasync)

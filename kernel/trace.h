@@ -37,7 +37,10 @@ static inline u64 kfusd_trace_elapsed(u64 from, u64 to)
 			 { FUSD_IOCTL, "ioctl" },                              \
 			 { FUSD_POLL_DIFF, "poll" },                           \
 			 { FUSD_UNBLOCK, "unblock" },                          \
-			 { FUSD_MMAP, "mmap" })
+			 { FUSD_MMAP, "mmap" },                                \
+			 { FUSD_SEEK, "seek" },                                \
+			 { FUSD_FLUSH, "flush" },                              \
+			 { FUSD_FSYNC, "fsync" })
 
 /* A client's call, or what tells of its signal, waits for the driver. */
 TRACE_EVENT(kfusd_request_queued,

@@ -3,7 +3,7 @@
 #include <linux/uaccess.h>
 #include <linux/uio.h>
 
-#include "kfusd.h"
+#include "operations.h"
 
 /* Changes the flags of the client's struct file that the answer changes. */
 static void kfusd_apply_flags(struct file *filp,
