@@ -38,17 +38,6 @@ def close(driver, number, private=0x77):
     assert driver.is_idle()
 
 
-def read_child(driver, descriptor):
-    """The child of an answer that is kept already."""
-    child = number_in(os.read(descriptor, SIZE))
-    with Background(os.read, child, 3) as reading:
-        message = driver.expect(READ)
-        assert message.fops.private_info == 0x77
-        driver.reply(message, 3, b"its")
-        assert reading.result() == b"its"
-    close(driver, child)
-
-
 def test_the_number_is_in_the_data(opened):
     driver, descriptor = opened
     reader, writer = os.pipe()
@@ -109,32 +98,47 @@ def test_data_without_room_for_the_number_is_eio(opened, retval, data):
     assert driver.is_idle()
 
 
-def test_data_with_a_descriptor_is_taken_whole(opened, client, driver):
-    """By a read with room for it, whichever that is; none is lost."""
-    _, descriptor = opened
-    # The answer stays for a later read, as its own client has no number left.
-    with Background(read_without_numbers, descriptor) as reading:
-        answer(driver, driver.expect(READ))
-        assert reading.result() == errno.EMFILE
-    fails(errno.EINVAL, os.read, descriptor, SIZE - 1)
-    reader, writer = os.pipe()
-    fails(errno.EINVAL, os.splice, descriptor, writer, SIZE)
-    fails(errno.EINVAL, os.sendfile, writer, descriptor, None, SIZE)
-    os.close(reader)
-    os.close(writer)
-    assert driver.is_idle()
-    read_child(driver, descriptor)
+def reads(client):
+    return number_in(os.read(client.fd, SIZE))
 
 
-def read_without_numbers(descriptor):
+def reads_without_numbers(client):
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    lowest = os.dup(0)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
     try:
-        os.read(descriptor, SIZE)
-    except OSError as error:
-        return error.errno
+        return reads(client)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@pytest.fixture
+def kept(reader, driver):
+    """kept(STEP...) is a client with an answer that it had no number for."""
+
+    def start(*steps):
+        one = reader(reads_without_numbers, *steps)
+        answer(driver, driver.expect(READ))
+        assert one.result() == "EMFILE"
+        return one
+
+    return start
+
+
+def test_data_with_a_descriptor_is_taken_whole(kept, driver):
+    """By a read with room for it, and with the number that it lacked."""
+
+    def splices(client):
+        return os.splice(client.fd, os.pipe()[1], SIZE)
+
+    def sends(client):
+        return os.sendfile(os.open("/dev/null", os.O_WRONLY), client.fd, None, SIZE)
+
+    one = kept(lambda one: os.read(one.fd, SIZE - 1), splices, sends, reads)
+    assert [one.result() for _ in range(3)] == ["EINVAL"] * 3
+    assert driver.is_idle()
+    assert one.result() > 2
 
 
 def test_without_memory_for_the_data_nothing_is_opened(opened):
@@ -152,9 +156,6 @@ def test_without_memory_for_the_data_nothing_is_opened(opened):
 def test_an_interrupted_client_s_descriptor_is_for_the_next_read(
     client, willing, restart
 ):
-    def reads(client):
-        return number_in(os.read(client.fd, SIZE)) > 2
-
     def is_interrupted(client):
         return check(libc.read(client.fd, ctypes.create_string_buffer(SIZE), SIZE))
 
@@ -168,7 +169,7 @@ def test_an_interrupted_client_s_descriptor_is_for_the_next_read(
     if not restart:
         assert one.result() == "EINTR"
     answer(willing, message)
-    assert one.result() is True
+    assert one.result() > 2
 
 
 def test_a_killed_client_s_descriptor_is_closed(reader, driver):
@@ -181,35 +182,28 @@ def test_a_killed_client_s_descriptor_is_closed(reader, driver):
     assert 0x77 in closed
 
 
-def test_what_nobody_read_is_closed_with_its_file(opened):
-    driver, descriptor = opened
-    with Background(read_without_numbers, descriptor) as reading:
-        answer(driver, driver.expect(READ))
-        reading.result()
-    with Background(os.close, descriptor):
-        closed = set()
-        for _ in range(2):
-            message = driver.receive()
-            closed.add(message.fops.private_info)
-            driver.reply(message)
+def test_what_nobody_read_is_closed_with_its_file(kept, driver):
+    kept(lambda one: os.close(one.fd))
+    closed = set()
+    for _ in range(2):
+        message = driver.receive()
+        closed.add(message.fops.private_info)
+        driver.reply(message)
     assert 0x77 in closed
-    os.dup2(os.open("/dev/null", os.O_RDONLY), descriptor)  # The fixture closes it.
 
 
-def test_a_device_s_end_closes_what_is_kept(opened):
-    driver, descriptor = opened
-    reader, writer = os.pipe()
-    with Background(read_without_numbers, descriptor) as reading:
-        message = driver.expect(READ)
-        add(driver, message, offset=8, descriptor=writer, flags=0)
-        os.close(writer)
-        answer(driver, message)
-        reading.result()
+def test_a_device_s_end_closes_what_is_kept(reader, driver):
+    one = reader(reads_without_numbers, lambda one: os.close(one.fd))
+    message = driver.expect(READ)
+    end, writer = os.pipe()
+    add(driver, message, offset=8, descriptor=writer, flags=0)
+    os.close(writer)
+    answer(driver, message)
+    assert one.result() == "EMFILE"
     driver.unregister()
-    os.close(descriptor)
-    assert os.read(reader, 1) == b""
-    os.close(reader)
-    os.dup2(os.open("/dev/null", os.O_RDONLY), descriptor)
+    assert one.result() is None
+    assert os.read(end, 1) == b""
+    os.close(end)
 
 
 def test_reads_and_numbers_come_and_go(opened):

@@ -144,16 +144,20 @@ def test_a_read_that_fails_has_no_child(serve, opened, transport):
     if transport != "kfusd":
         pytest.skip("only kfusd gives clients descriptors")
 
+    class Mine:
+        pass
+
     class Refusing(pyfusd.Device):
         def read(self, file, buf, offset):
-            self.child = weakref.ref(file.open_child(at=0))
+            file.open_child(at=0).mine = mine = Mine()
+            self.mine = weakref.ref(mine)
             raise OSError(errno.EBUSY, "busy")
 
     device = Refusing("refusing")
     serve(device)
     with pytest.raises(OSError, match="busy"):
         os.read(opened(device), 8)
-    wait_until(lambda: device.child() is None, "the child's end")
+    wait_until(lambda: device.mine() is None, "the child's end")
 
 
 def test_an_ioctl_that_fails_has_no_child(chip, opened):
