@@ -174,14 +174,14 @@ class Device(Callbacks, DeviceCore):
 
         Raises OSError: EINVAL (name, clazz, devname, transport, device number,
         attribute, uevent or shared_memory; nonblock without a poll()), EBADF
-        (shared_memory is closed), EEXIST (the name is taken, or an attribute's), EBUSY (the device number is), ENOPKG or
-        ENODEV (no transport works on this machine, or not the one that was chosen),
-        EACCES or EPERM (not for this user, or not with that owner, group, number or
-        uevent), EOPNOTSUPP (not with the kernel module that is loaded), E2BIG (too many
-        attributes), ENOSPC
-        (kfusd, or the kernel for cuse, has as many devices as it may), ENOMEM
-        (also beyond some 1,000 devices in a process on cuse and fuse), EMFILE,
-        ENFILE; its text says what to do. RuntimeError if the device is
+        (shared_memory is closed), EEXIST (the name is taken, or an attribute's), EBUSY
+        (the device number is), ENOPKG or ENODEV (no transport works on this machine,
+        or not the one that was chosen), EACCES or EPERM (not for this user, or not with
+        that owner, group, number or uevent), EOPNOTSUPP (not with the kernel module
+        that is loaded), E2BIG (too many attributes), ENOSPC (kfusd, or the kernel for
+        cuse, has as many devices as it may), ENOMEM (also beyond some 1,000 devices in
+        a process on cuse and fuse), EMFILE, ENFILE; its text says what to do.
+        RuntimeError if the device is
         registered, or its class did not call super().__init__(); TypeError if a
         callback does not take its arguments, or is a coroutine function and may not
         be one; ValueError for a null character, and for a mode that is not made of

@@ -91,6 +91,30 @@ static int proxy_ioctl(struct fusd_file_info *file, int request, void *data)
 	return (int)logged(file, result, "ioctl(%#x)", number);
 }
 
+/* The lower file's own position is wherever the last transfer left it. */
+static loff_t proxy_seek(struct fusd_file_info *file, loff_t offset, int whence)
+{
+	if (whence == SEEK_CUR) {
+		offset += *fusd_get_offset(file);
+		whence = SEEK_SET;
+	}
+	offset = lseek(lower(file), offset, whence);
+	return offset < 0 ? -errno : offset;
+}
+
+/* The close of one descriptor of several. */
+static int proxy_flush(struct fusd_file_info *file)
+{
+	return close(dup(lower(file))) < 0 ? -errno : 0;
+}
+
+static int proxy_fsync(struct fusd_file_info *file, int datasync)
+{
+	int result = datasync ? fdatasync(lower(file)) : fsync(lower(file));
+
+	return (int)logged(file, result, "fsync(%d)", datasync);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 2 || argc > 3 || argv[1][0] == '-') {
@@ -98,12 +122,13 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	target = argv[1];
-	example_started(
-		"proxy",
-		fusd_simple_register(argc > 2 ? argv[2] : "proxy", 0666, NULL,
-				     .open = proxy_open, .close = proxy_close,
-				     .read = proxy_read, .write = proxy_write,
-				     .ioctl = proxy_ioctl));
+	example_started("proxy",
+			fusd_simple_register(
+				argc > 2 ? argv[2] : "proxy", 0666, NULL,
+				.open = proxy_open, .close = proxy_close,
+				.read = proxy_read, .write = proxy_write,
+				.ioctl = proxy_ioctl, .seek = proxy_seek,
+				.flush = proxy_flush, .fsync = proxy_fsync));
 	fusd_run();
 	return 0;
 }

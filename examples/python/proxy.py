@@ -66,6 +66,18 @@ class Proxy(pyfusd.Device):
             file, f"ioctl({request:#x})", hand_on_ioctl, file.lower, request, data
         )
 
+    def seek(self, file, offset, whence):
+        if whence == os.SEEK_CUR:  # of the client, not of the lower file
+            return os.lseek(file.lower, file.offset + offset, os.SEEK_SET)
+        return os.lseek(file.lower, offset, whence)
+
+    def flush(self, file):
+        os.close(os.dup(file.lower))  # one descriptor of several
+
+    def fsync(self, file, datasync):
+        sync = os.fdatasync if datasync else os.fsync
+        self.logged(file, f"fsync({datasync:d})", sync, file.lower)
+
 
 def main():
     if not 2 <= len(sys.argv) <= 3 or sys.argv[1].startswith("-"):

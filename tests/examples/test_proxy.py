@@ -48,6 +48,23 @@ def test_proxy_writes_and_seeks(start, tmp_path, holds):
     assert output(f"cat {path}; dd if={path} bs=1 skip=3 status=none") == "Jellyly"
 
 
+def test_proxy_hands_on_seeks_and_syncs(device, tmp_path, holds):
+    (tmp_path / "target").write_bytes(b"hello")
+    descriptor = os.open(device("proxy", str(tmp_path / "target")), os.O_RDWR)
+    if holds("fsync"):
+        os.fsync(descriptor)
+        os.fdatasync(descriptor)
+    if holds("seek"):
+        assert os.lseek(descriptor, -2, os.SEEK_END) == 3
+        assert os.lseek(descriptor, -1, os.SEEK_CUR) == 2
+    if holds("seek-data"):
+        assert os.lseek(descriptor, 1, os.SEEK_DATA) == 1
+        assert os.lseek(descriptor, 1, os.SEEK_HOLE) == 5
+        with pytest.raises(OSError, match="No such device or address"):
+            os.lseek(descriptor, 5, os.SEEK_DATA)
+    os.close(descriptor)
+
+
 def test_proxy_is_a_device_on_a_device(device, tmp_path):
     path = device("echo")
     top = device("proxy", device("proxy", path, "middle"), "top")

@@ -199,6 +199,8 @@ def ending():
 def test_a_process_that_ends_waits_for_no_callback_that_runs(
     serve, opened, in_thread, ending, holds
 ):
+    if not holds("flush"):
+        pytest.skip("there is no flush")
     begun, may_end = threading.Event(), threading.Event()
     told = []
 
@@ -224,7 +226,7 @@ def test_a_process_that_ends_waits_for_no_callback_that_runs(
     may_end.set()
     assert reading.result() == b""
     wait_until(lambda: "close" in told, "the close")
-    assert told == [*["flush"] * holds("flush"), "close"]
+    assert told == ["flush", "close"]
 
 
 def test_a_coroutine_goes_on_though_its_client_has_ended(serve_async, holds, ending):
