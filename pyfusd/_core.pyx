@@ -49,6 +49,7 @@ from pyfusd import _callbacks, _errors
 from pyfusd._errors import (
     MappingError,
     errno_of,
+    log_callback_answer,
     log_callback_failure,
     log_dropped_request,
     log_message,

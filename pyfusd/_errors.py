@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import logging
 import os
 import time
+import traceback
 from types import TracebackType
 from typing import Any
 from weakref import WeakSet
@@ -100,20 +102,41 @@ def _from_users_frame(place: TracebackType | None) -> TracebackType | None:
     return place
 
 
+def _place_of_method(device: Any, operation: str) -> str:
+    """As a traceback, for what a method has returned: no line of it raised that."""
+    method: Any = getattr(device, operation, None)
+    code = getattr(inspect.unwrap(method), "__code__", None) if method else None
+    if code is None:
+        return ""
+    name = f"{type(device).__name__}.{operation}"
+    where = traceback.FrameSummary(code.co_filename, code.co_firstlineno, name)
+    header = "\nTraceback (most recent call last):\n"
+    return (header + "".join(traceback.format_list([where]))).rstrip()
+
+
+def log_callback_answer(device: Any, operation: str, error: BaseException) -> None:
+    """Logs, for who looks closely, an exception that is an errno to the client."""
+    if logger.isEnabledFor(logging.DEBUG):
+        logger.debug(
+            "%s: %s() raised an errno for its client",
+            device.path or device.name,
+            operation,
+            exc_info=(type(error), error, _from_users_frame(error.__traceback__)),
+        )
+
+
 def log_callback_failure(
     device: Any, operation: str, error: BaseException, number: int = errno.EIO
 ) -> None:
     """Logs, with its traceback, a callback's exception that means no errno."""
+    place = _from_users_frame(error.__traceback__)
     logger.error(
-        "%s: %s() failed, its client gets: %s",
+        "%s: %s() failed, its client gets: %s%s",
         device.path or device.name,
         operation,
         os.strerror(number),
-        exc_info=(
-            type(error),
-            error,
-            _from_users_frame(error.__traceback__) or error.__traceback__,
-        ),
+        "" if place else _place_of_method(device, operation),
+        exc_info=(type(error), error, place),
         # A handler that wants one device's failures, as _testing's, compares this.
         extra={"fusd_device": device},
     )

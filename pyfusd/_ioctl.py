@@ -208,6 +208,11 @@ def _decorator(served: Served) -> Callable[[Method], Method]:
 
 
 def _number_of(request: int) -> IoctlNumber:
+    if not isinstance(request, int):
+        raise TypeError(
+            f"an ioctl's request number is an int, such as pyfusd.IO('T', 1), not "
+            f"{request!r}"
+        )
     return request if isinstance(request, IoctlNumber) else IoctlNumber(request)
 
 
@@ -269,7 +274,8 @@ def ioctl_family(
     as the client's number codes, 0 to 16383. All else is as with pyfusd.ioctl(),
     which comes first where it serves a number of the family.
     """
-    return _decorator(_served(_number_of(int(request)), direction, None, any_size=True))
+    number = IoctlNumber(int(_number_of(request)))
+    return _decorator(_served(number, direction, None, any_size=True))
 
 
 def _with_structure(method: Method, type: Any) -> Callable[[Any, memoryview], Any]:
@@ -287,7 +293,14 @@ def _with_format(
     def answer(result: Any, data: memoryview) -> Any:
         if not served.goes:
             return result
-        layout.pack_into(data, 0, *(result if isinstance(result, tuple) else (result,)))
+        values = result if isinstance(result, tuple) else (result,)
+        try:
+            layout.pack_into(data, 0, *values)
+        except struct.error as error:
+            raise TypeError(
+                f"{method.__name__}() must return the values of {format!r}, not "
+                f"{result!r}: {error}"
+            ) from None
         return 0
 
     def handler(file: Any, data: memoryview) -> Any:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pyfusd._callbacks import coroutine_callbacks
-from pyfusd._core import registered_devices
+from pyfusd._core import DeviceCore, registered_devices
 from pyfusd._loops import plain
 from pyfusd._loops.import_guard import check_may_serve
 
@@ -79,6 +79,9 @@ def run(*devices: Device, quiet: bool = False) -> None:
     that was taken away from outside, as by umount(8), is unregistered, and logged
     to the logger "pyfusd". While memory is short it logs that, and tries again.
     """
+    for device in devices:
+        if not isinstance(device, DeviceCore):
+            raise TypeError(f"run() takes devices, as Echo('echo') is, not {device!r}")
     own = [device for device in devices if not device.registered]
     try:
         serve(devices, None if quiet else partial(_print_paths, own))

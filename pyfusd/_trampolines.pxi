@@ -1,6 +1,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """From libfusd's callbacks to Python's, and from what those answer back."""
 
+# What has to be returned, where that is not any number.
+cdef dict RESULTS_OF = {
+    READ: "bytes, or the count of bytes in buf",
+    WRITE: "the count of bytes that it has taken",
+}
+
+
 cdef ssize_t result_of(int operation, object result) except? -1:
     """What a callback's result means in C, data of a read left aside."""
     cdef ssize_t retval
@@ -11,7 +18,7 @@ cdef ssize_t result_of(int operation, object result) except? -1:
     except TypeError:
         raise TypeError(
             f"{OPERATION_NAMES[operation]}() must return "
-            + ("a count or bytes" if operation == READ else "an int")
+            + RESULTS_OF.get(operation, "an int")
             + f", not {type(result).__name__}"
         ) from None
     if retval < -MAX_ERRNO:
@@ -127,11 +134,13 @@ cdef int errno_for(
     as soon as other threads run.
     """
     number = errno_of(error)
-    if number:
-        return number
     if request is not None:
         info = request.info
-    log_callback_failure(file.device, method_of(file, operation, info), error)
+    name = method_of(file, operation, info)
+    if number:
+        log_callback_answer(file.device, name, error)
+        return number
+    log_callback_failure(file.device, name, error)
     return EIO
 
 

@@ -124,6 +124,13 @@ def fusd_device(request: pytest.FixtureRequest) -> Iterator[StartDriver]:
             directory.enter(stack)
             if callback_timeout is None:
                 callback_timeout = _callback_timeout(request.config)
+            elif not isinstance(callback_timeout, (int, float)):
+                raise TypeError(f"callback_timeout is no number: {callback_timeout!r}")
+            if not isinstance(driver, Device) and not callable(driver):
+                raise TypeError(
+                    "fusd_device() takes a class derived from pyfusd.Device, a "
+                    f"function that makes a device, or a device, not {driver!r}"
+                )
             kind = ProcessDriver if process else ThreadDriver
             running = kind(driver, arguments, callback_timeout)
             # First, as Ctrl-C may come while it starts.

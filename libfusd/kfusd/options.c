@@ -24,8 +24,7 @@ static int check_options(const struct fusd_device *device, __u64 granted)
 }
 
 /* An older module without options calls the driver for everything. */
-static int ask_options(const struct fusd_device *device, int fd,
-		       __u64 *granted)
+static int ask_options(const struct fusd_device *device, int fd, __u64 *granted)
 {
 	__u64 options = device->ops.ioctl ? FUSD_OPTION_CLIENT_BITS : 0;
 

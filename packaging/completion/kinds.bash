@@ -19,13 +19,15 @@ _fusd_driver_file() {
 	compgen -f -- "$word"
 }
 
-# Devices that live. Not by compgen -W, which would expand their names.
+# Devices that live, by their paths, or by their names in whatever directory. Not by compgen -W, which would expand their names.
 _fusd_device_file() {
-	local path
+	local path name
 
 	fusd ls 2>/dev/null | sed -n 's/  .*  live$//p' |
 		while IFS= read -r path; do
+			name=${path##*/}
 			[[ $path != "$1"* ]] || printf '%s\n' "$path"
+			[[ -z $1 || $name != "$1"* ]] || printf '%s\n' "$name"
 		done
 }
 

@@ -12,10 +12,14 @@ function _fusd_driver_file
     end
 end
 
-# Devices that live.
+# Devices that live, by their paths, or by their names in whatever directory.
 function _fusd_device_file
     # Or fish would say that there is no such command.
-    command -q fusd; and fusd ls 2>/dev/null | sed -n 's/  .*  live$//p'
+    command -q fusd; and fusd ls 2>/dev/null | sed -n 's/  .*  live$//p' |
+        while read -l path
+            echo $path
+            test -z (commandline -ct); or string replace -r '.*/' '' -- $path
+        end
 end
 
 function _fusd_driver_file_or_device

@@ -14,11 +14,12 @@ _fusd_driver_file() {
   fi
 }
 
-# Devices that live.
+# Devices that live, by their paths, or by their names in whatever directory.
 _fusd_device_file() {
   local -a paths=(${(f)"$(fusd ls 2>/dev/null | sed -n 's/  .*  live$//p')"})
 
   compadd -f -a paths
+  [[ -z $PREFIX ]] || compadd -- ${paths:t}
 }
 
 _fusd_driver_file_or_device() {

@@ -24,7 +24,9 @@ _EPILOG = """\
 With a COMMAND, fusd starts it when the devices can be opened, serves them
 until it ends, and exits with its status. The lines NAME: PATH then are on
 standard error, and the command has the first device's path in $FUSD_DEVICE.
-Signals go to the command.
+Signals go to the command; a callback that runs then and does not return within
+2 s is ended by KeyboardInterrupt, as by Ctrl-C without a COMMAND. Quote what is
+for the command's shell: $FUSD_DEVICE is not set in yours.
 
 examples:
   fusd run echo.py:Echo --name echo --mode 666
@@ -82,7 +84,8 @@ def main(options: argparse.Namespace) -> int:
         options.name is not None or options.mode is not None or options.settings
     ):
         options.parser.error(
-            "--name, --mode and -o are for one TARGET: start a fusd run for each"
+            "--name, --mode and -o are for one TARGET: start a fusd run for each. A "
+            "COMMAND comes after --"
         )
     if options.client:
         return _run_with_client(options)

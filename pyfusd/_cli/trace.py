@@ -252,11 +252,11 @@ def _trace_driver(options: argparse.Namespace) -> None:
 def main(options: argparse.Namespace) -> int:
     if _is_driver(options.target):
         return _run_traced(options)
-    for option in ("name", "mode", "transport", "settings"):
+    for option in ("name", "mode", "transport", "settings", "debug"):
         if getattr(options, option):
             raise Failure(
                 f"{options.target} is taken for a device that runs already: --name, "
-                "--mode, --transport and -o are for FILE.py or MODULE:CLASS"
+                "--mode, --transport, --debug and -o are for FILE.py or MODULE:CLASS"
             )
     with suppress(KeyboardInterrupt):
         _trace_driver(options)

@@ -111,3 +111,5 @@ def test_live_devices(complete, command_in_path, drivers, full_root, start):
             w.replace("\\", "") for w in offered
         }
     assert not (drivers / "expanded").exists()
+    start("run", "drivers.py:Echo", "--name", "sub/named").line()
+    assert "named" in complete("fusd trace nam")

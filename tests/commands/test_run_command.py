@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.terminal import Terminal
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("drivers")
 
@@ -40,6 +41,12 @@ class Stuck(pyfusd.Device):
     def read(self, file, buf, offset):
         open("stuck", "w").close()
         time.sleep(3600)
+
+class Busy(pyfusd.Device):
+    def read(self, file, buf, offset):
+        open("stuck", "w").close()
+        while True:
+            pass
 
 class Ending(pyfusd.Device):
     def read(self, file, buf, offset):
@@ -149,6 +156,20 @@ def test_a_callback_that_does_not_return_is_given_up(fusd, root, tmp_path):
     result = fusd("run", "stuck.py:Stuck", "--", "sh", "-c", script)
     assert result.returncode == 4
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("driver", ["Stuck", "Busy"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_command_that_a_callback_holds(
+    start, root, tmp_path, driver, number
+):
+    """In cat's read, on fuse, only the driver's answer lets a signal in."""
+    (tmp_path / "stuck.py").write_text(STUCK, encoding="utf-8")
+    running = start("run", f"stuck.py:{driver}", "--", "sh", "-c", "cat $FUSD_DEVICE")
+    wait_until((tmp_path / "stuck").exists, "the callback")
+    _, output, _ = running.end(number)
+    assert output == ""
+    assert not (root / driver.lower()).exists()
 
 
 def test_a_command_whose_driver_fails_is_ended(fusd, root, tmp_path):

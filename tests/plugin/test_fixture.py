@@ -210,6 +210,10 @@ def test_wrong_argument(fusd_device):
         fusd_device(Sensor, process=True, nonsense=1)
     with pytest.raises(TypeError, match="no pyfusd.Device"):
         fusd_device(dict)
+    with pytest.raises(TypeError, match="takes a class"):
+        fusd_device("sensor.py")
+    with pytest.raises(TypeError, match="callback_timeout is no number"):
+        fusd_device(Sensor, callback_timeout="1")
 """)
     result.assert_outcomes(passed=6)
 

@@ -159,7 +159,7 @@ def test_numpy_numbers_that_are_no_counts_are_no_bytes_either(serve, caplog, nam
     with pytest.raises(OSError) as caught:
         read(device)
     assert caught.value.errno == errno.EIO
-    assert "must return a count or bytes" in caplog.text
+    assert "must return bytes, or the count of bytes" in caplog.text
 
 
 def test_numpy_records_and_strings_of_bytes_are_bytes(serve):
@@ -181,6 +181,24 @@ def test_the_log_of_an_exception_shows_the_lines_of_the_driver_alone(serve, capl
     frames = traceback.extract_tb(record.exc_info[2])
     assert {frame.filename for frame in frames} == {__file__}
     assert frames[0].name == "read"
+
+
+def test_the_log_of_a_wrong_result_names_the_method(serve, caplog):
+    device = serve(Answering("text"))
+    with pytest.raises(OSError):
+        read(device)
+    assert f'File "{__file__}"' in caplog.text and "in Answering.read" in caplog.text
+    assert "TypeError: read() must return bytes" in caplog.text
+    assert ".pxi" not in caplog.text
+
+
+def test_an_errno_is_logged_for_who_looks_closely(serve, caplog):
+    device = serve(Answering(lambda *_: os.stat("/nonexistent/file")))
+    for level, is_logged in ((logging.INFO, False), (logging.DEBUG, True)):
+        caplog.set_level(level, "pyfusd")
+        with pytest.raises(FileNotFoundError):
+            read(device)
+        assert ("/nonexistent/file" in caplog.text) == is_logged
 
 
 @pytest.mark.parametrize(

@@ -309,3 +309,21 @@ def test_a_class_with_an_ioctl_method_decorates_others(serve, opened):
     descriptor = opened(serve(Both("both")))
     assert fcntl.ioctl(descriptor, IO("B", 1)) == 1
     assert fcntl.ioctl(descriptor, IO("B", 2)) == 2
+
+
+def test_a_decorator_without_its_number_is_told():
+    with pytest.raises(TypeError, match="request number is an int"):
+
+        @pyfusd.ioctl
+        def get(self, file, data): ...
+
+
+def test_values_that_do_not_fit_the_format_are_told(serve, opened, caplog):
+    class Wrong(pyfusd.Device):
+        @pyfusd.ioctl(pyfusd.IOR("T", 1, "i"))
+        def get(self, file, values):
+            pass
+
+    with pytest.raises(OSError):
+        fcntl.ioctl(opened(serve(Wrong("wrong"))), pyfusd.IOR("T", 1, "i"), bytes(4))
+    assert "get() must return the values of 'i', not None" in caplog.text

@@ -35,6 +35,11 @@ def test_run_serves_any_number_of_devices(count):
             assert content(device.path) == device.name.encode()
 
 
+def test_run_is_for_devices():
+    with pytest.raises(TypeError, match=r"not <class .*NamedDevice"):
+        pyfusd.run(NamedDevice)
+
+
 def test_two_threads_run_their_own_devices(serve):
     threads = {}
 

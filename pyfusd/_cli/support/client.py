@@ -38,13 +38,16 @@ def _is_in_foreground() -> bool:
 
 #: How often the main thread is told again that the program has ended.
 _AGAIN_SECONDS = 0.5
+#: How long a callback that runs when a signal comes may go on.
+_STUCK_SECONDS = 2.0
 
 
 class Client:
     """Begins when the devices are served, and ends the serving with its own end.
 
     For the main thread. Signals for this process are the program's: what it does
-    at them is seen by whether it ends.
+    at them is seen by whether it ends. But in a request to a callback that does not
+    return it may be deaf to them: such a callback is ended, and with it the serving.
     """
 
     def __init__(self, command: list[str]) -> None:
@@ -52,6 +55,9 @@ class Client:
         self._process: subprocess.Popen[bytes] | None = None
         self._is_starting = False
         self._is_served = False
+        self._devices: list[Device] = []
+        #: A callback holds up a program that was to end.
+        self._is_stuck = False
         #: The last signal that came before the program was there to get it.
         self._early: int | None = None
 
@@ -67,6 +73,7 @@ class Client:
             if number == signal.SIGTERM or not ignored:
                 signal.signal(number, self._pass_on)
         self._is_served = True
+        self._devices = devices
         try:
             serve(tuple(devices), lambda: self._start(devices[0].path))
         finally:
@@ -77,9 +84,10 @@ class Client:
             self._early = number
             if not self._is_starting:
                 raise KeyboardInterrupt
-        elif self._process.poll() is None:
+        elif self._process.poll() is None and not self._is_stuck:
             if number not in _KEYS or not _is_in_foreground():
                 self._process.send_signal(number)
+            threading.Thread(target=self._look_for_stuck, daemon=True).start()
         elif self._is_served:
             self._is_served = False
             raise KeyboardInterrupt
@@ -115,11 +123,29 @@ class Client:
         """
         with suppress(ChildProcessError):  # Its status was taken already.
             os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        self._end_serving()
+
+    def _end_serving(self) -> None:
         main = threading.main_thread().ident
         assert main is not None
         while self._is_served:
             signal.pthread_kill(main, signal.SIGTERM)
             time.sleep(_AGAIN_SECONDS)
+
+    def _look_for_stuck(self) -> None:
+        """Ends the serving if a callback runs now that does not return."""
+        running = [
+            (device, device._calls_begun)
+            for device in self._devices
+            if device._calls_begun != device._calls_ended
+        ]
+        time.sleep(_STUCK_SECONDS)
+        if any(
+            begun == device._calls_begun != device._calls_ended
+            for device, begun in running
+        ):
+            self._is_stuck = True
+            self._end_serving()
 
     def terminate(self) -> None:
         """Tells the program to end, since its devices have failed."""

@@ -38,7 +38,8 @@ def wrapped(text: str, output: TextIO, first: str = "", rest: str = "") -> str:
 def takes_colour(output: TextIO) -> bool:
     """Whether a file is a terminal whose user has nothing against colours."""
     # https://no-color.org
-    return output.isatty() and not os.environ.get("NO_COLOR")
+    is_able = output.isatty() and os.environ.get("TERM") != "dumb"
+    return is_able and not os.environ.get("NO_COLOR")
 
 
 def coloured(text: str, colour: int) -> str:

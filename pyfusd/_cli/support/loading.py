@@ -22,6 +22,7 @@ from pyfusd import Device
 from pyfusd._cli.support.failure import Failure
 from pyfusd._cli.support.quoting import quoted
 from pyfusd._core import registered_devices
+from pyfusd._errors import logger
 from pyfusd._loops import import_guard
 from pyfusd._signals import sigterm_interrupts
 from pyfusd._signatures import (
@@ -81,7 +82,8 @@ def _load_module(place: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if not is_file and (error.name or "") in (place, place.partition(".")[0]):
             raise Failure(
-                f"there is no module {place}: for a file, write {place}.py"
+                f"there is no module {place}: for a file, write {place}.py; a command "
+                "comes after --"
             ) from None
         raise Failure(f"{place} does not load: {_describe_error(error)}") from None
     except import_guard.ServingTooEarly as error:
@@ -208,6 +210,8 @@ def run_drivers(
     Whatever ends that, no device is left. Ctrl-C and SIGTERM are no failure.
     """
     logging.basicConfig(format="fusd: %(message)s")
+    if options.debug:
+        logger.setLevel(logging.DEBUG)
     # SIGTERM acts as Ctrl-C does, also before the devices are served.
     with suppress(KeyboardInterrupt), sigterm_interrupts():
         try:

@@ -74,6 +74,11 @@ def add_driver_options(parser: argparse.ArgumentParser) -> None:
         help="an argument of the class or function by keyword; VALUE is a Python "
         "literal, or else a string (may be repeated)",
     )
+    parser.add_argument(
+        "--debug",
+        action="store_true",
+        help="log also what callbacks raise for their clients to get as an errno",
+    )
 
 
 def parse_transport(text: str) -> str:
