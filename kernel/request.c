@@ -45,9 +45,10 @@ void kfusd_drop_descriptors(struct kfusd_request *request)
 		if (descriptor->file)
 			fput(descriptor->file);
 		if (descriptor->child) {
+			/* O_CLOEXEC would have been the descriptor's. */
 			if (request->retval >= 0)
 				kfusd_send_close(descriptor->child,
-						 descriptor->flags,
+						 descriptor->flags & ~O_CLOEXEC,
 						 &request->ids, false);
 			kfusd_file_put(descriptor->child);
 		}

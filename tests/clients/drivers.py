@@ -7,7 +7,7 @@ import mmap
 import struct
 
 import pyfusd
-from pyfusd import IOR, IOW, IOWR
+from pyfusd import IO, IOR, IOW, IOWR
 
 EV_SYN, EV_KEY, KEY_A = 0, 1, 30
 
@@ -76,6 +76,48 @@ def set_bits(data, *bits):
     for bit in bits:
         data[bit // 8] |= 1 << bit % 8
     return len(data)
+
+
+class Uinput(pyfusd.Device):
+    """Takes the description of an input device, and its events."""
+
+    def __init__(self, name):
+        super().__init__(name, 0o666)
+        self.types, self.keys, self.events = [], [], []
+        self.label = b""
+        self.is_created = False
+
+    @pyfusd.ioctl(IOW("U", 100, "i"), direction="value")
+    def enable_type(self, file, kind):
+        self.types.append(kind)
+
+    @pyfusd.ioctl(IOW("U", 101, "i"), direction="value")
+    def enable_key(self, file, key):
+        self.keys.append(key)
+
+    @pyfusd.ioctl(IOW("U", 108, "P"), direction="value")
+    def set_place(self, file, address):
+        return 0
+
+    @pyfusd.ioctl(IOW("U", 3, 92))
+    def set_up(self, file, data):
+        self.label = bytes(data[8:88]).rstrip(b"\0")
+
+    @pyfusd.ioctl(IO("U", 1))
+    def create(self, file, argument):
+        self.is_created = True
+
+    @pyfusd.ioctl(IO("U", 2))
+    def destroy(self, file, argument):
+        self.is_created = False
+
+    @pyfusd.ioctl(IOR("U", 45, "I"))
+    def version(self, file, _):
+        return 5
+
+    def write(self, file, buf, offset):
+        self.events.append(struct.unpack("16xHHi", buf))
+        return len(buf)
 
 
 class Watchdog(pyfusd.Device):

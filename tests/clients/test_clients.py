@@ -9,6 +9,8 @@ import threading
 import pytest
 
 from clients.drivers import (
+    EV_KEY,
+    EV_SYN,
     KEY_A,
     Camera,
     GpioChip,
@@ -19,6 +21,7 @@ from clients.drivers import (
     ScsiDisk,
     SpiLoop,
     Tpm,
+    Uinput,
     Watchdog,
 )
 from support import TOP
@@ -61,6 +64,30 @@ def test_evdev_grabs_a_keyboard_and_reads(fusd_device, python, holds):
     else:
         with pytest.raises(AssertionError, match="Bad address"):
             python("evdev", EVDEV, keyboard)
+
+
+UINPUT = """
+import sys, evdev
+from evdev import ecodes
+keys = {ecodes.EV_KEY: [ecodes.KEY_A]}
+with evdev.UInput(keys, name="virtual", devnode=sys.argv[1]) as keyboard:
+    keyboard.write(ecodes.EV_KEY, ecodes.KEY_A, 1)
+    keyboard.syn()
+"""
+
+
+def test_evdev_makes_a_virtual_keyboard(fusd_device, python, holds):
+    uinput = fusd_device(Uinput)
+    if not holds("client-uinput"):
+        with pytest.raises(AssertionError, match="not a character device"):
+            python("evdev", UINPUT, uinput)
+        return
+    python("evdev", UINPUT, uinput)
+    device = uinput.device
+    assert (EV_KEY in device.types, device.keys) == (True, [KEY_A])
+    assert device.label == b"virtual"
+    assert device.events == [(EV_KEY, KEY_A, 1), (EV_SYN, 0, 0)]
+    wait_until(lambda: not device.is_created, "its end")
 
 
 def test_wdctl_shows_a_watchdog(fusd_device, run):

@@ -299,10 +299,12 @@ def test_an_answer_without_the_data_for_a_number_is_eio(opened):
     data = ctypes.create_string_buffer(16)
     with Background(call, descriptor, BOTH, data) as calling:
         message = driver.expect(IOCTL)
-        add(driver, message, offset=0)
+        add(driver, message, offset=0, flags=RDWR | os.O_CLOEXEC)
         driver.reply(message)
         # Its client waits for it, as close(2) does.
-        expect_close(driver)
+        closing = driver.expect(CLOSE)
+        assert closing.fops.flags & ~os.O_LARGEFILE == RDWR
+        driver.reply(closing)
         assert calling.result() == -errno.EIO
     assert driver.is_idle()
 

@@ -449,6 +449,11 @@ CLIENTS = [
         },
     ),
     (
+        "client-uinput",
+        "python-evdev makes a virtual keyboard of uinput (UI_SET_EVBIT, by value)",
+        {"fuse": "it takes character devices only"},
+    ),
+    (
         "client-watchdog",
         "wdctl and busybox's watchdog show, set and kick a watchdog",
         {},
@@ -494,6 +499,7 @@ CLIENTS = [
         libfuse("ioctls give no descriptors, as lines need them"),
     ),
     ("client-modbus", "pymodbus reads registers over a serial port", {}),
+    ("client-serial", "pyserial writes to a serial port while its read waits", {}),
 ]
 GROUPS = {
     "Opening and closing": OPENING,
