@@ -80,35 +80,39 @@ class Device(Callbacks, DeviceCore):
     The file position moves by the count that read() or write() returned,
     unless the callback sets ``file.offset``.
 
-    *name* is "echo", "/dev/echo" or "sub/dir/echo", with at most 47 bytes
-    without "/dev/"; *mode* the permission bits of the node, which the umask does
-    not change (ValueError for others than 0o777); *transport* "kfusd", "cuse",
-    "fuse", "auto" for the first that works, or None for what the environment's
-    FUSD_TRANSPORT says, or else the first that works; *clazz* and *devname*, at
-    most 47 bytes each, name the device in /sys/class on kfusd (in "fusd", with a
-    warning, where the class is the kernel's own), and are ignored on
-    cuse and fuse; *max_client_memory* is how many bytes ``file.client_memory()``
-    gives in one request. The open files of a *stream*, such as a serial port, have no
-    position: lseek and pread give ESPIPE (on cuse lseek gives 0), *offset* is 0, and
-    on fuse a write does not wait for a read of the same open file that is held.
-    *owner* and *group*, names or numbers, are whose the node is, instead of who runs
-    the driver: for root, or a group that the driver is in. *major* and *minor* are the
-    device number, for who has to know it beforehand; 0 and 0 is any, a minor alone is
-    one of kfusd's own major number, or on cuse of any; fuse, whose node has none,
-    ignores them. *attributes* are files with a text in the device's directory in sysfs
-    ("name", or "directory/name"), and *uevent* the variables that udev gets with each
-    of its uevents: on kfusd, and ignored elsewhere. *nonblock* says that reads
-    and writes find what poll() says: then kfusd answers EAGAIN to a client that is not
-    to wait (O_NONBLOCK, io_uring) while poll() does not say that the device is ready,
-    or says nothing for a tenth of a second, as the driver is busy; cuse and fuse ask
-    the driver, which still has to answer so. *shared_memory* is what
-    clients map, without that mmap() is asked: a memfd, open for reading and writing,
-    as a descriptor or an object with fileno(), which may be closed after register().
-    It works on kfusd; on fuse since Linux 6.9 if the driver is root, unless the device
-    is a *stream*; elsewhere, and on cuse, clients get ENODEV. On fuse the device has
-    the memory's size for stat(2), as programs want it that map a file. ``name`` and
-    ``mode`` are attributes of this object; changing them later is for the next
-    register().
+    ``name`` and ``mode`` are attributes of this object; changing them later is for
+    the next register(). All but these two are given by keyword:
+
+    - *name*: "echo", "/dev/echo" or "sub/dir/echo", with at most 47 bytes without
+      "/dev/".
+    - *mode*: the permission bits of the node, which the umask does not change
+      (ValueError for others than 0o777).
+    - *transport*: "kfusd", "cuse", "fuse", "auto" for the first that works, or None
+      for what the environment's FUSD_TRANSPORT says, or else the first that works.
+    - *clazz*, *devname*: what it is in /sys/class on kfusd, at most 47 bytes each (in
+      "fusd", with a warning, where the class is the kernel's own).
+    - *max_client_memory*: how many bytes ``file.client_memory()`` gives in one request.
+    - *stream*: open files have no position, as those of a serial port: lseek and pread
+      give ESPIPE (on cuse lseek gives 0), *offset* is 0, and on fuse a write does not
+      wait for a read of the same open file that is held.
+    - *owner*, *group*, names or numbers: whose the node is, instead of who runs the
+      driver. For root, or a group that the driver is in.
+    - *major*, *minor*: the device number, for who has to know it beforehand. 0 and 0 is
+      any, a minor alone is one of kfusd's own major number, or on cuse of any.
+    - *attributes*: files with a text in the device's directory in sysfs, "name" or
+      "directory/name"; *uevent*: the variables that udev gets with each of its uevents.
+      On kfusd.
+    - *nonblock*: reads and writes find what poll() says, so kfusd answers EAGAIN to a
+      client that is not to wait (O_NONBLOCK, io_uring) while poll() does not say that
+      the device is ready, or says nothing for a tenth of a second, as the driver is
+      busy. cuse and fuse ask the driver, which still has to answer so.
+    - *shared_memory*: what clients map, without that mmap() is asked: a memfd, open for
+      reading and writing, as a descriptor or an object with fileno(), which may be
+      closed after register(). On kfusd; on fuse since Linux 6.9 if the driver is root,
+      unless the device is a *stream*; elsewhere clients get ENODEV. On fuse the device
+      has the memory's size for stat(2), as programs want it that map a file.
+
+    What a transport does not have it ignores, unless this says otherwise.
 
     The device appears with register() and goes with unregister(); ``with
     device:`` does both, and pyfusd.run() serves it in between. What is registered
