@@ -94,7 +94,13 @@ def _size_of(type: ArgumentType, most: int = _MAX_SIZE) -> int:
     elif isinstance(type, str):
         size = struct.calcsize(type)
     else:
-        size = ctypes.sizeof(type)
+        try:
+            size = ctypes.sizeof(type)
+        except TypeError:
+            raise TypeError(
+                "an ioctl's argument is of a ctypes type, a struct format or a size, "
+                f"not {type!r}"
+            ) from None
     if not 0 <= size <= most:
         raise ValueError(f"an ioctl argument has 0 to {most} bytes, not {size}")
     return size

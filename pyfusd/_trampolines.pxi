@@ -97,6 +97,8 @@ cdef ssize_t answer_of(Call *call, object result) except? -1:
     if call.request is not NULL:
         request = <Request>call.request
         if not leaves_held(request, result) and not request.done:
+            if result is None and call.operation in (READ, WRITE):
+                raise RuntimeError("a held request: return what file.hold() gave")
             request.reply(result)
         return -FUSD_NOREPLY
     if call.operation == READ and is_data(result):

@@ -30,6 +30,8 @@ _MOST_MODE = 0o777
 
 def _check_mode(mode: int) -> None:
     """ValueError for what is not made of permission bits; TypeError for no int."""
+    if not hasattr(mode, "__index__"):
+        raise TypeError(f"a device's mode is a number such as 0o666, not {mode!r}")
     number = index(mode)
     if 0 <= number <= _MOST_MODE:
         return

@@ -142,7 +142,7 @@ def _find_driver(target: str) -> tuple[int, str | None, list[str]]:
                     )
                 is_kfusd = entry.transport == "kfusd"
                 return entry.pid, entry.path, [entry.path] if is_kfusd else []
-    raise Failure(f'there is no device {target}: "fusd ls" lists those there are')
+    raise Failure(f'there is no FUSD device {target}: "fusd ls" lists those there are')
 
 
 @contextmanager

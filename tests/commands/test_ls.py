@@ -94,7 +94,7 @@ def test_whatever_a_mount_is_named_is_shown_as_text(root, monkeypatch, transport
     assert sorted(line.split("  ")[0] for line in own) == sorted(
         f"$'{root}/{shown}/odd'" for shown in ODD.values()
     )
-    assert traced.startswith(r"fusd: there is no device no\x1bdevice")
+    assert traced.startswith(r"fusd: there is no FUSD device no\x1bdevice")
     paths = {os.fsencode(entry["path"]) for entry in json.loads(listed_json)}
     assert paths >= {path + b"/odd" for path in device_roots}
     for path in device_roots:

@@ -319,11 +319,11 @@ def test_a_second_trace_of_a_driver_is_refused(start, fusd, root):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["nobody"], "there is no device nobody"),
+        (["nobody"], "there is no FUSD device nobody"),
         (["1234567"], "there is no such process"),
         (["0"], "there is no such process"),
         (["9" * 30], "there is no such process"),
-        (["\u00b2"], "there is no device"),
+        (["\u00b2"], "there is no FUSD device"),
         (["x", "--name", "y"], "x is taken for a device that runs already"),
         (["missing.py:X"], "missing.py does not exist"),
     ],

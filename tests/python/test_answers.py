@@ -192,6 +192,13 @@ def test_the_log_of_a_wrong_result_names_the_method(serve, caplog):
     assert ".pxi" not in caplog.text
 
 
+def test_a_hold_that_is_not_returned_is_told(serve, caplog):
+    device = serve(Answering(lambda file, *_: file.hold() and None))
+    with pytest.raises(OSError):
+        read(device)
+    assert "return what file.hold() gave" in caplog.text
+
+
 def test_an_errno_is_logged_for_who_looks_closely(serve, caplog):
     device = serve(Answering(lambda *_: os.stat("/nonexistent/file")))
     for level, is_logged in ((logging.INFO, False), (logging.DEBUG, True)):

@@ -16,6 +16,11 @@ import pyfusd
 from support.waiting import wait_until
 
 
+def test_a_mode_that_is_no_number_is_told():
+    with pytest.raises(TypeError, match="a number such as 0o666, not '666'"):
+        pyfusd.Device("text", mode="666")
+
+
 @pytest.mark.parametrize(
     ("mode", "hint"),
     [

@@ -327,3 +327,8 @@ def test_values_that_do_not_fit_the_format_are_told(serve, opened, caplog):
     with pytest.raises(OSError):
         fcntl.ioctl(opened(serve(Wrong("wrong"))), pyfusd.IOR("T", 1, "i"), bytes(4))
     assert "get() must return the values of 'i', not None" in caplog.text
+
+
+def test_a_type_that_is_none_is_told():
+    with pytest.raises(TypeError, match="not <class 'float'>"):
+        pyfusd.IOR("T", 1, float)

@@ -36,7 +36,7 @@ OPENING = [
     ),
     (
         "flush-own",
-        "those in the driver's own process, too",
+        "closes in the driver's own process call its flush, too",
         {
             "cuse": "as for any other",
             "fuse": "not for an open file that this process has opened",
@@ -44,7 +44,7 @@ OPENING = [
     ),
     (
         "flush-signal",
-        "a close that waits for that is ended by nothing but a kill",
+        "a close that waits for the driver's flush is ended by nothing but a kill",
         {
             "cuse": "it does not wait",
             "fuse": "a signal that the client handles ends it with EINTR, unless the "
@@ -53,22 +53,21 @@ OPENING = [
     ),
     (
         "flags-back",
-        "O_NONBLOCK and O_APPEND that the driver changes change in the client's open "
-        "file",
+        "O_NONBLOCK and O_APPEND of the client's open file are as the driver sets them",
         libfuse("the client's open file keeps its flags"),
     ),
     (
         "flags-now",
         "ioctl and poll tell the open file's flags and position as they are",
         libfuse(
-            "as the client's `/proc` shows them; where the driver's user may not read "
-            "that, and in a poll of a client that has the device open several times, "
-            "as they were in the last read or write"
+            "libfusd takes them from the client's `/proc`, if the driver's user may "
+            "read that; else, and in a poll of a client that has the device open "
+            "several times, they are those of its last read or write"
         ),
     ),
     (
         "open-never-waits",
-        "while a callback runs, clients can open a device that has no callback for it",
+        "while a callback runs, clients can open a device without an open callback",
         dict.fromkeys(("kfusd", "cuse"), "open(2) waits until the callback returned"),
     ),
     (
@@ -100,9 +99,9 @@ TRANSFERS = [
         "pieces",
         "a readv or writev of many pieces is one request",
         libfuse(
-            "32 pages of the client's memory fit into one, and each piece takes one "
-            "or more; if the driver holds a later request of a read, the client gets "
-            "what the earlier ones gave, as if a signal had come"
+            "the kernel makes several of it if the pieces are in more than 32 pages of "
+            "memory; if the driver holds one that is not the first, a read ends with "
+            "what came before"
         ),
     ),
     (
@@ -135,12 +134,12 @@ TRANSFERS = [
     ),
     (
         "position-kernel",
-        "lseek and pread are exact, also where a driver left a position of its own or "
-        "a client appends",
+        "lseek and pread go where they say, also if the driver or O_APPEND has moved "
+        "the position",
         {
             "cuse": "an append goes where the driver left the position",
-            "fuse": "the kernel counts on from its own position, and a pread just "
-            "there is taken for the next read",
+            "fuse": "the kernel counts on from its own position; a pread at just that "
+            "offset is taken for the next read, which goes on where the driver was",
         },
     ),
 ]
@@ -155,7 +154,7 @@ SEEKING = [
     ),
     (
         "seek-data",
-        "so do SEEK_DATA and SEEK_HOLE",
+        "SEEK_DATA and SEEK_HOLE of lseek call it",
         {"cuse": "lseek changes nothing and returns 0"},
     ),
     (
@@ -165,7 +164,7 @@ SEEKING = [
     ),
     (
         "fsync-none",
-        "they give EINVAL if it has none",
+        "fsync and fdatasync give EINVAL if the driver has no fsync",
         {"fuse": "0"},
     ),
     (
@@ -195,7 +194,8 @@ IOCTL = [
     ),
     (
         "ioctl-declared-value",
-        "or that it is a value, though the number codes data",
+        "a driver can say that an ioctl's argument is a value, though its number codes "
+        "data",
         {
             "fuse": "not of `_IOW` and `_IOWR` numbers, such as EVIOCGRAB: the client "
             "gets EFAULT, as the kernel copies first"
@@ -203,7 +203,7 @@ IOCTL = [
     ),
     (
         "ioctl-discard",
-        "an ioctl's answer can leave its client's memory as it is, be it const",
+        "a driver can answer an ioctl whose number codes data, and give none back",
         {},
     ),
     ("ioctl-32bit", "the driver can tell an ioctl of a 32-bit client", {}),
@@ -221,7 +221,7 @@ IOCTL = [
     ),
     (
         "client-memory-at-once",
-        "the callback that asks for such memory gets it at once",
+        "a callback that asks for its client's memory gets it at once",
         {"cuse": "the kernel fetches it: the callback is called again for that"},
     ),
     (
@@ -326,7 +326,7 @@ DRIVER_S_END = [
     ),
     (
         "death-epipe",
-        "that error is EPIPE, and later calls on open files give it too",
+        "a killed driver's clients get EPIPE, and so do later calls on open files",
         libfuse(
             "ECONNABORTED for calls in flight when the driver was killed, ENOTCONN "
             "for later calls"
@@ -334,7 +334,7 @@ DRIVER_S_END = [
     ),
     (
         "death-poll",
-        "a client that polls then sees POLLPRI, which select counts as an exception",
+        "after its driver's end a client's poll shows POLLPRI, select's exception",
         libfuse("it sees POLLERR alone, which select counts as readable"),
     ),
     (
@@ -345,11 +345,6 @@ DRIVER_S_END = [
     ("name-free", "a killed driver's name can be registered again at once", {}),
 ]
 NODE = [
-    (
-        "tracepoints",
-        "root can trace the requests of any driver, also of one in C",
-        libfuse("`fusd trace` shows those of drivers in Python"),
-    ),
     (
         "any-name",
         "a name may have any characters but control characters",
@@ -402,6 +397,11 @@ NODE = [
 ]
 PROGRAMS = [
     (
+        "tracepoints",
+        "`fusd trace` shows the requests of any driver, also of one in C",
+        libfuse("it shows those of drivers in Python"),
+    ),
+    (
         "busybox",
         "`busybox cat` and `busybox cp` give what cat gives",
         {"fuse": "nothing, as they take the size 0 for the end"},
@@ -432,7 +432,7 @@ PROGRAMS = [
     ),
     (
         "eject",
-        "`eject` sends it its requests",
+        "`eject` sends its requests to the device",
         {
             **dict.fromkeys(("kfusd", "cuse"), "it is for block devices alone"),
             "fuse": "it takes it for a mount, and finds no device that is mounted",

@@ -98,12 +98,16 @@ def _is_device_class(value: Any) -> bool:
     return isinstance(value, type) and issubclass(value, Device) and value is not Device
 
 
-def _find_only_class(module: ModuleType, place: str) -> Any:
-    names = [
+def _device_classes(module: ModuleType) -> list[str]:
+    return [
         name
         for name, value in vars(module).items()
         if _is_device_class(value) and value.__module__ == module.__name__
     ]
+
+
+def _find_only_class(module: ModuleType, place: str) -> Any:
+    names = _device_classes(module)
     if len(names) == 1:
         return getattr(module, names[0])
     if not names:
@@ -116,7 +120,8 @@ def _find_name(module: ModuleType, place: str, name: str) -> Any:
     value: Any = module
     for part in name.split("."):
         if not hasattr(value, part):
-            raise Failure(f"{place} has no {name}: check the name after the colon")
+            there = " or ".join(_device_classes(module)) or "none"
+            raise Failure(f"{place} has no {name}; its device classes: {there}")
         value = getattr(value, part)
     return value
 
