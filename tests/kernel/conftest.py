@@ -13,10 +13,28 @@ from support.raw_driver import CONTROL, OPEN, OPTION_UNBLOCK, Driver
 PARAMETERS = "/sys/module/kfusd/parameters"
 
 
+def devices_open():
+    """The paths of this process's descriptors of devices, with their numbers."""
+    links = {}
+    for number in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):  # that of the directory
+            links[number] = os.readlink(f"/proc/self/fd/{number}")
+    return {
+        pair
+        for pair in links.items()
+        if pair[1].startswith(("/dev/", "anon_inode:[fusd]"))
+    }
+
+
 @pytest.fixture(autouse=True)
 def module():
+    """Gives what each test needs, and lets none keep the module in use."""
     if not os.path.exists(CONTROL):
         pytest.skip(f"no {CONTROL} here: tests/vm/run boots a kernel that has it")
+    before = devices_open()
+    yield
+    left = devices_open() - before
+    assert not left, f"descriptors are left open: {left}"
 
 
 @pytest.fixture

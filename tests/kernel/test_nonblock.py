@@ -179,8 +179,8 @@ def test_who_got_eagain_is_woken_by_a_change(driver, not_ready):
     epoll.close()
 
 
-def test_nowait_waits_for_no_word(driver):
-    client = driver.open()
+def test_nowait_waits_for_no_word(opened):
+    driver, client = opened
     fails(errno.EAGAIN, read_now, client)
     fails(errno.EAGAIN, read_now, client)
     driver.reply(asked(driver, 0), IN)
@@ -194,8 +194,8 @@ def test_nowait_waits_for_no_word(driver):
         assert reading.result() == b"x"
 
 
-def test_io_uring_waits_without_a_thread(driver):
-    client = driver.open()
+def test_io_uring_waits_without_a_thread(opened):
+    driver, client = opened
     has_submitted = threading.Event()
 
     def by_ring():
@@ -246,6 +246,8 @@ def test_one_that_is_always_ready_is_asked(name):
         with Background(read, client) as reading:
             answer(driver, driver.expect(READ))
             assert reading.result() == b"x"
+        driver.unregister()
+        os.close(client)
 
 
 def test_no_bytes_are_ready_at_once(driver, client):
