@@ -44,7 +44,7 @@ def test_each_file_is_read():
     last = [
         "python -m pip install ./fusd pytest",
         "fusd doctor fuse",
-        "python -m pytest",
+        "python -m pytest --ignore=fusd",
     ]
     for steps in (*map(workflow_steps, workflows), gitlab["test"]["script"]):
         assert steps[-3:] == last

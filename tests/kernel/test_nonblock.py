@@ -104,6 +104,8 @@ def test_without_the_option_the_driver_is_asked(name):
             driver.reply(driver.expect(READ), -errno.EAGAIN)
             fails(errno.EAGAIN, reading.result)
         fails(errno.EOPNOTSUPP, read_now, descriptor)
+        driver.unregister()
+        os.close(descriptor)
 
 
 def test_a_busy_driver_keeps_nobody_for_long(driver, client, parameter):
