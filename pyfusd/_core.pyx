@@ -53,6 +53,7 @@ from pyfusd._errors import (
     log_callback_failure,
     log_dropped_request,
     log_message,
+    logs_answers,
     warn_of_plain_state,
 )
 from pyfusd._forking import no_fork

@@ -95,7 +95,7 @@ def errno_of(error: BaseException) -> int:
 def _from_users_frame(place: TracebackType | None) -> TracebackType | None:
     """A traceback without the frames of this package that lead to the callback.
 
-    Whole if it has no others: then the fault is this package's.
+    None if it has no others: then no line of the driver's raised it.
     """
     while place and place.tb_frame.f_globals.get("__name__", "").startswith("pyfusd."):
         place = place.tb_next
@@ -114,15 +114,19 @@ def _place_of_method(device: Any, operation: str) -> str:
     return (header + "".join(traceback.format_list([where]))).rstrip()
 
 
+def logs_answers() -> bool:
+    """Whether anybody wants what log_callback_answer() tells."""
+    return logger.isEnabledFor(logging.DEBUG)
+
+
 def log_callback_answer(device: Any, operation: str, error: BaseException) -> None:
     """Logs, for who looks closely, an exception that is an errno to the client."""
-    if logger.isEnabledFor(logging.DEBUG):
-        logger.debug(
-            "%s: %s() raised an errno for its client",
-            device.path or device.name,
-            operation,
-            exc_info=(type(error), error, _from_users_frame(error.__traceback__)),
-        )
+    logger.debug(
+        "%s: %s() raised an errno for its client",
+        device.path or device.name,
+        operation,
+        exc_info=(type(error), error, _from_users_frame(error.__traceback__)),
+    )
 
 
 def log_callback_failure(

@@ -136,6 +136,8 @@ cdef int errno_for(
     as soon as other threads run.
     """
     number = errno_of(error)
+    if number and not logs_answers():
+        return number
     if request is not None:
         info = request.info
     name = method_of(file, operation, info)

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from pyfusd._cli.support import kernel_trace
 from support.tracefs import instances, skip_without_tracefs
 from support.waiting import DEADLINE
 
@@ -40,6 +41,21 @@ def traced(started, holds):
         pytest.skip("no module tells of this transport's requests")
     skip_without_tracefs()
     return started
+
+
+def test_a_seek_shows_what_it_asks_for():
+    """The line is as the module prints it."""
+    receiver, sender = os.pipe2(os.O_NONBLOCK)
+    os.write(
+        sender,
+        b"  <...>-7  [000] .....  12.500000: kfusd_request_answered: operation=seek "
+        b"transid=3 pid=7 uid=0 flags=0x8000 length=0 offset=10 number=0x1 "
+        b"argument=0xfffffffffffffffc result=6 waited_ns=5 served_ns=2000 device=a b\n",
+    )
+    (call,) = kernel_trace.Calls(["/dev/a b"]).feed(receiver)
+    assert "seek(-4, SEEK_CUR) = 6  2.0 us" in str(call)
+    for end in (receiver, sender):
+        os.close(end)
 
 
 def test_where_no_module_tells_that_is_said(started, holds):

@@ -105,6 +105,11 @@ def open_events() -> Iterator[int]:
             os.close(events)
 
 
+def _signed(word: int) -> int:
+    """An unsigned long as the long that it is the bits of."""
+    return word - (1 << 64) if word >> 63 else word
+
+
 class Calls:
     """Makes the Calls of some devices, named by their paths, of the events."""
 
@@ -164,6 +169,13 @@ class Calls:
         is_transfer = operation in ("read", "write")
         is_ioctl = operation == "ioctl"
         has_value = is_ioctl and length == 0
+        number = int(answered["number"], 0)
+        argument = int(answered["argument"], 0)
+        offset = int(answered["offset"]) if is_transfer else None
+        if operation == "seek":
+            # The module tells where the file is, and in these what is asked for.
+            offset, argument = _signed(argument), number
+            has_value = True
         return Call(
             time=self._epoch + moment - served / 1e9,
             device=path,
@@ -173,9 +185,9 @@ class Calls:
             uid=int(answered["uid"]),
             flags=int(answered["flags"], 0) if operation == "open" else None,
             size=length if is_transfer or (is_ioctl and not has_value) else None,
-            offset=int(answered["offset"]) if is_transfer else None,
-            request=int(answered["number"], 0) if is_ioctl else None,
-            argument=int(answered["argument"], 0) if has_value else None,
+            offset=offset,
+            request=number if is_ioctl else None,
+            argument=argument if has_value else None,
             result=int(answered["result"]),
             microseconds=served / 1000,
             held=False,
