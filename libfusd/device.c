@@ -29,6 +29,7 @@ struct fusd_device *fusd_device_new(const char *name,
 	device->transport = transport;
 	device->fd = -1;
 	device->shared_memory = -1;
+	device->end_fd = -1;
 	atomic_init(&device->users, 1);
 	atomic_init(&device->exchanges, 0);
 	atomic_init(&device->references, 1);
@@ -44,6 +45,8 @@ static void free_device(struct fusd_device *device)
 	pthread_mutex_destroy(&device->lock);
 	if (device->shared_memory >= 0)
 		close(device->shared_memory);
+	if (device->end_fd >= 0)
+		close(device->end_fd);
 	free(device->ioctls);
 	free(device->path);
 	free(device);

@@ -334,6 +334,18 @@ ssize_t fusd_call_passively(struct fusd_request *request)
 					   call_callback(request);
 }
 
+/* Received as a user, whose exchange ends; another thread may unregister. */
+static inline int end_receiving(struct fusd_device *device, int result,
+				struct fusd_request *request)
+{
+	if (result == 0 && device->gone) {
+		fusd_request_refuse(request);
+		result = -EBADF;
+	}
+	fusd_device_end_exchange(device);
+	return result;
+}
+
 inline int fusd_receive_as_user(struct fusd_device *device,
 				fusd_receiver *receive,
 				struct fusd_request **request)
@@ -342,12 +354,7 @@ inline int fusd_receive_as_user(struct fusd_device *device,
 
 	device->exchanges++;
 	result = receive(device, request);
-	if (result == 0 && device->gone) {
-		fusd_request_refuse(*request);
-		result = -EBADF;
-	}
-	fusd_device_end_exchange(device);
-	return result;
+	return end_receiving(device, result, *request);
 }
 
 /* Nobody is woken for what a queue keeps, unless the transport can do that. */
@@ -384,6 +391,23 @@ int fusd_dispatch_device(struct fusd_device *device)
 	if (result == -ENODEV && device->gone)
 		return -EBADF;
 	return result < 0 ? result : -EAGAIN;
+}
+
+int fusd_serve_device(struct fusd_device *device, unsigned int waits)
+{
+	struct fusd_request *request;
+	int result;
+
+	do {
+		device->exchanges++;
+		result = fusd_await(device, waits, &request);
+		result = end_receiving(device, result, request);
+		if (result == 0)
+			dispatch_request(request);
+	} while (result >= 0 && device->waits_ended == waits);
+	if (device->gone)
+		return -EBADF;
+	return result < 0 ? result : -ECANCELED;
 }
 
 FUSD_PUBLIC int fusd_dispatch(int fd)

@@ -85,7 +85,7 @@ struct fusd_device {
 
 	/* The registration, running dispatches, answers being sent. */
 	atomic_int users;
-	/* Messages being received, answers being sent, an unregister. */
+	/* Threads that receive or await, answers being sent, an unregister. */
 	atomic_int exchanges;
 	/* The registration, and every request not yet freed. */
 	atomic_int references;
@@ -99,6 +99,12 @@ struct fusd_device {
 	struct fusd_queue queue;
 	/* A thread of this process has opened it; constant once it is set. */
 	atomic_bool has_own_client;
+
+	/* How often fusd_end_waits() was called. */
+	atomic_uint waits_ended;
+	/* Of a transport that has no await of its own: await.c. */
+	int end_fd;	     /* an eventfd; constant while it is registered */
+	atomic_int awaiters; /* threads in fusd_await_by_poll() */
 };
 
 enum fusd_request_state {
@@ -239,10 +245,17 @@ bool fusd_registry_has_path(const char *path);
 /* In a forked child: visits and removes all devices, whoever held the lock. */
 void fusd_registry_forget(void (*visit)(struct fusd_device *device));
 /*
+ * The device of a process that has only ever registered one, with one more
+ * user, to be served until its waits_ended is not waits. NULL: there is another
+ * number of devices, or fusd_registry_stop() was called.
+ */
+struct fusd_device *fusd_registry_enter_single(unsigned int *waits);
+/*
  * Waits until devices have requests, and returns how many descriptors it wrote
  * to ready, possibly none; some may be stale. -ENODEV: no device is left.
- * -ECANCELED: fusd_registry_stop() was called, since fusd_registry_restart()
- * was. The former may be called by a signal's handler.
+ * -EAGAIN: there is one that fusd_registry_enter_single() gives. -ECANCELED:
+ * fusd_registry_stop() was called, since fusd_registry_restart() was. The
+ * former may be called by a signal's handler.
  */
 #define FUSD_WAIT_SIZE 64
 int fusd_registry_wait(int ready[FUSD_WAIT_SIZE]);
@@ -366,6 +379,18 @@ int fusd_copy_from(pid_t thread, unsigned long address, void *data,
 		   size_t length);
 int fusd_copy_to(pid_t thread, unsigned long address, const void *data,
 		 size_t length);
+/* await.c */
+/* Before the device is registered. 0 or -errno, with the sentence. */
+int fusd_await_prepare(struct fusd_device *device);
+/* As a transport's await. */
+int fusd_await(struct fusd_device *device, unsigned int waits,
+	       struct fusd_request **request);
+/*
+ * Ends the waits of all threads that serve the device; they look at what is to
+ * be done then. Any thread may call it, and a signal's handler.
+ */
+void fusd_end_waits(struct fusd_device *device);
+
 /* wait.c */
 /* Milliseconds of a clock that nobody sets. */
 int64_t fusd_now_ms(void);
@@ -399,6 +424,12 @@ int fusd_receive_as_user(struct fusd_device *device, fusd_receiver *receive,
 			 struct fusd_request **request);
 /* fusd_dispatch() for a device that the caller is a user of. 0 or -errno. */
 int fusd_dispatch_device(struct fusd_device *device);
+/*
+ * Waits for messages of a device that the caller is a user of, and dispatches
+ * them, until its waits_ended is not waits: -ECANCELED. Or until a signal's
+ * handler ran: -EINTR. -EBADF: unregistered; -ENODEV: taken away; -ENOMEM.
+ */
+int fusd_serve_device(struct fusd_device *device, unsigned int waits);
 /*
  * What another thread may answer while the driver's threads are busy: requests
  * for callbacks that the driver does not have. fusd_call_passively() gives the

@@ -8,17 +8,12 @@
 /* The threads in fusd_run(): the last one leaves what the next begins with. */
 static atomic_int runners;
 
-static void serve_device(int fd)
+/* Ends a user's part, and the device if serving it gave -ENODEV. */
+static void leave_served(struct fusd_device *device, int result)
 {
-	/* NULL: unregistered meanwhile, or no device: the set is empty. */
-	struct fusd_device *device = fusd_registry_enter(fd);
-
-	if (!device)
-		return;
 	/* By now the number may be another device's, but not before we leave.
 	 */
-	if (fusd_dispatch_device(device) == -ENODEV &&
-	    fusd_registry_remove_device(device)) {
+	if (result == -ENODEV && fusd_registry_remove_device(device)) {
 		fusd_log(LOG_WARNING,
 			 "a device was taken away from outside; unregistered");
 		fusd_device_unregister(device);
@@ -26,17 +21,46 @@ static void serve_device(int fd)
 	fusd_device_leave(device);
 }
 
-FUSD_PUBLIC void fusd_run(void)
+static void serve_ready(int fd)
+{
+	/* NULL: unregistered meanwhile, or no device: the set is empty. */
+	struct fusd_device *device = fusd_registry_enter(fd);
+
+	if (device)
+		leave_served(device, fusd_dispatch_device(device));
+}
+
+/* Serves the only device, until there is something else to do. */
+static bool serve_single(void)
+{
+	unsigned int waits;
+	struct fusd_device *device = fusd_registry_enter_single(&waits);
+
+	if (!device)
+		return false;
+	leave_served(device, fusd_serve_device(device, waits));
+	return true;
+}
+
+/* False once there is nothing to serve any more, or fusd_stop() was called. */
+static bool serve_some(void)
 {
 	int ready[FUSD_WAIT_SIZE];
 	int count;
 
+	if (serve_single())
+		return true;
+	count = fusd_registry_wait(ready);
+	for (int i = 0; i < count; i++)
+		serve_ready(ready[i]);
+	return count >= 0 || count == -EINTR || count == -EAGAIN;
+}
+
+FUSD_PUBLIC void fusd_run(void)
+{
 	runners++;
-	do {
-		count = fusd_registry_wait(ready);
-		for (int i = 0; i < count; i++)
-			serve_device(ready[i]);
-	} while (count >= 0 || count == -EINTR);
+	while (serve_some())
+		;
 	if (--runners == 0)
 		fusd_registry_restart();
 }
@@ -76,5 +100,5 @@ FUSD_PUBLIC void fusd_dispatch_fdset(fd_set *set)
 {
 	for (int fd = 0; fd < FD_SETSIZE; fd++)
 		if (FD_ISSET(fd, set))
-			serve_device(fd);
+			serve_ready(fd);
 }

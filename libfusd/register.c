@@ -176,6 +176,8 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 	if (!error)
 		error = fusd_shared_memory_take(device, options.shared_memory);
 	if (!error)
+		error = fusd_await_prepare(device);
+	if (!error)
 		error = transport->open_device(device, &options);
 	if (error) {
 		fusd_device_put_reference(device);
@@ -301,6 +303,7 @@ void fusd_device_unregister(struct fusd_device *device)
 	pthread_mutex_lock(&device->lock);
 	device->gone = true;
 	pthread_mutex_unlock(&device->lock);
+	fusd_end_waits(device);
 	was_transfer = fusd_request_fail_all(device, EPIPE);
 	refuse_waiting(device, was_transfer);
 	fusd_device_end_exchange(device);
@@ -333,6 +336,9 @@ static void forget_device(struct fusd_device *device)
 	if (device->shared_memory >= 0)
 		close(device->shared_memory);
 	device->shared_memory = -1;
+	if (device->end_fd >= 0)
+		close(device->end_fd);
+	device->end_fd = -1;
 }
 
 FUSD_PUBLIC void fusd_forget_devices(void)

@@ -4,11 +4,12 @@
  * any of them.
  *
  * Waiting costs the same with one device and with thousands, thanks to an
- * epoll set; but membership in a set costs at each request, so a process that
- * has only ever registered one device, as most drivers do, has none.
+ * epoll set; but that takes a call of its own at each request, so a process
+ * that has only ever registered one device, as most drivers do, has none, and
+ * waits as it receives.
  */
 #include <errno.h>
-#include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -25,19 +26,23 @@ static bool had_device;		     /* registry_lock */
 /* fusd_registry_stop() was called; for whoever waits next, if nobody does. */
 static atomic_bool stopping;
 
+/*
+ * The device that fusd_registry_enter_single() gave last, while it is the only
+ * one; set under registry_lock. A signal's handler reads it without that, among
+ * the stoppers, who are waited for before it goes.
+ */
+static _Atomic(struct fusd_device *) single;
+static atomic_int stoppers;
+
 /* How fusd_registry_wait() waits. All fields: registry_lock. */
 static struct {
-	pid_t owner; /* who made these; a forked child makes its own */
-	/* eventfd; readable unless there is just one device */
-	int single_ended_fd;
+	pid_t owner;  /* who made these; a forked child makes its own */
 	int empty_fd; /* eventfd; readable if there is no device; in epoll_fd */
 	int epoll_fd; /* -1 until a second device is registered */
 	/* eventfd, in epoll_fd; readable if stopping. A signal's handler reads
 	 * this without the lock. */
 	atomic_int stop_fd;
-} waiting = {
-	.single_ended_fd = -1, .empty_fd = -1, .epoll_fd = -1, .stop_fd = -1
-};
+} waiting = { .empty_fd = -1, .epoll_fd = -1, .stop_fd = -1 };
 
 static int make_room(int fd)
 {
@@ -77,10 +82,9 @@ static int watch_descriptor(int fd)
 static void close_waiting(void)
 {
 	int stop_fd = atomic_exchange(&waiting.stop_fd, -1);
-	int *const descriptors[] = { &waiting.single_ended_fd,
-				     &waiting.empty_fd, &waiting.epoll_fd };
+	int *const descriptors[] = { &waiting.empty_fd, &waiting.epoll_fd };
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 2; i++) {
 		if (*descriptors[i] >= 0)
 			close(*descriptors[i]);
 		*descriptors[i] = -1;
@@ -122,12 +126,9 @@ static int open_waiting(void)
 	if (waiting.owner == getpid())
 		return 0;
 	close_waiting();
-	waiting.single_ended_fd =
-		eventfd(devices_count != 1 || had_epoll, flags);
 	waiting.empty_fd = eventfd(devices_count == 0, flags);
 	waiting.stop_fd = eventfd(0, flags);
-	if (waiting.single_ended_fd < 0 || waiting.empty_fd < 0 ||
-	    waiting.stop_fd < 0)
+	if (waiting.empty_fd < 0 || waiting.stop_fd < 0)
 		error = -errno;
 	else if (had_epoll)
 		error = open_epoll();
@@ -136,6 +137,14 @@ static int open_waiting(void)
 	else
 		waiting.owner = getpid();
 	return error;
+}
+
+/* Afterwards no signal's handler uses the device any more. */
+static void forget_single(void)
+{
+	single = NULL;
+	while (stoppers > 0)
+		sched_yield();
 }
 
 static int add_device(struct fusd_device *device)
@@ -155,11 +164,10 @@ static int add_device(struct fusd_device *device)
 	devices[device->fd] = device;
 	devices_count++;
 	eventfd_read(waiting.empty_fd, &ignored);
-	if (had_device)
-		eventfd_write(waiting.single_ended_fd, 1);
-	else
-		eventfd_read(waiting.single_ended_fd, &ignored);
 	had_device = true;
+	if (single)
+		fusd_end_waits(single);
+	forget_single();
 	return 0;
 }
 
@@ -178,10 +186,10 @@ static void remove_device(int fd)
 	if (!open_waiting() && waiting.epoll_fd >= 0)
 		epoll_ctl(waiting.epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 	devices[fd] = NULL;
-	if (--devices_count == 0) {
+	if (--devices_count == 0)
 		eventfd_write(waiting.empty_fd, 1);
-		eventfd_write(waiting.single_ended_fd, 1);
-	}
+	/* Its own threads are told by fusd_device_unregister(). */
+	forget_single();
 }
 
 struct fusd_device *fusd_registry_remove(int fd)
@@ -220,31 +228,21 @@ static void drain_stop(void)
 
 void fusd_registry_stop(void)
 {
+	struct fusd_device *device;
+
 	stopping = true;
 	eventfd_write(waiting.stop_fd, 1);
+	stoppers++;
+	device = single;
+	if (device)
+		fusd_end_waits(device);
+	stoppers--;
 }
 
 void fusd_registry_restart(void)
 {
 	stopping = false;
 	drain_stop();
-}
-
-static int wait_for_one(int fd, int single_ended_fd, int *ready)
-{
-	struct pollfd polled[] = {
-		{ .fd = fd, .events = POLLIN },
-		{ .fd = single_ended_fd, .events = POLLIN },
-		{ .fd = waiting.stop_fd, .events = POLLIN },
-	};
-
-	if (poll(polled, 3, -1) < 0)
-		return -errno;
-	/* Not stopping: a forked process has written to what was copied. */
-	if (polled[2].revents && !stopping)
-		drain_stop();
-	*ready = fd;
-	return polled[0].revents != 0;
 }
 
 static int wait_for_any(int epoll_fd, int *ready, int size)
@@ -256,25 +254,54 @@ static int wait_for_any(int epoll_fd, int *ready, int size)
 		return -errno;
 	for (int i = 0; i < count; i++) {
 		ready[i] = events[i].data.fd;
+		/* A forked process has written to what was copied. */
 		if (ready[i] == waiting.stop_fd && !stopping)
 			drain_stop();
 	}
 	return count;
 }
 
+/* Under the lock: the only device of a process that never had another. */
+static struct fusd_device *find_single(void)
+{
+	size_t fd = 0;
+
+	if (waiting.epoll_fd >= 0 || devices_count != 1)
+		return NULL;
+	while (!devices[fd])
+		fd++;
+	return devices[fd];
+}
+
+struct fusd_device *fusd_registry_enter_single(unsigned int *waits)
+{
+	struct fusd_device *device;
+
+	pthread_mutex_lock(&registry_lock);
+	device = find_single();
+	if (device) {
+		device->users++;
+		*waits = device->waits_ended;
+		single = device;
+	}
+	pthread_mutex_unlock(&registry_lock);
+	/* A stop from now on ends the device's waits. */
+	if (device && stopping) {
+		fusd_device_leave(device);
+		return NULL;
+	}
+	return device;
+}
+
 int fusd_registry_wait(int ready[FUSD_WAIT_SIZE])
 {
-	int single_ended_fd, epoll_fd, error;
-	size_t count, fd = 0;
+	int epoll_fd, error;
+	size_t count;
 
 	pthread_mutex_lock(&registry_lock);
 	error = open_waiting();
-	single_ended_fd = waiting.single_ended_fd;
 	epoll_fd = waiting.epoll_fd;
 	count = devices_count;
-	if (epoll_fd < 0 && count == 1)
-		while (!devices[fd])
-			fd++;
 	pthread_mutex_unlock(&registry_lock);
 	if (error)
 		return error;
@@ -283,7 +310,7 @@ int fusd_registry_wait(int ready[FUSD_WAIT_SIZE])
 	if (count == 0)
 		return -ENODEV;
 	if (epoll_fd < 0)
-		return wait_for_one((int)fd, single_ended_fd, ready);
+		return -EAGAIN;
 	return wait_for_any(epoll_fd, ready, FUSD_WAIT_SIZE);
 }
 
@@ -326,6 +353,8 @@ void fusd_registry_forget(void (*visit)(struct fusd_device *device))
 	devices = NULL;
 	devices_size = devices_count = 0;
 	had_device = false;
+	single = NULL;
+	stoppers = 0;
 	close_waiting();
 	waiting.owner = 0;
 	stopping = false;

@@ -44,6 +44,18 @@ struct fusd_transport {
 	fusd_receiver *receive;
 
 	/*
+	 * The same, but waits for a message: never -EAGAIN, but -EINTR, when a
+	 * signal's handler ran, and -ECANCELED once device->waits_ended is not
+	 * waits. Whoever increments that calls end_waits, which may be in a
+	 * signal's handler, and makes every thread inside return; await does
+	 * not miss one that comes just before it waits. Calls
+	 * fusd_wait_begin() and fusd_wait_end(). NULL: fusd_await_by_poll().
+	 */
+	int (*await)(struct fusd_device *device, unsigned int waits,
+		     struct fusd_request **request);
+	void (*end_waits)(struct fusd_device *device);
+
+	/*
 	 * An ioctl's, seek's or poll_diff's callback is about to run: puts the
 	 * open file's flags and position as they are now into msg. NULL:
 	 * receive did.

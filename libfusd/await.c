@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Waiting for one device's messages. Most transports wait and receive in one
+ * call; for the others it is done here, by poll(2).
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+
+#include "internal.h"
+
+int fusd_await_prepare(struct fusd_device *device)
+{
+	int error;
+
+	if (device->transport->await)
+		return 0;
+	device->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (device->end_fd >= 0)
+		return 0;
+	error = errno;
+	return fusd_fail(error, "no eventfd for device \"%s\": %s",
+			 device->name, strerror(error));
+}
+
+void fusd_end_waits(struct fusd_device *device)
+{
+	device->waits_ended++;
+	if (device->transport->await)
+		device->transport->end_waits(device);
+	else
+		eventfd_write(device->end_fd, 1);
+}
+
+/*
+ * Waits are ended. Threads that have not seen it yet need the eventfd as it is:
+ * they are on their way out, and the last one empties it.
+ */
+static void drain_end(struct fusd_device *device)
+{
+	eventfd_t ignored;
+
+	if (device->awaiters > 1)
+		sched_yield();
+	else
+		eventfd_read(device->end_fd, &ignored);
+}
+
+static int poll_once(struct fusd_device *device)
+{
+	struct pollfd polled[] = {
+		{ .fd = device->fd, .events = POLLIN },
+		{ .fd = device->end_fd, .events = POLLIN },
+	};
+	void *state = fusd_wait_begin();
+	int error = poll(polled, 2, -1) < 0 ? -errno : 0;
+
+	fusd_wait_end(state);
+	if (!error && polled[1].revents)
+		drain_end(device);
+	return error;
+}
+
+static int await_by_poll(struct fusd_device *device, unsigned int waits,
+			 struct fusd_request **request)
+{
+	int result;
+
+	for (;;) {
+		result = device->transport->receive(device, request);
+		if (result != -EAGAIN)
+			return result;
+		/* Also for what this thread has just emptied. */
+		if (device->waits_ended != waits)
+			return -ECANCELED;
+		result = poll_once(device);
+		if (result < 0)
+			return result;
+	}
+}
+
+int fusd_await(struct fusd_device *device, unsigned int waits,
+	       struct fusd_request **request)
+{
+	int result;
+
+	if (device->transport->await)
+		return device->transport->await(device, waits, request);
+	device->awaiters++;
+	result = await_by_poll(device, waits, request);
+	device->awaiters--;
+	return result;
+}
