@@ -53,13 +53,12 @@ static int poll_once(struct fusd_device *device)
 		{ .fd = device->fd, .events = POLLIN },
 		{ .fd = device->end_fd, .events = POLLIN },
 	};
-	void *state = fusd_wait_begin();
-	int error = poll(polled, 2, -1) < 0 ? -errno : 0;
 
-	fusd_wait_end(state);
-	if (!error && polled[1].revents)
+	if (poll(polled, 2, -1) < 0)
+		return -errno;
+	if (polled[1].revents)
 		drain_end(device);
-	return error;
+	return 0;
 }
 
 static int await_by_poll(struct fusd_device *device, unsigned int waits,
@@ -80,8 +79,8 @@ static int await_by_poll(struct fusd_device *device, unsigned int waits,
 	}
 }
 
-int fusd_await(struct fusd_device *device, unsigned int waits,
-	       struct fusd_request **request)
+static int await_message(struct fusd_device *device, unsigned int waits,
+			 struct fusd_request **request)
 {
 	int result;
 
@@ -90,5 +89,45 @@ int fusd_await(struct fusd_device *device, unsigned int waits,
 	device->awaiters++;
 	result = await_by_poll(device, waits, request);
 	device->awaiters--;
+	return result;
+}
+
+struct fusd_request *fusd_take_arrived(struct fusd_device *device)
+{
+	return atomic_exchange(&device->arrived, NULL);
+}
+
+/*
+ * Takes the interpreter's lock again, with a request in hand that others may
+ * have to answer meanwhile: whoever keeps the lock may be its client. False: it
+ * is not this thread's any more.
+ */
+static bool end_wait_with(struct fusd_request *request, void *state)
+{
+	struct fusd_device *device = request->device;
+	struct fusd_request *none = NULL, *mine = request;
+
+	/* Another thread has one there: this one waits in the queue. */
+	if (!atomic_compare_exchange_strong(&device->arrived, &none, request)) {
+		fusd_queue_put(request);
+		fusd_wait_end(state);
+		return false;
+	}
+	fusd_wait_end(state);
+	return atomic_compare_exchange_strong(&device->arrived, &mine, NULL);
+}
+
+int fusd_await(struct fusd_device *device, unsigned int waits,
+	       struct fusd_request **request)
+{
+	void *state = fusd_wait_begin();
+	int result = await_message(device, waits, request);
+
+	if (!state)
+		return result;
+	if (result != 0)
+		fusd_wait_end(state);
+	else if (!end_wait_with(*request, state))
+		return 1;
 	return result;
 }

@@ -100,6 +100,9 @@ struct fusd_device {
 	/* A thread of this process has opened it; constant once it is set. */
 	atomic_bool has_own_client;
 
+	/* Received by a thread that takes an interpreter's lock first. */
+	_Atomic(struct fusd_request *) arrived;
+
 	/* How often fusd_end_waits() was called. */
 	atomic_uint waits_ended;
 	/* Of a transport that has no await of its own: await.c. */
@@ -382,9 +385,11 @@ int fusd_copy_to(pid_t thread, unsigned long address, const void *data,
 /* await.c */
 /* Before the device is registered. 0 or -errno, with the sentence. */
 int fusd_await_prepare(struct fusd_device *device);
-/* As a transport's await. */
+/* As a transport's await, between fusd_wait_begin() and fusd_wait_end(). */
 int fusd_await(struct fusd_device *device, unsigned int waits,
 	       struct fusd_request **request);
+/* What another thread has received and cannot dispatch yet; NULL: nothing. */
+struct fusd_request *fusd_take_arrived(struct fusd_device *device);
 /*
  * Ends the waits of all threads that serve the device; they look at what is to
  * be done then. Any thread may call it, and a signal's handler.

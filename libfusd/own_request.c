@@ -164,6 +164,17 @@ static bool is_call(const struct fusd_request *request)
 	}
 }
 
+/* What a dispatching thread has in hand, or waits for one. */
+static int receive_next(struct fusd_device *device,
+			struct fusd_request **request)
+{
+	*request = fusd_take_arrived(device);
+	if (*request)
+		return 0;
+	return fusd_receive_as_user(device, device->transport->receive,
+				    request);
+}
+
 /*
  * Answers an own request that waits, and queues those before it: whoever waits
  * for the interpreter's lock now in order to dispatch finds them there. What
@@ -179,8 +190,7 @@ static bool fail_request(struct fusd_device *device)
 
 	pthread_mutex_lock(&device->queue.fill_lock);
 	for (int i = 0; i < MAX_MESSAGES && !is_failed && !device->gone; i++) {
-		int result = fusd_receive_as_user(
-			device, device->transport->receive, &request);
+		int result = receive_next(device, &request);
 
 		if (result < 0)
 			break;

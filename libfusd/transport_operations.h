@@ -48,8 +48,8 @@ struct fusd_transport {
 	 * signal's handler ran, and -ECANCELED once device->waits_ended is not
 	 * waits. Whoever increments that calls end_waits, which may be in a
 	 * signal's handler, and makes every thread inside return; await does
-	 * not miss one that comes just before it waits. Calls
-	 * fusd_wait_begin() and fusd_wait_end(). NULL: fusd_await_by_poll().
+	 * not miss one that comes just before it waits. Called without an
+	 * interpreter's lock. NULL: await.c does it, by poll(2).
 	 */
 	int (*await)(struct fusd_device *device, unsigned int waits,
 		     struct fusd_request **request);
