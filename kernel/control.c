@@ -6,6 +6,9 @@
 
 #include "operations.h"
 
+/* Longer looks are no faster than waiting. */
+#define KFUSD_MOST_SPIN_US 1000
+
 static int kfusd_control_open(struct inode *inode, struct file *filp)
 {
 	struct kfusd_device *device = kfusd_device_new();
@@ -13,6 +16,7 @@ static int kfusd_control_open(struct inode *inode, struct file *filp)
 	if (!device)
 		return -ENOMEM;
 	kfusd_interrupt_prepare(device);
+	kfusd_enter_prepare(device);
 	filp->private_data = device;
 	device->control = filp;
 	/* No positions: a message is read and written whole. */
@@ -59,7 +63,8 @@ static ssize_t kfusd_control_write(struct kiocb *iocb, struct iov_iter *from)
 		return -EFAULT;
 	if (message.magic != FUSD_MSG_MAGIC)
 		return -EIO;
-	if (message.datalen < 0 || message.datalen > MAX_RW_SIZE ||
+	if (message.datalen < 0 ||
+	    message.datalen > kfusd_max_transfer(device) ||
 	    size != sizeof(message) + message.datalen)
 		return -EINVAL;
 	switch (message.cmd) {
@@ -122,6 +127,52 @@ static int kfusd_ask_options(struct kfusd_device *device,
 	return kfusd_set_options(device, options);
 }
 
+static int kfusd_setup_ring(struct kfusd_device *device,
+			    struct fusd_ring_setup __user *user)
+{
+	struct fusd_ring_setup setup;
+	struct kfusd_ring *ring;
+	int error = 0;
+
+	/* Slots are mapped by pages. */
+	if (PAGE_SIZE > FUSD_RING_SPARE_SIZE)
+		return -ENOTTY;
+	if (copy_from_user(&setup, user, sizeof(setup)))
+		return -EFAULT;
+	if (setup.size != sizeof(setup) || setup.flags || setup.reserved ||
+	    setup.max_transfer > FUSD_RING_MAX_TRANSFER)
+		return -EINVAL;
+	/* No module of before, and no driver, can have less. */
+	setup.max_transfer = max_t(u32, setup.max_transfer, MAX_RW_SIZE);
+	setup.spin_us = min_t(u32, setup.spin_us, KFUSD_MOST_SPIN_US);
+	ring = kfusd_ring_new(setup.max_transfer, setup.spin_us);
+	if (IS_ERR(ring))
+		return PTR_ERR(ring);
+	setup.area_size = kfusd_ring_area_size(ring);
+	setup.large_size = ring->large_size;
+	if (copy_to_user(user, &setup, sizeof(setup))) {
+		kfusd_ring_drop(ring);
+		return -EFAULT;
+	}
+	spin_lock(&device->lock);
+	if (device->state == KFUSD_NEW && !device->ring)
+		swap(device->ring, ring);
+	else
+		error = -EBUSY;
+	spin_unlock(&device->lock);
+	kfusd_ring_drop(ring); /* NULL, unless it was refused */
+	return error;
+}
+
+static int kfusd_control_mmap(struct file *filp, struct vm_area_struct *vma)
+{
+	struct kfusd_device *device = filp->private_data;
+
+	/* Set once; its driver knows whether it did that. */
+	return READ_ONCE(device->ring) ? kfusd_ring_map(device->ring, vma) :
+					 -ENODEV;
+}
+
 static long kfusd_control_ioctl(struct file *filp, unsigned int request,
 				unsigned long argument)
 {
@@ -149,6 +200,14 @@ static long kfusd_control_ioctl(struct file *filp, unsigned int request,
 	case FUSD_CONTROL_HELD:
 		return kfusd_take_held(filp->private_data,
 				       (void __user *)argument);
+	case FUSD_RING_SETUP:
+		return kfusd_setup_ring(filp->private_data,
+					(void __user *)argument);
+	case FUSD_RING_ENTER:
+	case FUSD_RING_WAKE:
+	case FUSD_RING_FETCH:
+		return kfusd_ring_ioctl(filp->private_data, request,
+					(void __user *)argument);
 	default:
 		return -ENOTTY;
 	}
@@ -161,6 +220,7 @@ static const struct file_operations kfusd_control_operations = {
 	.read = kfusd_control_read,
 	.write_iter = kfusd_control_write,
 	.poll = kfusd_control_poll,
+	.mmap = kfusd_control_mmap,
 	.unlocked_ioctl = kfusd_control_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };

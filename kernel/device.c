@@ -58,6 +58,7 @@ static void kfusd_free_device(struct kref *ref)
 		kfusd_devices_changed();
 	xa_destroy(&device->requests);
 	kfusd_buffers_free(device);
+	kfusd_ring_drop(device->ring);
 	kfusd_texts_free(&device->texts);
 	kfree(device->ioctls);
 	put_pid(device->server);

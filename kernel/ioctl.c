@@ -109,8 +109,9 @@ static int kfusd_take_argument(struct kfusd_request *request,
 			       const struct kfusd_argument *argument,
 			       void __user *pointer)
 {
-	int error =
-		kfusd_request_make_data(request, argument->in + argument->out);
+	void *slot = kfusd_request_take_slot(request, argument->size);
+	const size_t size = argument->in + (slot ? 0 : argument->out);
+	int error = kfusd_request_make_data(request, size);
 
 	if (error)
 		return error;
@@ -122,6 +123,10 @@ static int kfusd_take_argument(struct kfusd_request *request,
 	 * interrupt.c knows a restarted call.
 	 */
 	request->reply_data = request->data + argument->in;
+	if (slot) {
+		memcpy(slot, request->data, argument->in);
+		request->reply_data = slot;
+	}
 	request->reply_size = argument->out;
 	request->datalen = argument->in;
 	return 0;

@@ -11,7 +11,7 @@
  * The files, from the bottom up; each uses only what is below it
  *
  *   trace.c               tracepoints
- *   buffer.c              memory for requests' data
+ *   buffer.c ring.c       memory for requests' data; what a driver maps of it
  *   sysfs.c               names; attributes and variables of uevents
  *   device.c              a device's life; the list of all devices
  *   file.c                an open file's life; what its user may have
@@ -25,6 +25,7 @@
  *   descriptor.c          descriptors that an answer brings its client
  *   ioctl.c splice.c      ioctl(2); splice(2)
  *   receive.c reply.c     what a driver receives; what it replies
+ *   enter.c               the fast path: both in one call
  *   number.c              device numbers
  *   register.c            how a device becomes visible: name, class, node
  *   client.c control.c    /dev/NAME; /dev/fusd/control
@@ -67,6 +68,8 @@
  *       is done under it, no path is looked up. The driver core takes its
  *       locks inside.
  *       kfusd_numbers.xa_lock (number.c): from a number to its device.
+ *   ring->posted_lock, a mutex: one thread at a time takes posted replies.
+ *     Nothing is copied from the driver's memory under it.
  *   device->receive_lock, a mutex: one receiver at a time. Held while copying
  *     to the driver's memory, where a page fault takes the driver's mmap_lock;
  *     only receivers take it.
@@ -79,6 +82,7 @@
  *     device->requests.xa_lock: the table. The locks of the wait queues
  *       device->receive_wait, file->poll_wait and request->wait.
  *   device->pool_lock, a spinlock: the spare buffers.
+ *   ring->lock, a spinlock: who has which slots.
  *   device->texts.lock, a spinlock: what sysfs and uevents show.
  *   The f_lock of a client's struct file: the flags that an answer changes.
  *
@@ -113,6 +117,7 @@
 #include "fusd_msg.h"
 
 #include "compat.h"
+#include "ring.h"
 #include "texts.h"
 
 struct cdev;
@@ -151,6 +156,7 @@ struct kfusd_device {
 	umode_t mode;
 	void *device_info; /* the driver's; meaningless here */
 	u64 options;
+	struct kfusd_ring *ring;   /* of the fast path, or NULL */
 	struct fusd_ioctl *ioctls; /* kmalloc'ed; what numbers really are */
 	unsigned int ioctl_count;
 	bool has_number;       /* which the driver chose */
@@ -183,7 +189,8 @@ struct kfusd_device {
 	struct pid *server; /* a reference; the thread that received last */
 	struct mm_struct *server_mm; /* only compared, never followed */
 
-	struct delayed_work sweep; /* interrupt.c; queued while it is live */
+	struct delayed_work sweep;  /* interrupt.c; queued while it is live */
+	struct delayed_work rescue; /* enter.c; the same */
 
 	atomic_long_t bytes; /* that requests take */
 
@@ -313,6 +320,8 @@ struct kfusd_request {
 	size_t charged; /* bytes counted in the device's and the user's */
 	void *data;
 	struct kfusd_buffer buffer;
+	int slot;	       /* of the device's ring, or -1 */
+	bool is_slot_received; /* device->lock; the driver has it, too */
 
 	/* The answer; written before the state becomes DONE. */
 	ssize_t retval;
@@ -341,6 +350,12 @@ void kfusd_buffer_give(struct kfusd_device *device,
 void kfusd_buffers_free(struct kfusd_device *device);
 /* The memory that data of a size takes. */
 size_t kfusd_buffer_size(size_t size);
+
+/* The most bytes of a read or write. */
+static inline size_t kfusd_max_transfer(const struct kfusd_device *device)
+{
+	return device->ring ? device->ring->max_transfer : MAX_RW_SIZE;
+}
 
 /* Whether its open files have no position, whatever the driver answers. */
 static inline bool kfusd_is_stream(const struct kfusd_device *device)
@@ -414,6 +429,11 @@ void kfusd_request_put(struct kfusd_request *request);
 void kfusd_request_put_locked(struct kfusd_request *request);
 /* Gives the request memory for length bytes of data; -ENOMEM, -ENOBUFS. */
 int kfusd_request_make_data(struct kfusd_request *request, size_t length);
+/*
+ * Gives a request that is not sent yet a slot for length bytes, if there is a
+ * ring, and one is free. NULL, or its memory.
+ */
+void *kfusd_request_take_slot(struct kfusd_request *request, size_t length);
 /* Memory for an answer's data, which is counted but not refused; -ENOMEM. */
 int kfusd_request_make_reply(struct kfusd_request *request, size_t length);
 /*

@@ -75,13 +75,38 @@ long kfusd_client_compat_ioctl(struct file *filp, unsigned int number,
 ssize_t kfusd_receive_message(struct kfusd_device *device, char __user *buffer,
 			      size_t length, bool nonblocking);
 bool kfusd_may_receive(struct kfusd_device *device);
+/*
+ * The next message, with a reference to its request, whose slot is the driver's
+ * then, if it is given that; NULL if none waits. One of the next two follows.
+ */
+struct kfusd_message *kfusd_take_message(struct kfusd_device *device,
+					 bool gives_slot);
+/*
+ * The driver has the message. Only an unblock can be queued again; and with
+ * that a flush is over for which nobody waits.
+ */
+void kfusd_message_arrived(struct kfusd_device *device,
+			   struct kfusd_message *message);
+/* Puts a message back that did not reach the driver, to be the next again. */
+void kfusd_put_back_message(struct kfusd_device *device,
+			    struct kfusd_message *message);
 /* Forgets a message half received. Under receive_lock, or the last user. */
 void kfusd_drop_partial(struct kfusd_device *device);
 
 /* reply.c */
-/* A reply whose header is message; its data comes next. Bytes or -errno. */
+/*
+ * A reply whose header is message; its data comes next, or, without data, is in
+ * the request's slot. Bytes or -errno.
+ */
 ssize_t kfusd_take_reply(struct kfusd_device *device, const fusd_msg_t *message,
 			 struct iov_iter *data);
+
+/* enter.c: the fast path */
+/* Of a device that is being made. */
+void kfusd_enter_prepare(struct kfusd_device *device);
+/* FUSD_RING_ENTER, FUSD_RING_WAKE, FUSD_RING_FETCH. */
+long kfusd_ring_ioctl(struct kfusd_device *device, unsigned int number,
+		      void __user *argument);
 
 /* number.c */
 int kfusd_numbers_init(const struct file_operations *client_operations);

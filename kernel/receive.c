@@ -58,8 +58,8 @@ static struct pid *kfusd_note_server(struct kfusd_device *device)
 	return previous;
 }
 
-/* The next message, with a reference to its request; NULL if none waits. */
-static struct kfusd_message *kfusd_take_message(struct kfusd_device *device)
+struct kfusd_message *kfusd_take_message(struct kfusd_device *device,
+					 bool gives_slot)
 {
 	struct kfusd_message *message = NULL;
 	struct pid *previous;
@@ -77,6 +77,7 @@ static struct kfusd_message *kfusd_take_message(struct kfusd_device *device)
 			kref_get(&message->request->ref);
 			message->request->state = KFUSD_REQUEST_SENT;
 			message->request->received_at = kfusd_trace_clock();
+			message->request->is_slot_received = gives_slot;
 		}
 		trace_kfusd_request_received(message);
 	}
@@ -85,12 +86,8 @@ static struct kfusd_message *kfusd_take_message(struct kfusd_device *device)
 	return message;
 }
 
-/*
- * The driver has the message. Only an unblock can be queued again; and with
- * that a flush is over for which nobody waits.
- */
-static void kfusd_message_arrived(struct kfusd_device *device,
-				  struct kfusd_message *message)
+void kfusd_message_arrived(struct kfusd_device *device,
+			   struct kfusd_message *message)
 {
 	struct kfusd_request *request = message->request;
 	const bool is_unblock = message->subcmd == FUSD_UNBLOCK;
@@ -110,9 +107,8 @@ static void kfusd_wake_receiver(struct kfusd_device *device)
 	wake_up_interruptible_poll(&device->receive_wait, EPOLLIN);
 }
 
-/* Puts a message back that did not reach the driver, to be the next again. */
-static void kfusd_put_back_message(struct kfusd_device *device,
-				   struct kfusd_message *message)
+void kfusd_put_back_message(struct kfusd_device *device,
+			    struct kfusd_message *message)
 {
 	struct kfusd_request *request = message->request;
 	bool is_over = false;
@@ -127,6 +123,7 @@ static void kfusd_put_back_message(struct kfusd_device *device,
 			list_add(&message->entry, &device->queue);
 		}
 	} else if (request->state == KFUSD_REQUEST_SENT) {
+		request->is_slot_received = false;
 		if (request->abandoned || device->state == KFUSD_GONE) {
 			/* An open needs no close: the driver never knew. */
 			kfusd_request_complete(request, -EPIPE);
@@ -149,7 +146,7 @@ static void kfusd_put_back_message(struct kfusd_device *device,
 static ssize_t kfusd_receive_header(struct kfusd_device *device,
 				    char __user *buffer)
 {
-	struct kfusd_message *message = kfusd_take_message(device);
+	struct kfusd_message *message = kfusd_take_message(device, false);
 	fusd_msg_t header;
 
 	if (!message)

@@ -297,6 +297,13 @@ static int kfusd_register_locked(struct kfusd_device *device,
 	return 0;
 }
 
+/* What is done later for a device, or by others, when it is gone. */
+static void kfusd_end_work(struct kfusd_device *device)
+{
+	cancel_delayed_work_sync(&device->rescue);
+	kfusd_drop_parked_opens(device);
+}
+
 int kfusd_device_register(struct kfusd_device *device,
 			  const register_msg_t *message)
 {
@@ -310,7 +317,7 @@ int kfusd_device_register(struct kfusd_device *device,
 	mutex_unlock(&kfusd_devices_lock);
 	/* Opens that were parked until the node could not be made. */
 	if (error && READ_ONCE(device->state) == KFUSD_GONE)
-		kfusd_drop_parked_opens(device);
+		kfusd_end_work(device);
 	if (!error)
 		kfusd_devices_changed();
 	return error;
@@ -339,7 +346,7 @@ int kfusd_device_unregister(struct kfusd_device *device)
 	mutex_unlock(&kfusd_devices_lock);
 	if (error)
 		return error;
-	kfusd_drop_parked_opens(device);
+	kfusd_end_work(device);
 	kfusd_devices_changed();
 	return 0;
 }

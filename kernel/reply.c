@@ -80,13 +80,15 @@ static int kfusd_copy_reply_data(struct kfusd_request *request, size_t datalen,
 
 	if (!datalen)
 		return 0;
+	if (!data && request->slot < 0)
+		return -EINVAL;
 	if (request->call.subcmd == FUSD_READ) {
 		error = kfusd_request_make_reply(request, datalen);
 		if (error)
 			return error;
 		request->reply_data = request->data;
 	}
-	if (!copy_from_iter_full(request->reply_data, datalen, data))
+	if (data && !copy_from_iter_full(request->reply_data, datalen, data))
 		return -EFAULT;
 	request->has_reply_data = true;
 	return 0;

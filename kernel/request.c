@@ -63,6 +63,9 @@ static void kfusd_free_request(struct kref *ref)
 	struct kfusd_file *file = request->file;
 
 	kfusd_drop_descriptors(request);
+	if (request->slot >= 0)
+		kfusd_slot_give(file->device->ring, request->slot,
+				request->is_slot_received);
 	kfusd_buffer_give(file->device, &request->buffer);
 	kfusd_uncharge_request(request);
 	if (request->map_file)
@@ -111,6 +114,7 @@ static struct kfusd_request *kfusd_make_request(struct kfusd_file *file,
 	kfusd_init_message(&request->unblock, request, FUSD_UNBLOCK);
 	kfusd_file_get(file);
 	request->file = file;
+	request->slot = -1;
 	request->cmd = FUSD_FOPS_CALL;
 	request->flags = flags;
 	return request;
@@ -165,8 +169,22 @@ int kfusd_request_make_data(struct kfusd_request *request, size_t length)
 	return kfusd_take_buffer(request, length);
 }
 
+void *kfusd_request_take_slot(struct kfusd_request *request, size_t length)
+{
+	struct kfusd_ring *ring = request->file->device->ring;
+
+	if (ring && length)
+		request->slot = kfusd_slot_take(ring, length);
+	return request->slot < 0 ? NULL : ring->slots[request->slot];
+}
+
 int kfusd_request_make_reply(struct kfusd_request *request, size_t length)
 {
+	if (request->slot >= 0) {
+		request->data =
+			request->file->device->ring->slots[request->slot];
+		return 0;
+	}
 	/* The buffer of an earlier reply, whose data did not arrive. */
 	kfusd_buffer_give(request->file->device, &request->buffer);
 	if (length <= sizeof(request->inline_data)) {

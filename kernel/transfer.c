@@ -41,14 +41,14 @@ struct kfusd_request *kfusd_call_filled(struct kfusd_request *request,
 static struct kfusd_request *kfusd_new_transfer(struct file *filp, short subcmd,
 						loff_t position, size_t length)
 {
+	struct kfusd_file *file = filp->private_data;
 	struct kfusd_request *request;
 
-	length = min_t(size_t, length, MAX_RW_SIZE);
-	request = kfusd_request_new(filp->private_data, subcmd, length,
-				    filp->f_flags);
+	length = min_t(size_t, length, kfusd_max_transfer(file->device));
+	request = kfusd_request_new(file, subcmd, length, filp->f_flags);
 	if (!IS_ERR(request)) {
 		/* splice and AIO pass one on for a stream, too. */
-		if (kfusd_is_stream(request->file->device))
+		if (kfusd_is_stream(file->device))
 			position = 0;
 		request->offset = position;
 		request->file_position = filp->f_pos;
@@ -63,7 +63,10 @@ struct kfusd_request *kfusd_call_read(struct file *filp, loff_t position,
 	struct kfusd_request *request =
 		kfusd_new_transfer(filp, FUSD_READ, position, length);
 
-	return IS_ERR(request) ? request : kfusd_call_driver(request);
+	if (IS_ERR(request))
+		return request;
+	kfusd_request_take_slot(request, request->length);
+	return kfusd_call_driver(request);
 }
 
 ssize_t kfusd_end_read(struct file *filp, struct kfusd_request *answer,
@@ -152,11 +155,13 @@ ssize_t kfusd_client_read(struct kiocb *iocb, struct iov_iter *to)
 static int kfusd_take_written_data(struct kfusd_request *request,
 				   struct iov_iter *from)
 {
-	int error;
+	int error = 0;
 
 	if (!request->length)
 		return 0;
-	error = kfusd_request_make_data(request, request->length);
+	request->data = kfusd_request_take_slot(request, request->length);
+	if (!request->data)
+		error = kfusd_request_make_data(request, request->length);
 	if (error)
 		return error;
 	if (!copy_from_iter_full(request->data, request->length, from))

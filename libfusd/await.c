@@ -12,25 +12,19 @@
 
 int fusd_await_prepare(struct fusd_device *device)
 {
-	int error;
-
-	if (device->transport->await)
+	if (!device->awaits_by_poll)
 		return 0;
 	device->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (device->end_fd >= 0)
-		return 0;
-	error = errno;
-	return fusd_fail(error, "no eventfd for device \"%s\": %s",
-			 device->name, strerror(error));
+	return device->end_fd < 0 ? -errno : 0;
 }
 
 void fusd_end_waits(struct fusd_device *device)
 {
 	device->waits_ended++;
-	if (device->transport->await)
-		device->transport->end_waits(device);
-	else
+	if (device->awaits_by_poll)
 		eventfd_write(device->end_fd, 1);
+	else
+		device->transport->end_waits(device);
 }
 
 /*
@@ -84,7 +78,7 @@ static int await_message(struct fusd_device *device, unsigned int waits,
 {
 	int result;
 
-	if (device->transport->await)
+	if (!device->awaits_by_poll)
 		return device->transport->await(device, waits, request);
 	device->awaiters++;
 	result = await_by_poll(device, waits, request);

@@ -6,14 +6,7 @@
 #include <stdlib.h>
 
 #include "internal.h"
-
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(address, size) ((void)(address), (void)(size))
-#define ASAN_UNPOISON_MEMORY_REGION(address, size) \
-	((void)(address), (void)(size))
-#endif
+#include "poison.h"
 
 /* The structures, the data, the 0 behind it; a multiple of the alignment. */
 #define BLOCK_SIZE (FUSD_PAGE_SIZE + FUSD_BLOCK_DATA + FUSD_PAGE_SIZE)

@@ -29,6 +29,7 @@ struct fusd_device *fusd_device_new(const char *name,
 	device->transport = transport;
 	device->fd = -1;
 	device->shared_memory = -1;
+	device->awaits_by_poll = !transport->await;
 	device->end_fd = -1;
 	atomic_init(&device->users, 1);
 	atomic_init(&device->exchanges, 0);

@@ -248,8 +248,10 @@ static void dispatch_one(struct fusd_request *request)
 	result = call_callback(request);
 	if (result == -FUSD_NOREPLY)
 		hold_request(request);
-	else
+	else {
+		request->may_wait = true;
 		fusd_request_returned(request, result);
+	}
 }
 
 /* Dispatches a close that waited for the other callbacks of its open file. */
@@ -357,6 +359,13 @@ inline int fusd_receive_as_user(struct fusd_device *device,
 	return end_receiving(device, result, *request);
 }
 
+/* Answers do not wait for what comes after the dispatching. */
+static void flush_answers(struct fusd_device *device)
+{
+	if (device->transport->flush)
+		device->transport->flush(device);
+}
+
 /* Nobody is woken for what a queue keeps, unless the transport can do that. */
 static bool has_to_empty_queue(const struct fusd_device *device)
 {
@@ -385,8 +394,10 @@ int fusd_dispatch_device(struct fusd_device *device)
 		if (dispatch_request(request))
 			callbacks++;
 	}
-	if (callbacks > 0)
+	if (callbacks > 0) {
+		flush_answers(device);
 		return 0;
+	}
 	/* What unregister has cut looks as if it was taken away. */
 	if (result == -ENODEV && device->gone)
 		return -EBADF;
@@ -404,7 +415,9 @@ int fusd_serve_device(struct fusd_device *device, unsigned int waits)
 		result = end_receiving(device, result, request);
 		if (result == 0)
 			dispatch_request(request);
-	} while (result >= 0 && device->waits_ended == waits);
+	} while (result >= 0 && (device->waits_ended == waits ||
+				 (!device->gone && has_to_empty_queue(device))));
+	flush_answers(device);
 	if (device->gone)
 		return -EBADF;
 	return result < 0 ? result : -ECANCELED;

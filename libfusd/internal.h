@@ -105,8 +105,9 @@ struct fusd_device {
 
 	/* How often fusd_end_waits() was called. */
 	atomic_uint waits_ended;
-	/* Of a transport that has no await of its own: await.c. */
-	int end_fd;	     /* an eventfd; constant while it is registered */
+	/* await.c. Its transport's await is not there, or not for it. */
+	bool awaits_by_poll;
+	int end_fd;	     /* of those an eventfd; constant while registered */
 	atomic_int awaiters; /* threads in fusd_await_by_poll() */
 };
 
@@ -184,6 +185,9 @@ struct fusd_request {
 	bool is_elsewhere;  /* the transport has not brought the data */
 	bool gives_nothing; /* the answer takes none to the client */
 	bool is_32bit;	    /* the client is */
+
+	/* Its thread receives next, or flushes: the answer may go with that. */
+	bool may_wait;
 
 	/* In the order they were asked for; the ioctl callback's thread's. */
 	struct fusd_region *regions;
@@ -383,7 +387,7 @@ int fusd_copy_from(pid_t thread, unsigned long address, void *data,
 int fusd_copy_to(pid_t thread, unsigned long address, const void *data,
 		 size_t length);
 /* await.c */
-/* Before the device is registered. 0 or -errno, with the sentence. */
+/* Before the device is in the registry. 0 or -errno. */
 int fusd_await_prepare(struct fusd_device *device);
 /* As a transport's await, between fusd_wait_begin() and fusd_wait_end(). */
 int fusd_await(struct fusd_device *device, unsigned int waits,

@@ -176,14 +176,14 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 	if (!error)
 		error = fusd_shared_memory_take(device, options.shared_memory);
 	if (!error)
-		error = fusd_await_prepare(device);
-	if (!error)
 		error = transport->open_device(device, &options);
 	if (error) {
 		fusd_device_put_reference(device);
 		return error;
 	}
-	error = fusd_registry_add(device);
+	error = fusd_await_prepare(device);
+	if (!error)
+		error = fusd_registry_add(device);
 	if (error) {
 		fusd_fail(-error, "cannot watch device \"%s\": %s", name,
 			  strerror(-error));

@@ -25,6 +25,7 @@ struct fusd_request *fusd_request_new(struct fusd_device *device)
 	request->is_elsewhere = false;
 	request->gives_nothing = false;
 	request->is_32bit = false;
+	request->may_wait = false;
 	request->regions = NULL;
 	request->in_ioctl = false;
 	request->is_retry = false;

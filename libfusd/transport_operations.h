@@ -49,11 +49,18 @@ struct fusd_transport {
 	 * waits. Whoever increments that calls end_waits, which may be in a
 	 * signal's handler, and makes every thread inside return; await does
 	 * not miss one that comes just before it waits. Called without an
-	 * interpreter's lock. NULL: await.c does it, by poll(2).
+	 * interpreter's lock. NULL: await.c does it, by poll(2); that is so as
+	 * well if open_device sets the device's awaits_by_poll.
 	 */
 	int (*await)(struct fusd_device *device, unsigned int waits,
 		     struct fusd_request **request);
 	void (*end_waits)(struct fusd_device *device);
+
+	/*
+	 * Sends answers whose may_wait is set, and which are waiting for the
+	 * next receive or await. NULL: none do.
+	 */
+	void (*flush)(struct fusd_device *device);
 
 	/*
 	 * An ioctl's, seek's or poll_diff's callback is about to run: puts the
