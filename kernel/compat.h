@@ -70,15 +70,33 @@ static inline void kfusd_vma_set_file(struct vm_area_struct *vma,
  * waits uninterruptibly had to say that it does not count for the freezer.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
-#define kfusd_wait_killable(queue, condition)          \
-	do {                                           \
-		freezer_do_not_count();                \
-		wait_event_killable(queue, condition); \
-		freezer_count();                       \
-	} while (0)
+#define KFUSD_TASK_KILLABLE TASK_KILLABLE
+#define kfusd_freezer_do_not_count freezer_do_not_count
+#define kfusd_freezer_count freezer_count
 #else
-#define kfusd_wait_killable(queue, condition) \
-	wait_event_state(queue, condition, (TASK_KILLABLE | TASK_FREEZABLE))
+#define KFUSD_TASK_KILLABLE (TASK_KILLABLE | TASK_FREEZABLE)
+static inline void kfusd_freezer_do_not_count(void)
+{
+}
+static inline void kfusd_freezer_count(void)
+{
+}
+#endif
+
+/*
+ * What default_wake_function() takes to say that the waker is about to sleep.
+ * The scheduler keeps the names to itself. 5.16, "sched/fair: Document
+ * WF_*", changed the value; 6.6, "sched: add WF_CURRENT_CPU and externise
+ * ttwu", has one more that puts the other thread on this CPU.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
+#define KFUSD_WF_HAND_OVER 0x01
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define KFUSD_WF_HAND_OVER 0x10
+#elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
+#define KFUSD_WF_HAND_OVER 0x50
+#else
+#define KFUSD_WF_HAND_OVER 0x10
 #endif
 
 /* 6.15, "kernfs: Use RCU to access kernfs_node::parent." */

@@ -186,7 +186,8 @@ static unsigned int kfusd_most_at_once(struct kfusd_device *device,
 	unsigned int most = READ_ONCE(device->ring->most_at_once);
 
 	/* The others' are not to wait for this thread's callbacks. */
-	if (waitqueue_active(&device->receive_wait))
+	if (READ_ONCE(device->receiver) ||
+	    waitqueue_active(&device->receive_wait))
 		return 1;
 	if (most < FUSD_RING_REPLIES)
 		WRITE_ONCE(device->ring->most_at_once, most + 1);
@@ -229,22 +230,90 @@ static bool kfusd_has_to_enter(const struct kfusd_device *device, u32 wakes)
 	       READ_ONCE(device->ring->wakes) != wakes;
 }
 
+/* Makes this thread the one that a message wakes first; false: another is. */
+static bool kfusd_become_receiver(struct kfusd_device *device)
+{
+	bool is_free;
+
+	spin_lock(&device->lock);
+	is_free = !device->receiver;
+	if (is_free)
+		device->receiver = current;
+	spin_unlock(&device->lock);
+	return is_free;
+}
+
+static void kfusd_stop_receiving(struct kfusd_device *device, bool has_failed)
+{
+	spin_lock(&device->lock);
+	if (device->receiver == current)
+		device->receiver = NULL;
+	/* The message that may have woken this thread is for another one. */
+	else if (has_failed && kfusd_has_message(device))
+		kfusd_wake_receiver(device);
+	spin_unlock(&device->lock);
+}
+
+/* 0, -ERESTARTSYS, -ETIMEDOUT. */
+static int kfusd_wait_as_receiver(struct kfusd_device *device, u32 wakes,
+				  long timeout)
+{
+	int error = 0;
+
+	/* A client that was answered may have its next request by then. */
+	cond_resched();
+	for (;;) {
+		/* Before the look: who wakes has changed what it looks at. */
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (kfusd_has_to_enter(device, wakes))
+			break;
+		if (signal_pending(current))
+			error = -ERESTARTSYS;
+		else if (!timeout)
+			error = -ETIMEDOUT;
+		if (error)
+			break;
+		timeout = schedule_timeout(timeout);
+	}
+	__set_current_state(TASK_RUNNING);
+	/* Most often the message took it away. */
+	if (READ_ONCE(device->receiver) == current || error)
+		kfusd_stop_receiving(device, error);
+	return error;
+}
+
+/* Further threads than the first one. */
+static int kfusd_wait_in_line(struct kfusd_device *device, u32 wakes,
+			      long timeout)
+{
+	long rest;
+
+	if (timeout == MAX_SCHEDULE_TIMEOUT)
+		return wait_event_interruptible_exclusive(
+			device->receive_wait,
+			kfusd_has_to_enter(device, wakes));
+	rest = wait_event_interruptible_timeout(
+		device->receive_wait, kfusd_has_to_enter(device, wakes),
+		timeout);
+	if (rest < 0)
+		return rest;
+	return rest ? 0 : -ETIMEDOUT;
+}
+
 /* 0, -ERESTARTSYS, -EINTR, -ETIMEDOUT. */
 static int kfusd_enter_wait(struct kfusd_device *device,
 			    const struct fusd_ring_enter *enter)
 {
-	long rest;
+	const long timeout = enter->timeout_ms ?
+				     msecs_to_jiffies(enter->timeout_ms) :
+				     MAX_SCHEDULE_TIMEOUT;
+	int error =
+		kfusd_become_receiver(device) ?
+			kfusd_wait_as_receiver(device, enter->wakes, timeout) :
+			kfusd_wait_in_line(device, enter->wakes, timeout);
 
-	if (!enter->timeout_ms)
-		return wait_event_interruptible_exclusive(
-			device->receive_wait,
-			kfusd_has_to_enter(device, enter->wakes));
-	rest = wait_event_interruptible_timeout(
-		device->receive_wait, kfusd_has_to_enter(device, enter->wakes),
-		msecs_to_jiffies(enter->timeout_ms));
-	if (rest < 0)
-		return -EINTR;
-	return rest ? 0 : -ETIMEDOUT;
+	/* A call that is made anew would wait its time anew. */
+	return error == -ERESTARTSYS && enter->timeout_ms ? -EINTR : error;
 }
 
 static int kfusd_enter(struct kfusd_device *device,
@@ -270,13 +339,14 @@ static int kfusd_enter(struct kfusd_device *device,
 	}
 }
 
-static int kfusd_wake(struct kfusd_device *device)
+static int kfusd_end_waits(struct kfusd_device *device)
 {
 	struct kfusd_ring *ring = device->ring;
 
 	spin_lock(&device->lock);
 	WRITE_ONCE(ring->wakes, ring->wakes + 1);
 	WRITE_ONCE(ring->shared->wakes, ring->wakes);
+	kfusd_wake_receiver(device);
 	spin_unlock(&device->lock);
 	wake_up_interruptible_all(&device->receive_wait);
 	return 0;
@@ -324,7 +394,7 @@ long kfusd_ring_ioctl(struct kfusd_device *device, unsigned int number,
 			return -EINVAL;
 		return kfusd_enter(device, &enter);
 	case FUSD_RING_WAKE:
-		return kfusd_wake(device);
+		return kfusd_end_waits(device);
 	default:
 		if (copy_from_user(&fetch, argument, sizeof(fetch)))
 			return -EFAULT;

@@ -30,11 +30,17 @@ MODULE_PARM_DESC(max_queued_bytes,
 
 struct kfusd_ids kfusd_ids_of_current(const struct kfusd_device *device)
 {
-	return (struct kfusd_ids){
+	struct kfusd_ids ids = {
 		.pid = pid_nr_ns(task_pid(current), device->pid_ns),
-		.uid = from_kuid_munged(device->user_ns, current_fsuid()),
-		.gid = from_kgid_munged(device->user_ns, current_fsgid()),
+		.uid = __kuid_val(current_fsuid()),
+		.gid = __kgid_val(current_fsgid()),
 	};
+
+	if (device->user_ns != &init_user_ns) {
+		ids.uid = from_kuid_munged(device->user_ns, current_fsuid());
+		ids.gid = from_kgid_munged(device->user_ns, current_fsgid());
+	}
+	return ids;
 }
 
 static struct kfusd_user *kfusd_new_user(void)

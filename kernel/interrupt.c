@@ -222,6 +222,7 @@ static bool kfusd_leave_request(struct kfusd_request *request, bool is_pause)
 		spin_unlock(&device->lock);
 		return false;
 	}
+	request->waiter = NULL;
 	was_received = request->state != KFUSD_REQUEST_QUEUED;
 	if ((was_received || is_pause) && kfusd_may_come_back() &&
 	    device->state == KFUSD_LIVE) {
@@ -284,6 +285,7 @@ static struct kfusd_request *kfusd_take_parked(const struct kfusd_request *call)
 	parked = kfusd_find_parked(root, task_pid(current));
 	if (parked && kfusd_is_same_call(parked, call)) {
 		kfusd_unpark_request(parked);
+		parked->waiter = current;
 	} else if (parked) {
 		kfusd_give_up_parked(parked, &forgotten);
 		parked = NULL;
@@ -311,16 +313,13 @@ void kfusd_position_set(struct kfusd_file *file)
 
 static int kfusd_wait_for_answer(struct kfusd_request *request)
 {
-	wait_queue_head_t *wait = &request->wait;
-	long rest;
+	long timeout = MAX_SCHEDULE_TIMEOUT;
+	int error;
 
-	if (likely(request->call.subcmd != FUSD_MMAP))
-		return wait_event_interruptible(*wait, kfusd_is_done(request));
-	rest = wait_event_interruptible_timeout(*wait, kfusd_is_done(request),
-						MMAP_PAUSE);
-	if (rest)
-		return rest < 0 ? rest : 0;
-	return -ERESTARTNOINTR;
+	if (unlikely(request->call.subcmd == FUSD_MMAP))
+		timeout = MMAP_PAUSE;
+	error = kfusd_request_wait(request, TASK_INTERRUPTIBLE, timeout);
+	return error == -ETIMEDOUT ? -ERESTARTNOINTR : error;
 }
 
 /* Waits for an answer: 0. On an error the reference is gone. */
@@ -387,6 +386,7 @@ static void kfusd_leave_flush(struct kfusd_request *request)
 	struct kfusd_device *device = request->file->device;
 
 	spin_lock(&device->lock);
+	request->waiter = NULL;
 	request->is_unawaited = true;
 	if (request->state == KFUSD_REQUEST_SENT ||
 	    request->state == KFUSD_REQUEST_REPLYING) {
@@ -405,7 +405,7 @@ struct kfusd_request *kfusd_call_flush(struct kfusd_request *call, bool wait)
 	call->is_unawaited = !wait;
 	error = kfusd_request_send(call);
 	if (!error && wait) {
-		kfusd_wait_killable(call->wait, kfusd_is_done(call));
+		kfusd_wait_killable(call);
 		if (likely(kfusd_is_done(call)))
 			return call;
 		kfusd_leave_flush(call);

@@ -80,7 +80,7 @@
  *
  *   device->lock, a spinlock: the queue, requests' states, open files.
  *     device->requests.xa_lock: the table. The locks of the wait queues
- *       device->receive_wait, file->poll_wait and request->wait.
+ *       device->receive_wait and file->poll_wait.
  *   device->pool_lock, a spinlock: the spare buffers.
  *   ring->lock, a spinlock: who has which slots.
  *   device->texts.lock, a spinlock: what sysfs and uevents show.
@@ -128,6 +128,9 @@ enum kfusd_device_state {
 	KFUSD_LIVE,
 	KFUSD_GONE, /* for good */
 };
+
+/* So many requests of a device need no memory to be found: bits of a u64. */
+#define KFUSD_FEW_REQUESTS 64
 
 /* Buffers kept for the next request of a device. */
 #define KFUSD_SPARE_BUFFERS 2
@@ -178,7 +181,10 @@ struct kfusd_device {
 	struct list_head queue; /* messages to be received */
 	struct list_head files;
 	struct list_head users;
-	struct xarray requests; /* by hint; see request.c */
+	/* By hint, see request.c: the first ones, and all others. */
+	struct kfusd_request *few[KFUSD_FEW_REQUESTS];
+	u64 few_used; /* bits of few */
+	struct xarray requests;
 	unsigned long last_transid;
 	unsigned long last_file_id;
 	unsigned int open_files;
@@ -186,6 +192,7 @@ struct kfusd_device {
 	/* Requests whose threads a signal took away: interrupt.c. */
 	struct list_head parked;
 	struct rb_root parked_opens;
+	struct task_struct *receiver; /* it waits in enter.c; no reference */
 	struct pid *server; /* a reference; the thread that received last */
 	struct mm_struct *server_mm; /* only compared, never followed */
 
@@ -273,7 +280,9 @@ struct kfusd_request {
 	bool abandoned; /* device->lock; the client left for good */
 	struct kfusd_message call;
 	struct kfusd_message unblock;
-	wait_queue_head_t wait;
+	struct task_struct
+		*waiter; /* device->lock; its client's, no reference */
+	bool hands_over; /* device->lock; who answers is about to sleep */
 
 	/* interrupt.c. device->lock. */
 	bool is_parked;		    /* on device->parked and in a tree */
@@ -459,8 +468,19 @@ static inline bool kfusd_makes_files(const struct kfusd_request *request)
  * an error.
  */
 void kfusd_drop_descriptors(struct kfusd_request *request);
-/* Queues the request for the driver; -EPIPE if the device is gone, -ENOMEM. */
+/*
+ * Queues the request for the driver; this thread will wait for it, or nobody.
+ * -EPIPE if the device is gone, -ENOMEM.
+ */
 int kfusd_request_send(struct kfusd_request *request);
+/*
+ * Waits for the answer in a state such as TASK_INTERRUPTIBLE, for at most as
+ * many jiffies. 0, -ERESTARTSYS, -ETIMEDOUT.
+ */
+int kfusd_request_wait(struct kfusd_request *request, unsigned int state,
+		       long timeout);
+/* The same for who cannot come back, until the thread is killed. */
+void kfusd_wait_killable(struct kfusd_request *request);
 static inline bool kfusd_is_done(const struct kfusd_request *request)
 {
 	/* Pairs with kfusd_request_complete(): what the reply wrote is seen. */
@@ -479,6 +499,8 @@ void kfusd_end_requests(struct kfusd_device *device);
  * caller has a reference besides the table's.
  */
 void kfusd_request_abandon(struct kfusd_request *request);
+/* Under device->lock: a thread that receives looks again. */
+void kfusd_wake_receiver(struct kfusd_device *device);
 /* Tells the driver, if it asked for that, that a call was interrupted. */
 void kfusd_send_unblock(struct kfusd_request *request);
 /* Sends FUSD_CLOSE for a file, and waits if asked to. */

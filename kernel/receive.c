@@ -102,11 +102,6 @@ void kfusd_message_arrived(struct kfusd_device *device,
 	spin_unlock(&device->lock);
 }
 
-static void kfusd_wake_receiver(struct kfusd_device *device)
-{
-	wake_up_interruptible_poll(&device->receive_wait, EPOLLIN);
-}
-
 void kfusd_put_back_message(struct kfusd_device *device,
 			    struct kfusd_message *message)
 {
@@ -230,8 +225,10 @@ ssize_t kfusd_receive_message(struct kfusd_device *device, char __user *buffer,
 	for (;;) {
 		if (mutex_lock_interruptible(&device->receive_lock)) {
 			/* Hands on the wake-up this thread may have had. */
+			spin_lock(&device->lock);
 			if (kfusd_may_receive(device))
 				kfusd_wake_receiver(device);
+			spin_unlock(&device->lock);
 			return -ERESTARTSYS;
 		}
 		result = kfusd_receive_next(device, buffer, length);

@@ -199,6 +199,7 @@ static void kfusd_wake_waiters(struct kfusd_device *device)
 
 	wake_up_all(&device->receive_wait);
 	spin_lock(&device->lock);
+	kfusd_wake_receiver(device);
 	list_for_each_entry(file, &device->files, entry)
 		kfusd_poll_end(file);
 	spin_unlock(&device->lock);

@@ -27,28 +27,43 @@ static bool kfusd_reply_fits(const struct kfusd_request *request,
 	}
 }
 
+/*
+ * Under device->lock: the request that the driver may answer with message, or
+ * ERR_PTR. One that nobody can have an answer to is *refused then: the caller
+ * puts it without the lock.
+ */
+static struct kfusd_request *kfusd_find_answered(struct kfusd_device *device,
+						 const fusd_msg_t *message,
+						 struct kfusd_request **refused)
+{
+	const fops_msg_t *fops = &message->parm.fops_msg;
+	struct kfusd_request *request =
+		kfusd_request_find(device, fops->hint, fops->transid,
+				   (unsigned long)fops->fusd_file);
+
+	if (!request)
+		return ERR_PTR(-EPIPE);
+	if (message->subcmd != request->call.subcmd ||
+	    message->cmd != request->cmd + 1 ||
+	    !kfusd_reply_fits(request, message->datalen))
+		return ERR_PTR(-EINVAL);
+	if (kfusd_refuse_parked(request, message->datalen)) {
+		*refused = request;
+		return ERR_PTR(-EPIPE);
+	}
+	return request;
+}
+
 /* Makes the caller the request's only replier. */
 static struct kfusd_request *kfusd_claim_request(struct kfusd_device *device,
 						 const fusd_msg_t *message)
 {
-	const fops_msg_t *fops = &message->parm.fops_msg;
 	struct kfusd_request *request, *refused = NULL;
 
 	spin_lock(&device->lock);
-	request = kfusd_request_find(device, fops->hint, fops->transid,
-				     (unsigned long)fops->fusd_file);
-	if (!request) {
-		request = ERR_PTR(-EPIPE);
-	} else if (message->subcmd != request->call.subcmd ||
-		   message->cmd != request->cmd + 1 ||
-		   !kfusd_reply_fits(request, message->datalen)) {
-		request = ERR_PTR(-EINVAL);
-	} else if (kfusd_refuse_parked(request, message->datalen)) {
-		refused = request;
-		request = ERR_PTR(-EPIPE);
-	} else {
+	request = kfusd_find_answered(device, message, &refused);
+	if (!IS_ERR(request))
 		request->state = KFUSD_REQUEST_REPLYING;
-	}
 	spin_unlock(&device->lock);
 	if (refused)
 		kfusd_request_put(refused);
@@ -80,15 +95,13 @@ static int kfusd_copy_reply_data(struct kfusd_request *request, size_t datalen,
 
 	if (!datalen)
 		return 0;
-	if (!data && request->slot < 0)
-		return -EINVAL;
 	if (request->call.subcmd == FUSD_READ) {
 		error = kfusd_request_make_reply(request, datalen);
 		if (error)
 			return error;
 		request->reply_data = request->data;
 	}
-	if (data && !copy_from_iter_full(request->reply_data, datalen, data))
+	if (!copy_from_iter_full(request->reply_data, datalen, data))
 		return -EFAULT;
 	request->has_reply_data = true;
 	return 0;
@@ -164,34 +177,77 @@ static loff_t kfusd_new_position(const struct kfusd_request *request,
 							request->file_position;
 }
 
-/* Returns 0, or -EPIPE if the client was gone before the answer was whole. */
-static int kfusd_finish_reply(struct kfusd_device *device,
-			      struct kfusd_request *request,
-			      const fops_msg_t *fops, ssize_t retval)
-{
-	bool is_open = request->call.subcmd == FUSD_OPEN;
-	bool is_late, makes_files, has_to_ask = false;
+/* What is to be done when an answer was taken, without the lock. */
+struct kfusd_aftermath {
+	bool is_late; /* the client was gone before the answer was whole */
+	bool makes_files;
+	bool has_to_ask;
 	loff_t position;
+};
 
-	spin_lock(&device->lock);
-	is_late = request->abandoned;
-	makes_files = kfusd_makes_files(request);
-	if (!is_late || makes_files)
-		has_to_ask = kfusd_commit_reply(request, fops, retval);
-	position = kfusd_new_position(request, fops, retval);
+/* Under device->lock. */
+static struct kfusd_aftermath kfusd_end_reply(struct kfusd_request *request,
+					      const fops_msg_t *fops,
+					      ssize_t retval)
+{
+	struct kfusd_aftermath after = {
+		.is_late = request->abandoned,
+		.makes_files = kfusd_makes_files(request),
+	};
+
+	if (!after.is_late || after.makes_files)
+		after.has_to_ask = kfusd_commit_reply(request, fops, retval);
+	after.position = kfusd_new_position(request, fops, retval);
 	kfusd_request_complete(request, retval);
 	if (unlikely(request->is_parked))
 		kfusd_parked_answered(request);
-	spin_unlock(&device->lock);
-	if (is_late && is_open && retval >= 0)
+	return after;
+}
+
+/* Returns 0, or -EPIPE if the answer reached nobody. Puts the request. */
+static int kfusd_finish_reply(struct kfusd_request *request, ssize_t retval,
+			      const struct kfusd_aftermath *after)
+{
+	if (unlikely(after->is_late) && request->call.subcmd == FUSD_OPEN &&
+	    retval >= 0)
 		kfusd_send_close(request->file, request->flags, &request->ids,
 				 false);
-	if (has_to_ask)
+	if (unlikely(after->has_to_ask))
 		kfusd_poll_ask(request->file,
 			       request->flags ^ request->changed_flags,
-			       position, &request->ids);
+			       after->position, &request->ids);
 	kfusd_request_put(request);
-	return is_late && !makes_files ? -EPIPE : 0;
+	return after->is_late && !after->makes_files ? -EPIPE : 0;
+}
+
+/* Takes a reply whose data, if it has any, is with the module: 0 or -errno. */
+static int kfusd_take_at_once(struct kfusd_device *device,
+			      const fusd_msg_t *message)
+{
+	struct kfusd_request *request, *refused = NULL;
+	struct kfusd_aftermath after;
+	ssize_t retval = 0;
+
+	spin_lock(&device->lock);
+	request = kfusd_find_answered(device, message, &refused);
+	if (!IS_ERR(request) && message->datalen && request->slot < 0)
+		request = ERR_PTR(-EINVAL);
+	if (!IS_ERR(request)) {
+		if (message->datalen && request->call.subcmd == FUSD_READ)
+			request->reply_data =
+				device->ring->slots[request->slot];
+		request->has_reply_data = message->datalen;
+		retval = kfusd_bound_retval(request, message);
+		/* Unless there is more to do, the driver waits next. */
+		request->hands_over = list_empty(&device->queue);
+		after = kfusd_end_reply(request, &message->parm.fops_msg,
+					retval);
+	}
+	spin_unlock(&device->lock);
+	if (unlikely(refused))
+		kfusd_request_put(refused);
+	return IS_ERR(request) ? PTR_ERR(request) :
+				 kfusd_finish_reply(request, retval, &after);
 }
 
 ssize_t kfusd_take_reply(struct kfusd_device *device, const fusd_msg_t *message,
@@ -199,12 +255,15 @@ ssize_t kfusd_take_reply(struct kfusd_device *device, const fusd_msg_t *message,
 {
 	const fops_msg_t *fops = &message->parm.fops_msg;
 	struct kfusd_request *request;
+	struct kfusd_aftermath after;
 	ssize_t retval;
 	int error;
 
 	/* An unblock needs no reply; one is taken, and does nothing. */
 	if (message->subcmd == FUSD_UNBLOCK && message->datalen == 0)
 		return sizeof(*message);
+	if (!data)
+		return kfusd_take_at_once(device, message);
 	request = kfusd_claim_request(device, message);
 	if (IS_ERR(request))
 		return PTR_ERR(request);
@@ -219,7 +278,10 @@ ssize_t kfusd_take_reply(struct kfusd_device *device, const fusd_msg_t *message,
 					   fops->length);
 		retval = error;
 	}
-	if (kfusd_finish_reply(device, request, fops, retval))
+	spin_lock(&device->lock);
+	after = kfusd_end_reply(request, fops, retval);
+	spin_unlock(&device->lock);
+	if (kfusd_finish_reply(request, retval, &after))
 		return -EPIPE;
 	return error ? error : (ssize_t)sizeof(*message) + message->datalen;
 }

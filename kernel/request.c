@@ -2,8 +2,9 @@
 /*
  * A request's life: made, queued, completed or abandoned.
  *
- * The table device->requests maps the cookie "hint" to a request. Hints are
- * small and used again; the cookie "transid" never is. The table has a
+ * The table device->few, or, if there are more, device->requests, maps the
+ * cookie "hint" to a request. Hints are small and used again; the cookie
+ * "transid" never is. The table has a
  * reference to each of its requests. kfusd_finish_request() takes a request out
  * of the table, and leaves that reference to its caller:
  * kfusd_request_complete() hands it on to its own caller, who puts it without
@@ -11,10 +12,13 @@
  * another one.
  */
 #include <linux/file.h>
+#include <linux/nospec.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "kfusd.h"
 #include "trace.h"
+#include "wake.h"
 
 static struct kmem_cache *kfusd_cache;
 
@@ -80,6 +84,14 @@ void kfusd_request_put(struct kfusd_request *request)
 	kref_put(&request->ref, kfusd_free_request);
 }
 
+/* Its client, whose thread this is, waits no more. */
+static void kfusd_request_leave(struct kfusd_request *request)
+{
+	spin_lock(&request->file->device->lock);
+	request->waiter = NULL;
+	spin_unlock(&request->file->device->lock);
+}
+
 static void kfusd_never_last(struct kref *ref)
 {
 	WARN_ON_ONCE(1);
@@ -109,7 +121,6 @@ static struct kfusd_request *kfusd_make_request(struct kfusd_file *file,
 		return NULL;
 	memset(request, 0, offsetof(struct kfusd_request, inline_data));
 	kref_init(&request->ref);
-	init_waitqueue_head(&request->wait);
 	kfusd_init_message(&request->call, request, subcmd);
 	kfusd_init_message(&request->unblock, request, FUSD_UNBLOCK);
 	kfusd_file_get(file);
@@ -205,7 +216,55 @@ static void kfusd_queue_message(struct kfusd_device *device,
 	list_add_tail(&message->entry, &device->queue);
 	trace_kfusd_request_queued(message);
 	/* The sender is about to sleep: the driver may have its CPU. */
-	wake_up_interruptible_sync_poll(&device->receive_wait, EPOLLIN);
+	if (device->receiver)
+		kfusd_wake(device->receiver, true);
+	device->receiver = NULL;
+	if (wq_has_sleeper(&device->receive_wait))
+		wake_up_interruptible_sync_poll(&device->receive_wait, EPOLLIN);
+}
+
+/* Under device->lock: finds the request a place among few; false: none left. */
+static bool kfusd_list_among_few(struct kfusd_request *request)
+{
+	struct kfusd_device *device = request->file->device;
+
+	if (!~device->few_used)
+		return false;
+	request->hint = __ffs64(~device->few_used);
+	device->few_used |= BIT_ULL(request->hint);
+	device->few[request->hint] = request;
+	return true;
+}
+
+/* Under device->lock, or the request was never sent. */
+static void kfusd_unlist_request(struct kfusd_request *request)
+{
+	struct kfusd_device *device = request->file->device;
+
+	if (request->hint >= KFUSD_FEW_REQUESTS) {
+		xa_erase(&device->requests, request->hint);
+		return;
+	}
+	device->few_used &= ~BIT_ULL(request->hint);
+	device->few[request->hint] = NULL;
+}
+
+/* Under device->lock: a request that is listed, unless there is an error. */
+static int kfusd_send_listed(struct kfusd_request *request)
+{
+	struct kfusd_device *device = request->file->device;
+
+	if (device->state != KFUSD_LIVE || request->abandoned) {
+		kfusd_unlist_request(request);
+		return -EPIPE;
+	}
+	kref_get(&request->ref);
+	request->state = KFUSD_REQUEST_QUEUED;
+	request->transid = ++device->last_transid;
+	request->sent_private_info = request->file->private_info;
+	request->queued_at = kfusd_trace_clock();
+	kfusd_queue_message(device, &request->call);
+	return 0;
 }
 
 static int kfusd_request_send_gfp(struct kfusd_request *request, gfp_t gfp)
@@ -213,29 +272,58 @@ static int kfusd_request_send_gfp(struct kfusd_request *request, gfp_t gfp)
 	struct kfusd_device *device = request->file->device;
 	int error;
 
+	spin_lock(&device->lock);
+	if (likely(kfusd_list_among_few(request))) {
+		error = kfusd_send_listed(request);
+		spin_unlock(&device->lock);
+		return error;
+	}
+	spin_unlock(&device->lock);
 	error = xa_alloc(&device->requests, &request->hint, request,
-			 xa_limit_31b, gfp);
+			 XA_LIMIT(KFUSD_FEW_REQUESTS, INT_MAX), gfp);
 	if (error)
 		return error;
 	spin_lock(&device->lock);
-	if (device->state != KFUSD_LIVE || request->abandoned) {
-		xa_erase(&device->requests, request->hint);
-		error = -EPIPE;
-	} else {
-		kref_get(&request->ref);
-		request->state = KFUSD_REQUEST_QUEUED;
-		request->transid = ++device->last_transid;
-		request->sent_private_info = request->file->private_info;
-		request->queued_at = kfusd_trace_clock();
-		kfusd_queue_message(device, &request->call);
-	}
+	error = kfusd_send_listed(request);
 	spin_unlock(&device->lock);
 	return error;
 }
 
 int kfusd_request_send(struct kfusd_request *request)
 {
+	request->waiter = current;
 	return kfusd_request_send_gfp(request, GFP_KERNEL);
+}
+
+int kfusd_request_wait(struct kfusd_request *request, unsigned int state,
+		       long timeout)
+{
+	int error = 0;
+
+	/* If the driver is to run at once, let it: there may be no wait. */
+	cond_resched();
+	for (;;) {
+		/* Before the look: who wakes has changed what it looks at. */
+		set_current_state(state);
+		if (kfusd_is_done(request))
+			break;
+		if (signal_pending_state(state, current))
+			error = -ERESTARTSYS;
+		else if (!timeout)
+			error = -ETIMEDOUT;
+		if (error)
+			break;
+		timeout = schedule_timeout(timeout);
+	}
+	__set_current_state(TASK_RUNNING);
+	return error;
+}
+
+void kfusd_wait_killable(struct kfusd_request *request)
+{
+	kfusd_freezer_do_not_count();
+	kfusd_request_wait(request, KFUSD_TASK_KILLABLE, MAX_SCHEDULE_TIMEOUT);
+	kfusd_freezer_count();
 }
 
 struct kfusd_request *kfusd_request_find(struct kfusd_device *device,
@@ -243,9 +331,14 @@ struct kfusd_request *kfusd_request_find(struct kfusd_device *device,
 					 unsigned long transid,
 					 unsigned long file_id)
 {
-	struct kfusd_request *request = xa_load(&device->requests, hint);
+	struct kfusd_request *request;
 
 	lockdep_assert_held(&device->lock);
+	/* By a driver's word: no index that is guessed ahead of the check. */
+	request = hint < KFUSD_FEW_REQUESTS ?
+			  device->few[array_index_nospec(hint,
+							 KFUSD_FEW_REQUESTS)] :
+			  xa_load(&device->requests, hint);
 	if (request && request->state == KFUSD_REQUEST_SENT &&
 	    request->transid == transid && request->file->id == file_id)
 		return request;
@@ -266,7 +359,7 @@ static void kfusd_unqueue_message(struct kfusd_message *message)
 /* Takes a request out of the table, whose reference is the caller's then. */
 static void kfusd_finish_request(struct kfusd_request *request)
 {
-	xa_erase(&request->file->device->requests, request->hint);
+	kfusd_unlist_request(request);
 	kfusd_unqueue_message(&request->call);
 	/* For readers without the lock: kfusd_is_done(). */
 	smp_store_release(&request->state, KFUSD_REQUEST_DONE);
@@ -274,12 +367,19 @@ static void kfusd_finish_request(struct kfusd_request *request)
 
 void kfusd_request_complete(struct kfusd_request *request, ssize_t retval)
 {
+	struct task_struct *waiter;
+
 	lockdep_assert_held(&request->file->device->lock);
 	kfusd_unqueue_message(&request->unblock);
 	request->retval = retval;
 	trace_kfusd_request_answered(request);
+	/* Its client may see the state, and end, before it is woken. */
+	rcu_read_lock();
+	waiter = request->waiter;
 	kfusd_finish_request(request);
-	wake_up(&request->wait);
+	if (waiter)
+		kfusd_wake(waiter, request->hands_over);
+	rcu_read_unlock();
 }
 
 void kfusd_request_abandon(struct kfusd_request *request)
@@ -293,6 +393,15 @@ void kfusd_request_abandon(struct kfusd_request *request)
 		kfusd_request_put_locked(request);
 	}
 	/* An open that the driver has may succeed, and is closed: reply.c. */
+}
+
+void kfusd_wake_receiver(struct kfusd_device *device)
+{
+	lockdep_assert_held(&device->lock);
+	if (device->receiver)
+		kfusd_wake(device->receiver, false);
+	device->receiver = NULL;
+	wake_up_interruptible_poll(&device->receive_wait, EPOLLIN);
 }
 
 void kfusd_send_unblock(struct kfusd_request *request)
@@ -319,10 +428,22 @@ void kfusd_send_close(struct kfusd_file *file, unsigned int flags,
 		kfusd_make_request(file, FUSD_CLOSE, flags, gfp);
 
 	request->ids = *ids;
+	request->waiter = wait ? current : NULL;
 	/* A killed client does not wait; its close is received all the same. */
 	if (!kfusd_request_send_gfp(request, gfp) && wait)
-		kfusd_wait_killable(request->wait, kfusd_is_done(request));
+		kfusd_wait_killable(request);
+	kfusd_request_leave(request);
 	kfusd_request_put(request);
+}
+
+/* Under device->lock: the first request of a hint from this one on. */
+static struct kfusd_request *kfusd_next_request(struct kfusd_device *device,
+						unsigned long *hint)
+{
+	for (; *hint < KFUSD_FEW_REQUESTS; (*hint)++)
+		if (device->few[*hint])
+			return device->few[*hint];
+	return xa_find(&device->requests, hint, ULONG_MAX, XA_PRESENT);
 }
 
 /*
@@ -338,8 +459,7 @@ static void kfusd_end_calls(struct kfusd_device *device)
 
 	for (hint = 0;; hint++) {
 		spin_lock(&device->lock);
-		request = xa_find(&device->requests, &hint, ULONG_MAX,
-				  XA_PRESENT);
+		request = kfusd_next_request(device, &hint);
 		is_over = request && (request->state == KFUSD_REQUEST_QUEUED ||
 				      request->state == KFUSD_REQUEST_SENT);
 		if (is_over)

@@ -82,8 +82,9 @@ static int fetch_data(struct fusd_request *request)
 		.address = (uintptr_t)request->payload,
 	};
 
-	return ioctl(request->device->fd, FUSD_RING_FETCH, &fetch) < 0 ? -errno :
-									 0;
+	return ioctl(request->device->fd, FUSD_RING_FETCH, &fetch) < 0 ?
+		       -errno :
+		       0;
 }
 
 /* Whether there are bytes in either direction. */
@@ -97,8 +98,8 @@ static bool has_data(const struct fusd_ring_request *given)
 static int place_data(struct fusd_request *request,
 		      const struct fusd_ring_request *given)
 {
-	const size_t size = given->datalen > given->length ? given->datalen :
-							     given->length;
+	const size_t size =
+		given->datalen > given->length ? given->datalen : given->length;
 	int error;
 
 	if (given->slot != FUSD_RING_NO_SLOT)
@@ -135,8 +136,8 @@ static void refuse_given(struct fusd_device *device,
 }
 
 /* A request with what was given; NULL: it is refused, or its client gone. */
-static struct fusd_request *
-make_request(struct fusd_device *device, const struct fusd_ring_request *given)
+static struct fusd_request *make_request(struct fusd_device *device,
+					 const struct fusd_ring_request *given)
 {
 	struct fusd_request *request = fusd_request_new(device);
 	int error = -ENOMEM;

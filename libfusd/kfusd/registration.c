@@ -169,7 +169,7 @@ int fusd_kfusd_find_node(struct fusd_device *device,
 
 /* Where sysfs is not at /sys, nobody looks there for a class either. */
 void fusd_kfusd_check_class(const struct fusd_device *device,
-			const struct fusd_options *options)
+			    const struct fusd_options *options)
 {
 	struct statx status;
 	char path[64], class[256];

@@ -5,7 +5,8 @@
 
 #include "internal.h"
 
-/* All of these give 0, or the first a descriptor; or -errno and the sentence. */
+/* All of these give 0, or the first a descriptor; or -errno and the sentence.
+ */
 int fusd_kfusd_open_control(void);
 /* struct fusd_transport's check. */
 int fusd_kfusd_check(void);

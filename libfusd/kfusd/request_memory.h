@@ -13,7 +13,8 @@ void fusd_kfusd_forget_requests(void);
 
 /* Give a request that has none its payload. -ENOMEM: there is none. */
 int fusd_kfusd_use_block(struct kfusd_request *request);
-/* A slot that the module has given with it. -EPROTO: it is none of size bytes. */
+/* A slot that the module has given with it. -EPROTO: it is none of size bytes.
+ */
 int fusd_kfusd_use_slot(struct kfusd_request *request, struct fusd_ring *ring,
 			unsigned int slot, size_t size);
 
