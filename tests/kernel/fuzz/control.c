@@ -39,8 +39,18 @@ int control_register(int fd, const char *name, const char *class_name)
 
 int control_receive(int fd, fusd_msg_t *message, void *buffer)
 {
-	ssize_t got = read(fd, message, sizeof(*message));
+	ssize_t got;
 
+	if (fast_is(fd)) {
+		got = fast_receive(message, buffer);
+		if (got)
+			return got;
+		count(MESSAGES);
+		if (message->subcmd == FUSD_UNBLOCK)
+			count(UNBLOCKS);
+		return 0;
+	}
+	got = read(fd, message, sizeof(*message));
 	if (got != sizeof(*message))
 		return got < 0 ? -errno : -EIO;
 	count(MESSAGES);
@@ -61,6 +71,10 @@ int control_reply(int fd, const fusd_msg_t *message, ssize_t retval,
 	struct iovec parts[2] = { { &answer, sizeof(answer) },
 				  { (void *)data, length } };
 
+	if (fast_is(fd) && fast_may_reply(message, length))
+		return fast_reply(message, retval, data, length);
+	if (fast_is(fd))
+		fast_release(message);
 	answer.cmd++;
 	answer.parm.fops_msg.retval = retval;
 	answer.datalen = length;

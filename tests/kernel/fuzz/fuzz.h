@@ -25,7 +25,7 @@
 #define PAGE 4096UL
 
 /* The honest devices, and what is special about them. */
-#define DEVICE_PLAIN 0	/* a classic one; the others want seek, flush, fsync */
+#define DEVICE_PLAIN 0	/* a classic one; the others have all there is */
 #define DEVICE_TOLD 1	/* asks for FUSD_UNBLOCK */
 #define DEVICE_MORTAL 2 /* its driver is killed now and then */
 
@@ -127,6 +127,23 @@ int control_give(int fd, const fusd_msg_t *message, int descriptor,
 		 uint64_t private_info, uint32_t flags, uint32_t offset);
 /* The poll_diff is held. */
 int control_hold(int fd, const fusd_msg_t *message);
+
+/*
+ * fast.c: the fast path of one device; control_receive() and control_reply()
+ * use it from then on for that descriptor, whose requests remember their slot
+ * in device_info.
+ */
+void fast_begin(int fd);
+bool fast_is(int fd);
+int fast_receive(fusd_msg_t *message, void *buffer);
+bool fast_may_reply(const fusd_msg_t *message, size_t length);
+int fast_reply(const fusd_msg_t *message, ssize_t retval, const void *data,
+	       size_t length);
+/* For a request that is answered by a classic reply. */
+void fast_release(const fusd_msg_t *message);
+/* hostile_fast.c: before a device is registered; and then, by any thread */
+void hostile_fast_begin(int fd);
+void hostile_fast_act(int fd);
 
 /* hostile_sysfs.c: numbers, attributes and uevents of a device, and readers */
 void tell_of_sysfs(int fd);

@@ -433,6 +433,8 @@ void honest_driver(unsigned int device)
 	if (device == DEVICE_TOLD)
 		options |= FUSD_OPTION_UNBLOCK;
 	driver.fd = control_open(options);
+	if (device != DEVICE_PLAIN && driver.fd >= 0)
+		fast_begin(driver.fd);
 	snprintf(name, sizeof(name), "fuzz-honest%u", device);
 	error = driver.fd < 0 ? driver.fd :
 				control_register(driver.fd, name, NULL);

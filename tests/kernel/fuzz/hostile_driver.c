@@ -403,7 +403,9 @@ static bool act(void)
 		tell_of_sysfs(driver.fd);
 		return false;
 	}
-	if (one_in(2))
+	if (one_in(3))
+		hostile_fast_act(driver.fd);
+	else if (one_in(2))
 		receive();
 	else
 		reply();
@@ -480,6 +482,8 @@ static void register_somehow(void)
 		tell_of_ioctls();
 	while (!one_in(10))
 		tell_of_sysfs(driver.fd);
+	if (!one_in(3))
+		hostile_fast_begin(driver.fd);
 	control_register(driver.fd, name, classes[below(4)]);
 }
 
