@@ -16,6 +16,9 @@ extern "C" {
 /** 4 MiB: the bytes of its client's memory that a request may have. */
 #define FUSD_MAX_CLIENT_MEMORY (4 << 20)
 
+/** 1 MiB: the most bytes that a request may carry. */
+#define FUSD_MAX_TRANSFER (1 << 20)
+
 /**
  * What fusd_register_with() takes beyond fusd_register(). Fields that are zero
  * have their default; strings are read during the call only.
@@ -135,6 +138,26 @@ struct fusd_options {
 	 * both).
 	 */
 	const int *shared_memory;
+	/**
+	 * The most bytes of one read or write, from MAX_RW_SIZE, which 0 means,
+	 * to FUSD_MAX_TRANSFER. What a client asks beyond that is another
+	 * request. Only kfusd carries more than MAX_RW_SIZE; elsewhere, and
+	 * with an older module, clients get that much at once.
+	 *
+	 * Errors: EINVAL (another size).
+	 */
+	unsigned int max_transfer;
+	/**
+	 * So many microseconds a thread that waits for requests looks for them
+	 * before it sleeps, 1000 at most; and on kfusd a client for its answer.
+	 * 0: none. For a driver and clients on different CPUs that are asked
+	 * for latency: no thread has to be woken while they are busy. The time
+	 * is the CPU's, and grows and shrinks with how often it is well spent.
+	 * On one CPU, and for transfers of more than a page, nobody looks.
+	 *
+	 * Errors: EINVAL (more than 1000).
+	 */
+	unsigned int spin_us;
 };
 
 /**

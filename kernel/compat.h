@@ -78,9 +78,11 @@ static inline void kfusd_vma_set_file(struct vm_area_struct *vma,
 static inline void kfusd_freezer_do_not_count(void)
 {
 }
+
 static inline void kfusd_freezer_count(void)
 {
 }
+
 #endif
 
 /*

@@ -16,6 +16,7 @@
 #include <linux/uaccess.h>
 
 #include "operations.h"
+#include "wake.h"
 
 /* A copy of a posted reply, which the driver may change meanwhile. */
 static struct fusd_ring_reply
@@ -86,14 +87,17 @@ static int kfusd_take_posted_locked(struct kfusd_device *device, u32 posted)
 static int kfusd_take_posted(struct kfusd_device *device)
 {
 	struct kfusd_ring *ring = device->ring;
+	u32 posted;
 	int error;
 
-	/* Of what another thread takes just now, this one knows nothing. */
-	if (smp_load_acquire(&ring->shared->posted) == READ_ONCE(ring->taken))
+	/* Pairs with the driver's store: what it posted is there. */
+	posted = smp_load_acquire(&ring->shared->posted);
+	if (posted == READ_ONCE(ring->taken))
 		return 0;
 	mutex_lock(&ring->posted_lock);
-	error = kfusd_take_posted_locked(
-		device, smp_load_acquire(&ring->shared->posted));
+	/* The same again: another thread may have taken that. */
+	posted = smp_load_acquire(&ring->shared->posted);
+	error = kfusd_take_posted_locked(device, posted);
 	mutex_unlock(&ring->posted_lock);
 	return error;
 }
@@ -105,9 +109,9 @@ static void kfusd_rescue_posted(struct work_struct *work)
 						   struct kfusd_device, rescue);
 	struct kfusd_ring *ring = device->ring;
 
-	if (!READ_ONCE(ring->is_gathering))
+	if (!READ_ONCE(ring->gatherer))
 		return;
-	WRITE_ONCE(ring->is_gathering, false);
+	WRITE_ONCE(ring->gatherer, NULL);
 	WRITE_ONCE(ring->most_at_once, 1);
 	WRITE_ONCE(ring->shared->rescues, ++ring->rescues);
 	/* See above: between the count and the look. */
@@ -123,7 +127,7 @@ void kfusd_enter_prepare(struct kfusd_device *device)
 /* Several requests were given: their replies may come late. */
 static void kfusd_begin_gathering(struct kfusd_device *device)
 {
-	WRITE_ONCE(device->ring->is_gathering, true);
+	WRITE_ONCE(device->ring->gatherer, current);
 	spin_lock(&device->lock);
 	if (device->state == KFUSD_LIVE)
 		queue_delayed_work(system_wq, &device->rescue, 1);
@@ -186,8 +190,13 @@ static unsigned int kfusd_most_at_once(struct kfusd_device *device,
 	unsigned int most = READ_ONCE(device->ring->most_at_once);
 
 	/* The others' are not to wait for this thread's callbacks. */
-	if (READ_ONCE(device->receiver) ||
-	    waitqueue_active(&device->receive_wait))
+	if (READ_ONCE(device->receiver))
+		return 1;
+	/* No barrier: who comes just now finds what is left all the same. */
+	if (waitqueue_active(&device->receive_wait))
+		return 1;
+	/* One thread at a time, so that the worker knows. */
+	if (READ_ONCE(device->ring->gatherer))
 		return 1;
 	if (most < FUSD_RING_REPLIES)
 		WRITE_ONCE(device->ring->most_at_once, most + 1);
@@ -254,7 +263,14 @@ static void kfusd_stop_receiving(struct kfusd_device *device, bool has_failed)
 	spin_unlock(&device->lock);
 }
 
-/* 0, -ERESTARTSYS, -ETIMEDOUT. */
+/* Why a thread is not to wait any more; 0: it is. */
+static int kfusd_wait_error(long timeout)
+{
+	if (signal_pending(current))
+		return -ERESTARTSYS;
+	return timeout ? 0 : -ETIMEDOUT;
+}
+
 static int kfusd_wait_as_receiver(struct kfusd_device *device, u32 wakes,
 				  long timeout)
 {
@@ -267,10 +283,7 @@ static int kfusd_wait_as_receiver(struct kfusd_device *device, u32 wakes,
 		set_current_state(TASK_INTERRUPTIBLE);
 		if (kfusd_has_to_enter(device, wakes))
 			break;
-		if (signal_pending(current))
-			error = -ERESTARTSYS;
-		else if (!timeout)
-			error = -ETIMEDOUT;
+		error = kfusd_wait_error(timeout);
 		if (error)
 			break;
 		timeout = schedule_timeout(timeout);
@@ -286,18 +299,38 @@ static int kfusd_wait_as_receiver(struct kfusd_device *device, u32 wakes,
 static int kfusd_wait_in_line(struct kfusd_device *device, u32 wakes,
 			      long timeout)
 {
-	long rest;
+	int error = 0;
+	DEFINE_WAIT(wait);
 
-	if (timeout == MAX_SCHEDULE_TIMEOUT)
-		return wait_event_interruptible_exclusive(
-			device->receive_wait,
-			kfusd_has_to_enter(device, wakes));
-	rest = wait_event_interruptible_timeout(
-		device->receive_wait, kfusd_has_to_enter(device, wakes),
-		timeout);
-	if (rest < 0)
-		return rest;
-	return rest ? 0 : -ETIMEDOUT;
+	for (;;) {
+		prepare_to_wait_exclusive(&device->receive_wait, &wait,
+					  TASK_INTERRUPTIBLE);
+		if (kfusd_has_to_enter(device, wakes))
+			break;
+		error = kfusd_wait_error(timeout);
+		if (error)
+			break;
+		timeout = schedule_timeout(timeout);
+	}
+	finish_wait(&device->receive_wait, &wait);
+	if (error)
+		kfusd_stop_receiving(device, error);
+	return error;
+}
+
+static void kfusd_look_for_message(struct kfusd_device *device, u32 wakes)
+{
+	struct kfusd_ring *ring = device->ring;
+	bool found;
+	u64 end;
+
+	if (!ring->spin_us || num_online_cpus() == 1)
+		return;
+	end = kfusd_look_end(&ring->driver_spin_ns);
+	do
+		found = kfusd_has_to_enter(device, wakes);
+	while (!found && kfusd_may_look(end));
+	kfusd_looked(&ring->driver_spin_ns, ring->spin_us, found);
 }
 
 /* 0, -ERESTARTSYS, -EINTR, -ETIMEDOUT. */
@@ -307,8 +340,10 @@ static int kfusd_enter_wait(struct kfusd_device *device,
 	const long timeout = enter->timeout_ms ?
 				     msecs_to_jiffies(enter->timeout_ms) :
 				     MAX_SCHEDULE_TIMEOUT;
-	int error =
-		kfusd_become_receiver(device) ?
+	int error;
+
+	kfusd_look_for_message(device, enter->wakes);
+	error = kfusd_become_receiver(device) ?
 			kfusd_wait_as_receiver(device, enter->wakes, timeout) :
 			kfusd_wait_in_line(device, enter->wakes, timeout);
 
@@ -321,7 +356,9 @@ static int kfusd_enter(struct kfusd_device *device,
 {
 	int error, result;
 
-	WRITE_ONCE(device->ring->is_gathering, false);
+	/* All that it was given is answered, or held. */
+	if (enter->count && READ_ONCE(device->ring->gatherer) == current)
+		WRITE_ONCE(device->ring->gatherer, NULL);
 	kfusd_slots_take_back(device->ring);
 	error = kfusd_take_posted(device);
 	if (error || !enter->count)

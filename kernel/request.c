@@ -295,6 +295,23 @@ int kfusd_request_send(struct kfusd_request *request)
 	return kfusd_request_send_gfp(request, GFP_KERNEL);
 }
 
+/* Its driver, on another CPU, may answer before a wait would begin. */
+static void kfusd_look_for_answer(struct kfusd_request *request)
+{
+	struct kfusd_ring *ring = request->file->device->ring;
+	bool found;
+	u64 end;
+
+	if (likely(!ring || !ring->spin_us) || request->length > PAGE_SIZE ||
+	    num_online_cpus() == 1)
+		return;
+	end = kfusd_look_end(&ring->client_spin_ns);
+	do
+		found = kfusd_is_done(request);
+	while (!found && kfusd_may_look(end));
+	kfusd_looked(&ring->client_spin_ns, ring->spin_us, found);
+}
+
 int kfusd_request_wait(struct kfusd_request *request, unsigned int state,
 		       long timeout)
 {
@@ -302,6 +319,7 @@ int kfusd_request_wait(struct kfusd_request *request, unsigned int state,
 
 	/* If the driver is to run at once, let it: there may be no wait. */
 	cond_resched();
+	kfusd_look_for_answer(request);
 	for (;;) {
 		/* Before the look: who wakes has changed what it looks at. */
 		set_current_state(state);

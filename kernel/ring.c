@@ -7,6 +7,7 @@
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
+#include <linux/time64.h>
 #include <linux/vmalloc.h>
 
 #include "compat.h"
@@ -139,6 +140,8 @@ static struct kfusd_ring *kfusd_ring_alloc(u32 max_transfer, u32 spin_us)
 	ring->max_transfer = max_transfer;
 	ring->large_size = PAGE_ALIGN(max_transfer) + FUSD_RING_SPARE_SIZE;
 	ring->spin_us = spin_us;
+	ring->driver_spin_ns = spin_us * NSEC_PER_USEC;
+	ring->client_spin_ns = ring->driver_spin_ns;
 	ring->most_at_once = FUSD_RING_REPLIES;
 	return ring;
 }

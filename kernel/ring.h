@@ -43,8 +43,11 @@ struct kfusd_ring {
 	u32 wakes;		  /* the device's lock to change */
 	/* enter.c; guesses, which nothing depends on but how fast it is. */
 	unsigned int most_at_once; /* requests given together */
-	bool is_gathering; /* such were given, and the driver did not call */
+	/* Who got such and did not call since; only compared. */
+	const struct task_struct *gatherer;
 	u32 rescues;
+	/* wake.h: how long a thread looks before it waits, in ns. */
+	u32 driver_spin_ns, client_spin_ns;
 };
 
 /* A ring with its file; ERR_PTR: -ENOMEM and what making a file gives. */

@@ -10,7 +10,11 @@
 #ifndef KFUSD_WAKE_H
 #define KFUSD_WAKE_H
 
+#include <linux/ktime.h>
+#include <linux/minmax.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/timekeeping.h>
 #include <linux/wait.h>
 
 #include "compat.h"
@@ -25,6 +29,32 @@ static inline void kfusd_wake(struct task_struct *task, bool is_handing_over)
 
 	default_wake_function(&entry, TASK_NORMAL,
 			      is_handing_over ? KFUSD_WF_HAND_OVER : 0, NULL);
+}
+
+/*
+ * A look at what is waited for, before the wait; for as long as a budget says,
+ * in ns. What is well spent doubles that for the next time, up to what the
+ * driver wants; what is not halves it, down to a little. Threads share the
+ * budget, and none minds.
+ */
+static inline u64 kfusd_look_end(const u32 *budget)
+{
+	return ktime_get_mono_fast_ns() + READ_ONCE(*budget);
+}
+
+static inline bool kfusd_may_look(u64 end)
+{
+	cpu_relax();
+	return !need_resched() && !signal_pending(current) &&
+	       ktime_get_mono_fast_ns() < end;
+}
+
+static inline void kfusd_looked(u32 *budget, u32 most_us, bool found)
+{
+	const u32 most = most_us * NSEC_PER_USEC;
+	const u32 next = found ? *budget * 2 : *budget / 2;
+
+	WRITE_ONCE(*budget, clamp(next, most / 16, most));
 }
 
 #endif /* KFUSD_WAKE_H */

@@ -7,11 +7,17 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "internal.h"
 
 int fusd_await_prepare(struct fusd_device *device)
 {
+	/* There, who looks keeps the other from working. */
+	if (sysconf(_SC_NPROCESSORS_ONLN) == 1)
+		device->spin_us = 0;
+	device->spin_ns = device->spin_us * 1000;
 	if (!device->awaits_by_poll)
 		return 0;
 	device->end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -55,13 +61,46 @@ static int poll_once(struct fusd_device *device)
 	return 0;
 }
 
+static int64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/*
+ * Looks for a message for some time. What is well spent doubles it for the next
+ * time, up to what the driver wants; what is not halves it, down to a little.
+ */
+static int receive_spinning(struct fusd_device *device, unsigned int waits,
+			    struct fusd_request **request)
+{
+	const unsigned int most = device->spin_us * 1000;
+	unsigned int budget = device->spin_ns;
+	int64_t end = now_ns() + budget;
+	int result;
+
+	do
+		result = device->transport->receive(device, request);
+	while (result == -EAGAIN && device->waits_ended == waits &&
+	       now_ns() < end);
+	budget = result == -EAGAIN ? budget / 2 : budget * 2;
+	if (budget < most / 16)
+		budget = most / 16;
+	device->spin_ns = budget < most ? budget : most;
+	return result;
+}
+
 static int await_by_poll(struct fusd_device *device, unsigned int waits,
 			 struct fusd_request **request)
 {
 	int result;
 
 	for (;;) {
-		result = device->transport->receive(device, request);
+		result = device->spin_us > 0 ?
+				 receive_spinning(device, waits, request) :
+				 device->transport->receive(device, request);
 		if (result != -EAGAIN)
 			return result;
 		/* Also for what this thread has just emptied. */

@@ -415,8 +415,9 @@ int fusd_serve_device(struct fusd_device *device, unsigned int waits)
 		result = end_receiving(device, result, request);
 		if (result == 0)
 			dispatch_request(request);
-	} while (result >= 0 && (device->waits_ended == waits ||
-				 (!device->gone && has_to_empty_queue(device))));
+	} while (result >= 0 &&
+		 (device->waits_ended == waits ||
+		  (!device->gone && has_to_empty_queue(device))));
 	flush_answers(device);
 	if (device->gone)
 		return -EBADF;

@@ -73,6 +73,8 @@ struct fusd_device {
 	struct fusd_ioctl *ioctls; /* malloc'ed; what numbers really are */
 	size_t ioctl_count;
 	size_t max_client_memory; /* bytes of one request */
+	size_t max_transfer;	  /* bytes of one read or write */
+	unsigned int spin_us;	  /* to look before a wait; 0: not at all */
 	bool is_stream;		  /* open files have no position */
 	bool tells_waits;	  /* its poll_diff says what would wait */
 	int shared_memory;	  /* a memfd, the device's own; -1: none */
@@ -107,7 +109,8 @@ struct fusd_device {
 	atomic_uint waits_ended;
 	/* await.c. Its transport's await is not there, or not for it. */
 	bool awaits_by_poll;
-	int end_fd;	     /* of those an eventfd; constant while registered */
+	int end_fd; /* of those an eventfd; constant while registered */
+	atomic_uint spin_ns; /* how long it looks next, by how it went */
 	atomic_int awaiters; /* threads in fusd_await_by_poll() */
 };
 

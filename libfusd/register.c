@@ -90,8 +90,8 @@ static int copy_structure(void *to, size_t size, const void *from,
 }
 
 _Static_assert(sizeof(struct fusd_options) ==
-		       offsetof(struct fusd_options, shared_memory) +
-			       sizeof(const int *),
+		       offsetof(struct fusd_options, spin_us) +
+			       sizeof(unsigned int),
 	       "a later member would take bytes that programs do not set");
 
 static int copy_options(struct fusd_options *to,
@@ -122,6 +122,27 @@ static int check_number(const struct fusd_options *options)
 			 options->major, options->minor, MAX_MAJOR, MAX_MINOR);
 }
 
+/* Longer looks are no faster than waiting. */
+#define MAX_SPIN_US 1000
+
+static int check_speed(const struct fusd_options *options)
+{
+	if (options->max_transfer &&
+	    (options->max_transfer < MAX_RW_SIZE ||
+	     options->max_transfer > FUSD_MAX_TRANSFER))
+		return fusd_fail(EINVAL,
+				 "%u bytes are no max_transfer: it is %d to "
+				 "%d",
+				 options->max_transfer, MAX_RW_SIZE,
+				 FUSD_MAX_TRANSFER);
+	if (options->spin_us > MAX_SPIN_US)
+		return fusd_fail(EINVAL,
+				 "%u microseconds are no spin_us: it is at "
+				 "most %d",
+				 options->spin_us, MAX_SPIN_US);
+	return 0;
+}
+
 static int register_device(const char *name, mode_t mode, void *device_info,
 			   const struct fusd_file_operations *fops,
 			   size_t fops_size, const struct fusd_options *given)
@@ -145,6 +166,8 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 		error = copy_options(&options, given);
 	if (!error)
 		error = check_number(&options);
+	if (!error)
+		error = check_speed(&options);
 	if (error)
 		return error;
 	transport = fusd_transport_choose(options.transport);
@@ -163,6 +186,9 @@ static int register_device(const char *name, mode_t mode, void *device_info,
 	/* No sum with a length of a client's is to overflow. */
 	if (device->max_client_memory > SSIZE_MAX / 2)
 		device->max_client_memory = SSIZE_MAX / 2;
+	device->max_transfer =
+		options.max_transfer ? options.max_transfer : MAX_RW_SIZE;
+	device->spin_us = options.spin_us;
 	device->is_stream = options.stream;
 	device->tells_waits = options.nonblock;
 	device->owner = options.owner;

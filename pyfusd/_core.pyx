@@ -340,7 +340,7 @@ cdef class DeviceCore:
         self, name, mode_t mode, frozenset looked_up, transport, clazz, devname,
         list ioctls, size_t max_client_memory, bint stream, uid_t owner, gid_t group,
         unsigned int major, unsigned int minor, dict attributes, dict uevent,
-        bint nonblock, shared_memory,
+        bint nonblock, shared_memory, unsigned int max_transfer, unsigned int spin_us,
     ):
         cdef fusd_file_operations operations
         cdef fusd_options options
@@ -373,6 +373,8 @@ cdef class DeviceCore:
         options.uevent = variables.table
         options.uevent_count = variables.count
         options.nonblock = nonblock
+        options.max_transfer = max_transfer
+        options.spin_us = spin_us
         options.shared_memory = NULL
         if shared_memory is not None:
             memory = PyObject_AsFileDescriptor(shared_memory)

@@ -114,6 +114,12 @@ class Device(Callbacks, DeviceCore):
       unless the device is a *stream*; elsewhere clients get ENODEV. On fuse the device
       has the memory's size for stat(2), as programs want it that map a file.
 
+    - *max_transfer*: the most bytes of one read or write, up to 1 MiB. On kfusd;
+      elsewhere it stays 128 KiB, and a client that asks for more gets that much.
+    - *spin_us*: microseconds to look for a request before the thread sleeps, 1000 at
+      most; on kfusd a client looks for its answer, too. For a driver and clients on
+      different CPUs: faster, for CPU time that is spent looking.
+
     What a transport does not have it ignores, unless this says otherwise.
 
     The device appears with register() and goes with unregister(); ``with
@@ -152,8 +158,14 @@ class Device(Callbacks, DeviceCore):
         uevent: Mapping[str, str] | None = None,
         nonblock: bool = False,
         shared_memory: int | HasFileno | None = None,
+        max_transfer: int = 128 << 10,
+        spin_us: int = 0,
     ) -> None:
         _check_mode(mode)
+        if max_transfer < 1 or spin_us < 0:
+            raise ValueError(
+                f"{max_transfer} and {spin_us} are no max_transfer and spin_us"
+            )
         if max_client_memory < 1:
             raise ValueError(f"{max_client_memory} bytes are no max_client_memory")
         self.name = name
@@ -171,6 +183,8 @@ class Device(Callbacks, DeviceCore):
         self._uevent = dict(uevent or {})
         self._nonblock = nonblock
         self._shared_memory = shared_memory
+        self._max_transfer = max_transfer
+        self._spin_us = spin_us
 
     def register(self: Self) -> Self:
         """Makes the device appear, and returns it.
@@ -179,7 +193,8 @@ class Device(Callbacks, DeviceCore):
         of a running run() is served by that loop.
 
         Raises OSError: EINVAL (name, clazz, devname, transport, device number,
-        attribute, uevent or shared_memory; nonblock without a poll()), EBADF
+        attribute, uevent, shared_memory, max_transfer or spin_us; nonblock without
+        a poll()), EBADF
         (shared_memory is closed), EEXIST (the name is taken, or an attribute's), EBUSY
         (the device number is), ENOPKG or ENODEV (no transport works on this machine,
         or not the one that was chosen), EACCES or EPERM (not for this user, or not with
@@ -221,6 +236,8 @@ class Device(Callbacks, DeviceCore):
             self._uevent,
             self._nonblock,
             self._shared_memory,
+            self._max_transfer,
+            self._spin_us,
         )
         tracing.attach_if_active(self)
         registry.serve_registered(self)

@@ -76,6 +76,8 @@ cdef extern from "fusd.h" nogil:
         unsigned int minor
         int nonblock
         const int *shared_memory
+        unsigned int max_transfer
+        unsigned int spin_us
 
     struct fusd_buffer:
         pass

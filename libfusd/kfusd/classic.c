@@ -39,7 +39,7 @@ int fusd_classic_receive(struct fusd_device *device,
 
 	if (!request)
 		return -ENOMEM;
-	error = fusd_kfusd_use_block(kfusd_part(request));
+	error = fusd_kfusd_use_block(kfusd_part(request), MAX_RW_SIZE);
 	if (!error) {
 		pthread_mutex_lock(&data->receive_lock);
 		error = read_message(request);

@@ -25,11 +25,12 @@ struct kfusd_request {
 	unsigned long long client_start; /* of the client's thread */
 	/*
 	 * Where the payload is: a slot of the ring, whose reference this is; or
-	 * a block's; or, if both are NULL, nowhere, and nothing.
+	 * a block's; or, if all are NULL, nowhere, and nothing.
 	 */
 	struct fusd_ring *ring;
 	unsigned int slot;
 	struct fusd_request *block;
+	char *large; /* instead of a block's, malloc'ed */
 	char nothing[8];
 };
 

@@ -108,7 +108,7 @@ static int place_data(struct fusd_request *request,
 					   given->slot, size);
 	if (!has_data(given))
 		return 0;
-	error = fusd_kfusd_use_block(kfusd_part(request));
+	error = fusd_kfusd_use_block(kfusd_part(request), size);
 	if (!error && given->datalen)
 		error = fetch_data(request);
 	return error;

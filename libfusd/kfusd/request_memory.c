@@ -37,6 +37,7 @@ struct fusd_request *fusd_kfusd_take_request(void)
 	ASAN_UNPOISON_MEMORY_REGION(request, sizeof(*request));
 	request->ring = NULL;
 	request->block = NULL;
+	request->large = NULL;
 	request->common.payload = request->nothing;
 	request->common.clean = request->common.dirty = 0;
 	return &request->common;
@@ -74,6 +75,7 @@ void fusd_kfusd_give_request(struct fusd_request *common)
 		leave_slot(request);
 	if (request->block)
 		leave_block(request);
+	free(request->large);
 	ASAN_POISON_MEMORY_REGION(request, sizeof(*request));
 	request = atomic_exchange(&spare, request);
 	if (!request)
@@ -96,10 +98,23 @@ void fusd_kfusd_forget_requests(void)
 	kept_count = 0;
 }
 
-int fusd_kfusd_use_block(struct kfusd_request *request)
+/* More than a block has, for a device that asked for such transfers. */
+static int use_large(struct kfusd_request *request, size_t size)
 {
-	struct fusd_request *block = fusd_block_take();
+	request->large = calloc(1, size + 1);
+	if (!request->large)
+		return -ENOMEM;
+	request->common.payload = request->large;
+	return 0;
+}
 
+int fusd_kfusd_use_block(struct kfusd_request *request, size_t size)
+{
+	struct fusd_request *block;
+
+	if (size > FUSD_BLOCK_DATA)
+		return use_large(request, size);
+	block = fusd_block_take();
 	if (!block)
 		return -ENOMEM;
 	request->block = block;

@@ -11,8 +11,8 @@ void fusd_kfusd_give_request(struct fusd_request *request);
 /* In a forked child: whoever held the lock. */
 void fusd_kfusd_forget_requests(void);
 
-/* Give a request that has none its payload. -ENOMEM: there is none. */
-int fusd_kfusd_use_block(struct kfusd_request *request);
+/* Give a request that has none a payload of size bytes. -ENOMEM: none. */
+int fusd_kfusd_use_block(struct kfusd_request *request, size_t size);
 /* A slot that the module has given with it. -EPROTO: it is none of size bytes.
  */
 int fusd_kfusd_use_slot(struct kfusd_request *request, struct fusd_ring *ring,

@@ -41,8 +41,12 @@ static struct fusd_ring *map_ring(const struct fusd_ring_setup *setup, int fd)
 
 struct fusd_ring *fusd_ring_open(const struct fusd_device *device, int fd)
 {
-	struct fusd_ring_setup setup = { .size = sizeof(setup) };
-	const char *wanted = getenv(RING_VARIABLE);
+	struct fusd_ring_setup setup = {
+		.size = sizeof(setup),
+		.max_transfer = (__u32)device->max_transfer,
+		.spin_us = device->spin_us,
+	};
+	const char *wanted = secure_getenv(RING_VARIABLE);
 	struct fusd_ring *ring = NULL;
 
 	if (wanted && !strcmp(wanted, "0"))

@@ -287,6 +287,27 @@ class Later(Saying):
         return b"x"
 
 
+class Speed(pyfusd.Device):
+    """As speed.c; its name begins with MAX_TRANSFER:SPIN_US:."""
+
+    def __init__(self, name, *arguments):
+        longest, spin_us, name = name.split(":")
+        super().__init__(
+            name,
+            *arguments,
+            max_transfer=int(longest) or 128 << 10,
+            spin_us=int(spin_us),
+        )
+
+    def read(self, file, buf, offset):
+        say("read", len(buf))
+        return b"r" * len(buf)
+
+    def write(self, file, buf, offset):
+        say("write", len(buf), int(buf[0] == buf[-1] == ord("w")))
+        return len(buf)
+
+
 class Nonblocking(pyfusd.Device):
     def open(self, file):
         file.flags |= os.O_NONBLOCK
@@ -308,6 +329,7 @@ KINDS = {
     "private": Private,
     "shared": Shared,
     "sealed": Sealed,
+    "speed": Speed,
     "later": Later,
     "nonblocking": Nonblocking,
     "sync": Sync,
