@@ -264,13 +264,14 @@ struct fusd_device *fusd_registry_enter_single(unsigned int *waits);
  * Waits until devices have requests, and returns how many descriptors it wrote
  * to ready, possibly none; some may be stale. -ENODEV: no device is left.
  * -EAGAIN: there is one that fusd_registry_enter_single() gives. -ECANCELED:
- * fusd_registry_stop() was called, since fusd_registry_restart() was. The
- * former may be called by a signal's handler.
+ * fusd_registry_stop() was called, which a signal's handler may do, until the
+ * last thread that began a run has ended its own.
  */
 #define FUSD_WAIT_SIZE 64
 int fusd_registry_wait(int ready[FUSD_WAIT_SIZE]);
 void fusd_registry_stop(void);
-void fusd_registry_restart(void);
+void fusd_registry_begin_run(void);
+void fusd_registry_end_run(void);
 /* Calls visit for each registered descriptor, under the registry's lock. */
 void fusd_registry_for_each(void (*visit)(int fd, void *data), void *data);
 

@@ -5,9 +5,6 @@
 
 #include "internal.h"
 
-/* The threads in fusd_run(): the last one leaves what the next begins with. */
-static atomic_int runners;
-
 /* Ends a user's part, and the device if serving it gave -ENODEV. */
 static void leave_served(struct fusd_device *device, int result)
 {
@@ -58,11 +55,10 @@ static bool serve_some(void)
 
 FUSD_PUBLIC void fusd_run(void)
 {
-	runners++;
+	fusd_registry_begin_run();
 	while (serve_some())
 		;
-	if (--runners == 0)
-		fusd_registry_restart();
+	fusd_registry_end_run();
 }
 
 FUSD_PUBLIC void fusd_stop(void)

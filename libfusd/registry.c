@@ -26,6 +26,9 @@ static bool had_device;		     /* registry_lock */
 /* fusd_registry_stop() was called; for whoever waits next, if nobody does. */
 static atomic_bool stopping;
 
+/* Threads in fusd_run(): the last one leaves what the next begins with. */
+static atomic_int runners;
+
 /*
  * The device that fusd_registry_enter_single() gave last, while it is the only
  * one; set under registry_lock. A signal's handler reads it without that, among
@@ -239,8 +242,15 @@ void fusd_registry_stop(void)
 	stoppers--;
 }
 
-void fusd_registry_restart(void)
+void fusd_registry_begin_run(void)
 {
+	runners++;
+}
+
+void fusd_registry_end_run(void)
+{
+	if (--runners > 0)
+		return;
 	stopping = false;
 	drain_stop();
 }
@@ -354,7 +364,7 @@ void fusd_registry_forget(void (*visit)(struct fusd_device *device))
 	devices_size = devices_count = 0;
 	had_device = false;
 	single = NULL;
-	stoppers = 0;
+	stoppers = runners = 0;
 	close_waiting();
 	waiting.owner = 0;
 	stopping = false;
