@@ -18,9 +18,9 @@
  * another: helpers.lock (client_copy.c), probe.lock
  * (own_request.c), watch.lock (stalled.c), and, in fuse/, attendant.lock
  * (attendant.c), guard.lock (own_client.c), taking_lock (node.c), watchers_lock
- * (death_watcher.c), numbers_lock (cuse_number.c) and a session's
- * descriptor_file.lock (client_descriptor.c). No lock is held while a callback
- * runs.
+ * (death_watcher.c), numbers_lock (cuse_number.c), fork_lock and a session's
+ * awaiting.lock (awaiting.c), and its descriptor_file.lock
+ * (client_descriptor.c). No lock is held while a callback runs.
  */
 #ifndef FUSD_INTERNAL_H
 #define FUSD_INTERNAL_H

@@ -92,7 +92,7 @@ static void receive_early(struct round *round, struct fusd_device *device)
 		}
 	}
 	if (queue->first)
-		fusd_session_wake_dispatchers(device);
+		fusd_session_wake(device);
 	pthread_mutex_unlock(&queue->lock);
 }
 
@@ -105,7 +105,7 @@ static void answer_passive(struct fusd_request *request)
 	pthread_mutex_lock(&round_lock);
 	if (result == -FUSD_RETRY) {
 		fusd_queue_put(request);
-		fusd_session_wake_dispatchers(device);
+		fusd_session_wake(device);
 	} else {
 		fusd_request_returned(request, result);
 		fusd_request_put(request);

@@ -358,6 +358,7 @@ static int cuse_open_device(struct fusd_device *device,
 		return fusd_fail(ENOMEM, "no memory for a device");
 	}
 	pthread_mutex_init(&cuse->session.descriptor_file.lock, NULL);
+	fusd_awaiting_init(&cuse->session.awaiting);
 	cuse->session.has_no_offsets = true;
 	cuse->session.name_connection = name_connection;
 	cuse->session.is_unrestricted = device->ops.ioctl;

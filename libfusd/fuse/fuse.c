@@ -403,6 +403,7 @@ static int fuse_open_device(struct fusd_device *device,
 		return fusd_fail(ENOMEM, "no memory for a device");
 	device->transport_data = fuse;
 	fuse->session.name_connection = name_connection;
+	fusd_awaiting_init(&fuse->session.awaiting);
 	pthread_mutex_init(&fuse->session.descriptor_file.lock, NULL);
 	clock_gettime(CLOCK_REALTIME, &now);
 	fuse->attributes.st_atim = now;
@@ -476,6 +477,8 @@ const struct fusd_transport fusd_transport_fuse = {
 	.take_block = fusd_block_take,
 	.give_block = fusd_block_give,
 	.receive = fusd_receive,
+	.await = fusd_receive_awaited,
+	.end_waits = fusd_receive_end_waits,
 	.refresh = fusd_operation_refresh,
 	.hold = fusd_interrupt_hold,
 	.queued = fusd_interrupt_queued,
@@ -489,7 +492,7 @@ const struct fusd_transport fusd_transport_fuse = {
 	.remove_node = fuse_remove_node,
 	.disconnect = fuse_disconnect,
 	.lines_up_transfers = true,
-	.wake_dispatchers = fusd_session_wake_dispatchers,
+	.wake_dispatchers = fusd_session_wake,
 	.callback_begins = fusd_attendance_begin,
 	.callback_ends = fusd_attendance_end,
 	.close_device = fuse_close_device,

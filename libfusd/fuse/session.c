@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -159,12 +160,20 @@ void fusd_session_ignore_interrupt(struct fusd_request *request)
 	fuse_req_interrupt_func(fuse_part(request)->fuse, NULL, NULL);
 }
 
+/* What fusd_session_wake() asked for. */
+static bool is_wake_up(const void *message)
+{
+	return ((const struct fuse_in_header *)message)->opcode ==
+	       FUSE_NOTIFY_REPLY;
+}
+
 int fusd_session_read_message(struct fusd_device *device,
 			      struct fusd_request **request,
 			      struct fusd_request **interrupted)
 {
 	struct receiving context = { .device = device };
 	struct fuse_buf message = { 0 };
+	bool is_woken;
 	ssize_t size;
 	int error;
 
@@ -174,7 +183,8 @@ int fusd_session_read_message(struct fusd_device *device,
 	message.mem = context.request->payload - FUSD_MESSAGE_HEADERS;
 	size = read(device->fd, message.mem, FUSD_MESSAGE_SIZE);
 	error = size < 0 ? errno : 0;
-	if (size > 0) {
+	is_woken = size > 0 && is_wake_up(message.mem);
+	if (size > 0 && !is_woken) {
 		message.size = (size_t)size;
 		receiving = &context;
 		fuse_session_process_buf(fusd_session_of(device)->fuse,
@@ -190,17 +200,34 @@ int fusd_session_read_message(struct fusd_device *device,
 		*request = context.result;
 		return 0;
 	}
+	if (is_woken)
+		return FUSD_SESSION_WOKEN;
 	/* ENOENT: the request's client left before it was read. */
-	if (error == 0 || error == ENOENT || error == EINTR)
+	if (error == 0 || error == ENOENT)
 		return 1;
-	return error == EAGAIN ? -EAGAIN : -ENODEV;
+	return error == EAGAIN || error == EINTR ? -error : -ENODEV;
 }
 
-/* The kernel sends what it has cached of the file, which is nothing. */
-void fusd_session_wake_dispatchers(struct fusd_device *device)
+/*
+ * Has the kernel send what it has cached of the file, of which nothing is
+ * wanted. libfuse's function allocates and takes a lock, which a signal's
+ * handler may not.
+ */
+void fusd_session_wake(struct fusd_device *device)
 {
-	fuse_lowlevel_notify_retrieve(fusd_session_of(device)->fuse,
-				      FUSE_ROOT_ID, 1, 0, NULL);
+	const struct {
+		struct fuse_out_header header;
+		struct fuse_notify_retrieve_out wanted;
+	} message = {
+		.header.len = sizeof(message),
+		.header.error = FUSE_NOTIFY_RETRIEVE,
+		.wanted.nodeid = FUSE_ROOT_ID,
+	};
+	int error = errno;
+
+	/* It fails once the connection is cut: then nobody waits. */
+	if (write(device->fd, &message, sizeof(message)) < 0)
+		errno = error;
 }
 
 void fusd_session_disconnect(struct fusd_device *device, const char *path,

@@ -3,6 +3,7 @@
 #ifndef FUSD_FUSE_SESSION_H
 #define FUSD_FUSE_SESSION_H
 
+#include "awaiting.h"
 #include "client_descriptor.h"
 #include "internal.h"
 #include "open_file.h"
@@ -21,6 +22,7 @@ struct fusd_session {
 	struct fuse_session *fuse;
 	struct fusd_open_file *files;	   /* device->lock */
 	struct fusd_attendance attendance; /* the attendant's */
+	struct fusd_awaiting awaiting;	   /* receive.c */
 
 	/* What CUSE does in its own way; constant. */
 	bool has_no_offsets;  /* reads and writes carry the offset 0 */
@@ -58,8 +60,10 @@ void fusd_session_init(struct fusd_device *device, struct fuse_conn_info *conn);
  * As struct fusd_transport's receive: reads one message and hands it to
  * libfuse, which calls an operation; the session's userdata is the device. If
  * the message is the interrupt of an earlier request, that is in *interrupted,
- * with a reference.
+ * with a reference. If it is what fusd_session_wake() had the kernel send,
+ * FUSD_SESSION_WOKEN. -EINTR: a signal's handler ran.
  */
+#define FUSD_SESSION_WOKEN 2
 int fusd_session_read_message(struct fusd_device *device,
 			      struct fusd_request **request,
 			      struct fusd_request **interrupted);
@@ -74,9 +78,10 @@ void fusd_session_ignore_interrupt(struct fusd_request *request);
 
 /*
  * On fuse: makes the device's descriptor readable, as poll(2) sees it, until
- * somebody receives.
+ * somebody receives; a thread that waits in read(2) does. Any thread, and a
+ * signal's handler.
  */
-void fusd_session_wake_dispatchers(struct fusd_device *device);
+void fusd_session_wake(struct fusd_device *device);
 
 /*
  * Cuts the connection, so that the device's clients do not wait for a callback
