@@ -98,9 +98,7 @@ static int await_by_poll(struct fusd_device *device, unsigned int waits,
 	int result;
 
 	for (;;) {
-		result = device->spin_us > 0 ?
-				 receive_spinning(device, waits, request) :
-				 device->transport->receive(device, request);
+		result = device->transport->receive(device, request);
 		if (result != -EAGAIN)
 			return result;
 		/* Also for what this thread has just emptied. */
@@ -117,6 +115,11 @@ static int await_message(struct fusd_device *device, unsigned int waits,
 {
 	int result;
 
+	if (device->spin_us > 0) {
+		result = receive_spinning(device, waits, request);
+		if (result != -EAGAIN)
+			return result;
+	}
 	if (!device->awaits_by_poll)
 		return device->transport->await(device, waits, request);
 	device->awaiters++;

@@ -74,7 +74,7 @@ struct fusd_device {
 	size_t ioctl_count;
 	size_t max_client_memory; /* bytes of one request */
 	size_t max_transfer;	  /* bytes of one read or write */
-	unsigned int spin_us;	  /* to look before a wait; 0: not at all */
+	unsigned int spin_us;	  /* that the library looks before a wait */
 	bool is_stream;		  /* open files have no position */
 	bool tells_waits;	  /* its poll_diff says what would wait */
 	int shared_memory;	  /* a memfd, the device's own; -1: none */

@@ -39,6 +39,9 @@ static int open_connection(struct fusd_device *device,
 		return error;
 	data->ring = fusd_ring_open(device, fd);
 	device->awaits_by_poll = !data->ring;
+	/* There the module looks, and so do clients. */
+	if (data->ring)
+		device->spin_us = 0;
 	error = fusd_kfusd_register(device, options, fd);
 	if (!error)
 		error = fusd_kfusd_find_node(device, options);

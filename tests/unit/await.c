@@ -173,7 +173,8 @@ static void a_request_takes_two_system_calls(void)
 		CHECK(write(begin[1], &byte, 1) == 1);
 		CHECK(read(end[0], &byte, 1) == 1);
 	}
-	/* More if a callback took long, and the attendant received beside it. */
+	/* More if a callback took long, and the attendant received beside it.
+	 */
 	CHECK(reads < COUNTED * 3 / 2);
 	CHECK(polls < COUNTED / 2);
 	CHECK(answers == COUNTED);
