@@ -317,6 +317,13 @@ void fusd_request_refuse(struct fusd_request *request);
 /* True if a read or write was among them. */
 bool fusd_request_fail_all(struct fusd_device *device, int error);
 bool fusd_request_is_transfer(const struct fusd_request *request);
+/*
+ * A read's callback is about to return, and its answer is this data: gives what
+ * it has to return. Answers that go with the next receive take a copy of the
+ * data with them; else it is sent at once, as by fusd_return_data().
+ */
+ssize_t fusd_answer_data(struct fusd_file_info *file, const void *data,
+			 size_t length);
 /* In a forked child: no answer to a request of the device is sent any more. */
 void fusd_request_forget_all(struct fusd_device *device);
 

@@ -338,6 +338,24 @@ FUSD_PUBLIC int fusd_return_data(struct fusd_file_info *file, const void *data,
 		data, false));
 }
 
+ssize_t fusd_answer_data(struct fusd_file_info *file, const void *data,
+			 size_t length)
+{
+	struct fusd_request *request = (struct fusd_request *)file;
+	const size_t asked = request->msg.parm.fops_msg.length;
+
+	if (!request->device->transport->flush) {
+		/* A client that is gone meanwhile needs no answer. */
+		fusd_return_data(file, data, length);
+		return -FUSD_NOREPLY;
+	}
+	if (length > asked)
+		length = asked;
+	/* A callback may answer with a part of the very buffer that it has. */
+	memmove(request->data, data, length);
+	return (ssize_t)length;
+}
+
 FUSD_PUBLIC void fusd_destroy(struct fusd_file_info *file)
 {
 	struct fusd_request *request = (struct fusd_request *)file;

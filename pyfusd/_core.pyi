@@ -324,6 +324,9 @@ class DeviceCore:
     _ioctl_numbers: Any
     # Of pyfusd.aio, while that serves the device.
     _server: Any
+    def _waits(self) -> int: ...
+    def _end_waits(self) -> None: ...
+    def _serve(self, waits: int, wake_fd: int) -> None: ...
     def _register(
         self,
         name: str,

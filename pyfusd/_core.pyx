@@ -114,12 +114,15 @@ cdef extern from *:
     static _Thread_local void *pyfusd_polling;
     /* KeyboardInterrupt or SystemExit of a callback, kept for dispatch(). */
     static _Thread_local void *pyfusd_ending;
+    /* The device that this thread serves, to be left for that; or -1. */
+    static _Thread_local int pyfusd_serving = -1;
     """
     enum:
         PYFUSD_PATH_MAX
     void *pyfusd_call
     void *pyfusd_polling
     void *pyfusd_ending
+    int pyfusd_serving
 
 
 cdef tuple OPERATION_NAMES = tuple(_callbacks.CALLBACKS)
@@ -236,6 +239,29 @@ cdef class DeviceCore:
         if error == EAGAIN:
             return False
         raise OSError(error, f"{os.strerror(error)}: device {self.name!r}")
+
+    def _waits(self):
+        """For _serve(), which misses no _end_waits() after this."""
+        return fusd_waits(self.fd)
+
+    def _end_waits(self):
+        """Makes _serve() return; any thread may do so."""
+        fusd_end_waits_of(self.fd)
+
+    def _serve(self, unsigned int waits, int wake_fd):
+        """Waits, and runs callbacks, until waits are ended, or wake_fd is readable.
+
+        Or a signal came. OSError EBADF, ENODEV or ENOMEM, as dispatch().
+        """
+        global pyfusd_serving
+        cdef int result, error, before = pyfusd_serving
+        pyfusd_serving = self.fd
+        result = fusd_serve(self.fd, waits, wake_fd)
+        error = errno
+        pyfusd_serving = before
+        raise_ending()
+        if result < 0:
+            raise OSError(error, f"{os.strerror(error)}: device {self.name!r}")
 
     def poll_changed(self):
         """Calls File.poll_changed() for each open file. Any thread may do so."""
@@ -439,6 +465,8 @@ cdef void keep_ending(object error) noexcept:
     if isinstance(error, (KeyboardInterrupt, SystemExit)) and pyfusd_ending is NULL:
         Py_INCREF(error)
         pyfusd_ending = <void *><PyObject *>error
+        if pyfusd_serving >= 0:
+            fusd_end_waits_of(pyfusd_serving)
 
 
 cdef void not_raised(object error, object origin) noexcept:

@@ -71,6 +71,10 @@ def first_bytes(data, Py_ssize_t count):
         PyBuffer_Release(&view)
 
 
+# So many bytes take longer to copy than another thread should wait for the GIL.
+cdef Py_ssize_t LARGE = 64 << 10
+
+
 cdef inline bint is_noreply(object result):
     return isinstance(result, int) and result == NOREPLY
 
@@ -106,10 +110,13 @@ cdef ssize_t answer_of(Call *call, object result) except? -1:
         offset = fusd_get_offset(call.info)
         if not call.offset_is_set:
             advance_position(offset, data.len, fusd_get_length(call.info))
-        # A client that is gone meanwhile is none of the driver's business.
-        fusd_return_data(call.info, data.buf, data.len)
+        if data.len < LARGE:
+            retval = fusd_answer_data(call.info, data.buf, data.len)
+        else:
+            with nogil:
+                retval = fusd_answer_data(call.info, data.buf, data.len)
         PyBuffer_Release(&data)
-        return -FUSD_NOREPLY
+        return retval
     if is_held(result):
         raise RuntimeError("a callback that does not answer has to call file.hold()")
     retval = result_of(call.operation, result)

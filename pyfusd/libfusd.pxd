@@ -121,6 +121,13 @@ cdef extern from "own_request.h" nogil:
     void fusd_set_lock_probe(void (*take_and_release)() noexcept nogil)
 
 
+cdef extern from "serve.h":
+    # With the GIL, which it lets go of while it waits.
+    int fusd_serve(int fd, unsigned int waits, int wake_fd)
+    unsigned int fusd_waits(int fd)
+    void fusd_end_waits_of(int fd)
+
+
 cdef extern from "internal.h" nogil:
     struct fusd_transport:
         const char *name
@@ -129,6 +136,7 @@ cdef extern from "internal.h" nogil:
     const fusd_transport *fusd_transport_at(size_t index)
     const char *fusd_advice()
     bint fusd_ioctl_is_value(const fusd_file_info *file)
+    ssize_t fusd_answer_data(fusd_file_info *file, const void *data, size_t length)
     void fusd_set_passive_open(
         int (*open)(fusd_file_info *) noexcept nogil,
         int (*passive)(fusd_file_info *) noexcept nogil,

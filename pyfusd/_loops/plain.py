@@ -56,6 +56,9 @@ class _Loop:
             return
         if len(self.devices) == _FEW:
             self._use_epoll()
+        # The only one, so far: its callback, perhaps, has registered this one.
+        for other in self.devices.values() if len(self.devices) == 1 else ():
+            other._end_waits()
         self.devices[descriptor] = device
         self.selector.register(descriptor, selectors.EVENT_READ)
 
@@ -88,25 +91,46 @@ class _Loop:
         try:
             device.dispatch()
         except OSError as error:
-            if not device.registered:
-                self.gone.add(descriptor)
-            if descriptor in self.gone:
-                return
-            if error.errno == errno.ENOMEM:
-                log_shortage(device.path)
-                return  # The request waits on.
-            if error.errno != errno.ENODEV:
-                raise
-            logger.warning("%s was taken away from outside", device.path)
-            device.unregister()
+            self._failed(descriptor, device, error)
+
+    def _failed(self, descriptor: int, device: DeviceCore, error: OSError) -> None:
+        if not device.registered:
+            self.gone.add(descriptor)
+        if descriptor in self.gone:
+            return
+        if error.errno == errno.ENOMEM:
+            log_shortage(device.path)
+            return  # The request waits on.
+        if error.errno != errno.ENODEV:
+            raise error
+        logger.warning("%s was taken away from outside", device.path)
+        device.unregister()
+
+    def _serve_single(self, descriptor: int, device: DeviceCore) -> None:
+        """Waits in C, where the wait is what receives, too."""
+        waits = device._waits()
+        if descriptor in self.gone or len(self.devices) != 1:
+            return  # Since the caller looked, and _end_waits() may have come before.
+        try:
+            device._serve(waits, self.wake_receiver)
+        except OSError as error:
+            self._failed(descriptor, device, error)
+        wakeup.forward_signals(self.wake_receiver, self.wake_others)
+
+    def _serve_several(self) -> None:
+        for key, _ in self.selector.select():
+            if key.fd == self.wake_receiver:
+                wakeup.forward_signals(self.wake_receiver, self.wake_others)
+            else:
+                self._serve(key.fd)
 
     def run(self) -> None:
         while self.devices:
-            for key, _ in self.selector.select():
-                if key.fd == self.wake_receiver:
-                    wakeup.forward_signals(self.wake_receiver, self.wake_others)
-                else:
-                    self._serve(key.fd)
+            if len(self.devices) == 1 and not self.gone:
+                ((descriptor, device),) = self.devices.items()
+                self._serve_single(descriptor, device)
+            else:
+                self._serve_several()
             if self.gone:
                 self._drop_gone()
 

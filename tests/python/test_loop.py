@@ -17,6 +17,7 @@ import pyfusd
 from pyfusd import _errors
 from support.named_device import NamedDevice, content
 from support.proc import mounts
+from support.scale import scaled
 from support.serving import serving
 from support.waiting import DEADLINE, wait_until
 
@@ -343,11 +344,18 @@ def test_a_loop_tries_again_when_memory_was_short(kind, request, caplog, monkeyp
     class Short(NamedDevice):
         short_dispatches = 100
 
-        def dispatch(self):
+        def fall_short(self):
             if self.short_dispatches:
                 self.short_dispatches -= 1
                 raise OSError(errno.ENOMEM, "no memory")
+
+        def dispatch(self):
+            self.fall_short()
             return super().dispatch()
+
+        def _serve(self, *arguments):
+            self.fall_short()
+            return super()._serve(*arguments)
 
     device = request.getfixturevalue(kind)(Short("short"))
     assert content(device.path) == b"short"
@@ -367,3 +375,49 @@ def test_a_device_taken_away_from_outside_ends_run(caplog, in_thread):
     running.result()
     assert not device.registered
     assert "taken away" in caplog.text
+
+
+INTERRUPTED_OFTEN = """
+import os, random, signal, subprocess, sys, threading, time, pyfusd
+
+class Busy(pyfusd.Device):
+    def read(self, file, buf, offset):
+        return b"x" * len(buf)
+
+device = Busy("often").register()
+if sys.argv[1] == "busy":
+    client = subprocess.Popen(["dd", f"if={device.path}", "of=/dev/null", "bs=1"],
+                              stderr=subprocess.DEVNULL)
+begins = threading.Event()
+
+def interrupt():
+    begins.wait()
+    begins.clear()
+    # From before the wait is begun to when it surely is.
+    end = time.perf_counter() + random.random() / 500
+    while time.perf_counter() < end:
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+
+for _ in range(int(sys.argv[2])):
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    try:
+        begins.set()
+        pyfusd.run(device)
+    except KeyboardInterrupt:
+        pass  # run() had not begun.
+    thread.join()
+if sys.argv[1] == "busy":
+    client.kill()
+    client.wait()
+device.unregister()
+print("all ended")
+"""
+
+
+@pytest.mark.parametrize("kind", ["idle", "busy"])
+def test_each_ctrl_c_ends_the_loop(kind, start_python):
+    process = start_python(INTERRUPTED_OFTEN, kind, str(scaled(300)))
+    output, errors = process.communicate(timeout=4 * DEADLINE)
+    assert (errors, output) == (b"", b"all ended\n")

@@ -191,7 +191,8 @@ def test_those_who_came_before_such_an_opener_are_served(start_python):
     output, errors = process.communicate(timeout=4 * DEADLINE)
     assert errors == b""
     assert b"Resource deadlock avoided" in output
-    assert output.endswith(b"goes on\n")
+    # The log's line, which needs the interpreter's lock, may come later.
+    assert b"goes on\n" in output
 
 
 def test_a_caller_that_keeps_the_interpreter_s_lock_is_told(start_python, transport):
