@@ -156,9 +156,17 @@ static bool end_wait_with(struct fusd_request *request, void *state)
 int fusd_await(struct fusd_device *device, unsigned int waits,
 	       struct fusd_request **request)
 {
-	void *state = fusd_wait_begin();
-	int result = await_message(device, waits, request);
+	void *state;
+	int result;
 
+	/* What is there already costs no exchange of locks. */
+	if (device->queue.may_be_filled) {
+		result = device->transport->receive(device, request);
+		if (result != -EAGAIN)
+			return result;
+	}
+	state = fusd_wait_begin();
+	result = await_message(device, waits, request);
 	if (!state)
 		return result;
 	if (result != 0)

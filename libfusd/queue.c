@@ -36,7 +36,8 @@ static void queue_take_off(struct fusd_queue *queue, struct fusd_request **link)
 	*link = request->queue_next;
 	if (!*link)
 		queue->last = link;
-	queue->count--;
+	if (--queue->count == 0)
+		queue->may_be_filled = false;
 	pthread_mutex_lock(&device->lock);
 	fusd_request_waited(request);
 	request->is_queued = false;
