@@ -141,8 +141,11 @@ struct fusd_options {
 	/**
 	 * The most bytes of one read or write, from MAX_RW_SIZE, which 0 means,
 	 * to FUSD_MAX_TRANSFER. What a client asks beyond that is another
-	 * request. Only kfusd carries more than MAX_RW_SIZE; elsewhere, and
-	 * with an older module, clients get that much at once.
+	 * request. cuse, and kfusd with an older module, carry no more than
+	 * MAX_RW_SIZE, and clients get that much at once. On fuse the kernel
+	 * carries 256 pages of the client's memory: if this is more than one
+	 * page less than that, a longer transfer is several requests instead of
+	 * short, and so is one that is as long and does not begin on a page.
 	 *
 	 * Errors: EINVAL (another size).
 	 */

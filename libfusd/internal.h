@@ -152,7 +152,8 @@ struct fusd_region {
 struct fusd_request {
 	struct fusd_file_info file; /* first: its address is the handle */
 	_Alignas(8) fusd_msg_t msg;
-	char *payload; /* room for FUSD_BLOCK_DATA bytes and a 0 */
+	char *payload;	     /* room for so many bytes and a 0: */
+	size_t payload_size; /* of a block; the longest the kernel sends */
 	char *data;    /* what the callback sees as its buffer */
 	struct fusd_device *device;
 	atomic_int references;
@@ -212,6 +213,8 @@ struct fusd_request {
  */
 #define FUSD_PAGE_SIZE 4096
 #define FUSD_BLOCK_DATA (MAX_RW_SIZE + FUSD_PAGE_SIZE)
+/* The same for devices whose max_transfer is more. */
+#define FUSD_LONG_BLOCK_DATA (FUSD_MAX_TRANSFER + FUSD_PAGE_SIZE)
 
 /* transport.c */
 const struct fusd_transport *fusd_transport_choose(const char *name);
@@ -276,7 +279,8 @@ void fusd_registry_end_run(void);
 void fusd_registry_for_each(void (*visit)(int fd, void *data), void *data);
 
 /* block_pool.c */
-struct fusd_request *fusd_block_take(void);
+/* One with room for as much data. */
+struct fusd_request *fusd_block_take(size_t data_size);
 void fusd_block_give(struct fusd_request *request);
 /* In a forked child: whoever held the pool's lock. */
 void fusd_block_forget(void);

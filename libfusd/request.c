@@ -11,7 +11,7 @@
 
 struct fusd_request *fusd_request_new(struct fusd_device *device)
 {
-	struct fusd_request *request = device->transport->take_block();
+	struct fusd_request *request = device->transport->take_block(device);
 
 	if (!request)
 		return NULL;

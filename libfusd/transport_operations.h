@@ -33,7 +33,7 @@ struct fusd_transport {
 	 * fusd_block_give() have it. take_block leaves all but payload, clean,
 	 * dirty and dirty_file to fusd_request_new(); NULL: no memory.
 	 */
-	struct fusd_request *(*take_block)(void);
+	struct fusd_request *(*take_block)(struct fusd_device *device);
 	void (*give_block)(struct fusd_request *request);
 
 	/*

@@ -114,8 +114,9 @@ class Device(Callbacks, DeviceCore):
       unless the device is a *stream*; elsewhere clients get ENODEV. On fuse the device
       has the memory's size for stat(2), as programs want it that map a file.
 
-    - *max_transfer*: the most bytes of one read or write, up to 1 MiB. On kfusd;
-      elsewhere it stays 128 KiB, and a client that asks for more gets that much.
+    - *max_transfer*: the most bytes of one read or write, 128 KiB to 1 MiB. A client
+      that asks for more gets that much. On cuse it stays 128 KiB. On fuse, beyond
+      1020 KiB, a call whose memory is in more than 256 pages is several requests.
     - *spin_us*: microseconds to look for a request before the thread sleeps, 1000 at
       most; on kfusd a client looks for its answer, too. For a driver and clients on
       different CPUs: faster, for CPU time that is spent looking.

@@ -359,6 +359,8 @@ static int cuse_open_device(struct fusd_device *device,
 	}
 	pthread_mutex_init(&cuse->session.descriptor_file.lock, NULL);
 	fusd_awaiting_init(&cuse->session.awaiting);
+	/* The kernel's requests have 32 pages, and no more can be agreed on. */
+	device->max_transfer = MAX_RW_SIZE;
 	cuse->session.has_no_offsets = true;
 	cuse->session.name_connection = name_connection;
 	cuse->session.is_unrestricted = device->ops.ioctl;
@@ -413,7 +415,7 @@ const struct fusd_transport fusd_transport_cuse = {
 	.summary = "real character devices in /dev, through the kernel's CUSE",
 	.check = cuse_check,
 	.open_device = cuse_open_device,
-	.take_block = fusd_block_take,
+	.take_block = fusd_session_take_block,
 	.give_block = fusd_block_give,
 	.receive = fusd_receive,
 	.refresh = fusd_operation_refresh,

@@ -131,8 +131,8 @@ void fusd_operation_read(fuse_req_t fuse, size_t size, off_t offset,
 	struct fusd_request *request =
 		fusd_session_begin(fuse, FUSD_READ, fusd_session_file(info));
 
-	if (size > MAX_RW_SIZE)
-		size = MAX_RW_SIZE;
+	if (size > request->device->max_transfer)
+		size = request->device->max_transfer;
 	fusd_payload_isolate(request, fuse_part(request)->open_file->id, size);
 	finish_transfer(request, size, offset, info);
 }
@@ -146,8 +146,8 @@ void fusd_operation_write(fuse_req_t fuse, const char *data, size_t size,
 	if (data == request->payload)
 		fusd_payload_overwritten(
 			request, fuse_part(request)->open_file->id, size);
-	if (size > MAX_RW_SIZE)
-		size = MAX_RW_SIZE;
+	if (size > request->device->max_transfer)
+		size = request->device->max_transfer;
 	/* In the same block, which goes on for a page after the message. */
 	request->data = (char *)data;
 	request->data[size] = 0;

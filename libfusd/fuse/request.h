@@ -35,7 +35,6 @@ struct fuse_request {
  * longest of all, is the request's payload.
  */
 #define FUSD_MESSAGE_HEADERS 80
-#define FUSD_MESSAGE_SIZE (FUSD_MESSAGE_HEADERS + FUSD_BLOCK_DATA)
 
 _Static_assert(sizeof(struct fuse_request) + FUSD_MESSAGE_HEADERS <=
 		       FUSD_PAGE_SIZE,

@@ -17,12 +17,10 @@
 #include "session.h"
 
 /*
- * What the kernel is asked to send at most: one page more than a FUSD transfer
- * carries. A longer transfer then arrives with more than MAX_RW_SIZE bytes,
- * wherever in a page the client's buffer begins, is cut, and the client's call
- * returns short, as it does in FUSD.
+ * The most that Linux sends: 256 pages, unless somebody has raised its limit
+ * (fs.fuse.max_pages_limit), which libfuse does not know of.
  */
-#define MAX_KERNEL_TRANSFER FUSD_BLOCK_DATA
+#define MAX_KERNEL_TRANSFER (256 * FUSD_PAGE_SIZE)
 
 /* The message this thread is handing to libfuse; NULL outside of that. */
 struct receiving {
@@ -55,6 +53,20 @@ void fusd_session_redirect_log(void)
 	fuse_set_log_func(log_of_libfuse);
 }
 
+/*
+ * What the kernel is asked to send at most: one page more than the device
+ * takes. A longer transfer then arrives with more bytes than that, wherever in
+ * a page the client's buffer begins, is cut, and the client's call returns
+ * short, as it does in FUSD. If the kernel does not carry that page, it makes
+ * several requests of such a transfer.
+ */
+static size_t kernel_transfer(const struct fusd_device *device)
+{
+	const size_t wanted = device->max_transfer + FUSD_PAGE_SIZE;
+
+	return wanted < MAX_KERNEL_TRANSFER ? wanted : MAX_KERNEL_TRANSFER;
+}
+
 void fusd_session_init(struct fusd_device *device, struct fuse_conn_info *conn)
 {
 	/*
@@ -63,12 +75,17 @@ void fusd_session_init(struct fusd_device *device, struct fuse_conn_info *conn)
 	 * bypass its log.
 	 */
 	fuse_session_exit(fusd_session_of(device)->fuse);
-	conn->max_write = MAX_KERNEL_TRANSFER;
+	conn->max_write = (unsigned int)kernel_transfer(device);
 	conn->max_readahead = 0;
 	/* Messages are read and answered without pipes: splice is slower. */
 	conn->want &=
 		~(unsigned int)(FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
 				FUSE_CAP_SPLICE_MOVE);
+}
+
+struct fusd_request *fusd_session_take_block(struct fusd_device *device)
+{
+	return fusd_block_take(device->max_transfer);
 }
 
 struct fusd_request *fusd_session_new_request(struct fusd_device *device)
@@ -181,7 +198,8 @@ int fusd_session_read_message(struct fusd_device *device,
 	if (!context.request)
 		return -ENOMEM;
 	message.mem = context.request->payload - FUSD_MESSAGE_HEADERS;
-	size = read(device->fd, message.mem, FUSD_MESSAGE_SIZE);
+	size = read(device->fd, message.mem,
+		    FUSD_MESSAGE_HEADERS + kernel_transfer(device));
 	error = size < 0 ? errno : 0;
 	is_woken = size > 0 && is_wake_up(message.mem);
 	if (size > 0 && !is_woken) {

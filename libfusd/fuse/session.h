@@ -105,6 +105,9 @@ void fusd_session_close(struct fusd_device *device);
 
 struct fusd_open_file *fusd_session_file(const struct fuse_file_info *info);
 
+/* struct fusd_transport's take_block. */
+struct fusd_request *fusd_session_take_block(struct fusd_device *device);
+
 /* fusd_request_new(), with libfuse's part as empty as the common one. */
 struct fusd_request *fusd_session_new_request(struct fusd_device *device);
 

@@ -20,10 +20,11 @@ static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct kfusd_request *kept[KEPT]; /* kept_lock */
 static int kept_count;			 /* kept_lock */
 
-struct fusd_request *fusd_kfusd_take_request(void)
+struct fusd_request *fusd_kfusd_take_request(struct fusd_device *device)
 {
 	struct kfusd_request *request = atomic_exchange(&spare, NULL);
 
+	(void)device; /* The module says how much a request needs. */
 	if (!request) {
 		pthread_mutex_lock(&kept_lock);
 		if (kept_count > 0)
@@ -114,7 +115,7 @@ int fusd_kfusd_use_block(struct kfusd_request *request, size_t size)
 
 	if (size > FUSD_BLOCK_DATA)
 		return use_large(request, size);
-	block = fusd_block_take();
+	block = fusd_block_take(size);
 	if (!block)
 		return -ENOMEM;
 	request->block = block;

@@ -6,7 +6,7 @@
 #include "connection.h"
 
 /* struct fusd_transport's take_block and give_block. */
-struct fusd_request *fusd_kfusd_take_request(void);
+struct fusd_request *fusd_kfusd_take_request(struct fusd_device *device);
 void fusd_kfusd_give_request(struct fusd_request *request);
 /* In a forked child: whoever held the lock. */
 void fusd_kfusd_forget_requests(void);

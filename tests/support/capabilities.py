@@ -96,6 +96,11 @@ TRANSFERS = [
         },
     ),
     (
+        "long-transfer",
+        "a driver may have up to 1 MiB in one request (max_transfer)",
+        {"cuse": "the kernel carries 128 KiB, whatever the driver asks for"},
+    ),
+    (
         "pieces",
         "a readv or writev of many pieces is one request",
         libfuse(

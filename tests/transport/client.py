@@ -117,6 +117,16 @@ def read_into_pattern(descriptor, size):
     return [result, data.raw[: size + 8].decode("latin-1")]
 
 
+def transfer_at(operation, descriptor, size, start):
+    """One call whose buffer, of "w", begins at start in a page; its result."""
+    memory = mmap.mmap(-1, size + mmap.PAGESIZE)
+    memory[start : start + size] = b"w" * size
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory)) + start
+    call = {"read": libc.read, "write": libc.write}[operation]
+    call.restype = ctypes.c_ssize_t
+    return check(call(descriptor, ctypes.c_void_p(address), ctypes.c_size_t(size)))
+
+
 def map_shared(descriptor, size=4096, offset=0, writable=True):
     """The address of the mapping, for peek and poke."""
     libc.mmap.restype = ctypes.c_ssize_t
@@ -207,6 +217,7 @@ CALLS = {
     "start_polling": start_polling,
     "polled": polled,
     "read_into_pattern": read_into_pattern,
+    "transfer_at": transfer_at,
     "map_shared": map_shared,
     "open_again_and_again": open_again_and_again,
     "peek": lambda address, size: ctypes.string_at(address, size).decode("latin-1"),

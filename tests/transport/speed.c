@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * NAME MAX_TRANSFER SPIN_US makes a device that answers each read and write
- * whole, and says how long it was. The end of input ends it.
+ * whole, and says how long it was. Of a read elsewhere than at 0 it leaves the
+ * buffer as it was. The end of input ends it.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -15,10 +16,11 @@
 static ssize_t on_read(struct fusd_file_info *file, char *buffer, size_t length,
 		       loff_t *offset)
 {
-	(void)file, (void)offset;
+	(void)file;
 	printf("read %zu\n", length);
 	fflush(stdout);
-	memset(buffer, 'r', length);
+	if (*offset == 0)
+		memset(buffer, 'r', length);
 	return (ssize_t)length;
 }
 
@@ -27,7 +29,8 @@ static ssize_t on_write(struct fusd_file_info *file, const char *buffer,
 {
 	(void)file, (void)offset;
 	printf("write %zu %d\n", length,
-	       length && buffer[0] == 'w' && buffer[length - 1] == 'w');
+	       length && buffer[0] == 'w' && buffer[length - 1] == 'w' &&
+		       !buffer[length]);
 	fflush(stdout);
 	return (ssize_t)length;
 }
