@@ -6,7 +6,8 @@ Python takes a second to start. A fork server is a process started once; each ch
 is a fork of it that runs a script as if python had been started for it: it has
 a pid, descriptors, signals, an environment and an end of its own.
 
-This file is both sides: the class ForkServer asks, `python fork_server.py FD` serves.
+This file is both sides: the class ForkServer asks, and `python fork_server.py FD WHAT`
+serves.
 """
 
 import json
@@ -26,6 +27,7 @@ PRELOADED = (
 )
 MESSAGE_SIZE = 1 << 18
 PROGRAMS = Path(__file__).parent.parent / "transport"
+SCRIPTS = (PROGRAMS / "client.py", PROGRAMS / "driver.py")
 
 
 class Child:
@@ -73,15 +75,21 @@ class Child:
 
 
 class ForkServer:
-    """Starts Python scripts by fork; one for a whole run of tests is enough."""
+    """Starts Python scripts by fork; one for a whole run of tests is enough.
 
-    def __init__(self):
+    modules are imported, scripts compiled beforehand. With a session of its own,
+    Ctrl-C does not reach it and its children.
+    """
+
+    def __init__(self, modules=PRELOADED, scripts=SCRIPTS, own_session=False):
         self.lock = threading.Lock()
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        what = json.dumps({"modules": modules, "scripts": [*map(str, scripts)]})
         self.process = subprocess.Popen(
-            [sys.executable, __file__, str(theirs.fileno())],
+            [sys.executable, __file__, str(theirs.fileno()), what],
             stdin=subprocess.DEVNULL,
             pass_fds=[theirs.fileno()],
+            start_new_session=own_session,
         )
         theirs.close()
 
@@ -117,17 +125,22 @@ class ForkServer:
 
 def serve(channel):
     """Forks and reaps as asked; returns in each child, with what it is to run."""
+    children = set()
     while True:
         message, descriptors, _, _ = socket.recv_fds(channel, MESSAGE_SIZE, 3)
         if not message:
+            for pid in children:  # Who asked for them was killed.
+                os.kill(pid, signal.SIGTERM)
             sys.exit()
         request = json.loads(message)
         if "reap" in request:
+            children.remove(request["reap"])
             answer = os.waitpid(request["reap"], 0)[1]
         else:
             answer = os.fork()
             if answer == 0:
                 break
+            children.add(answer)
         for descriptor in descriptors:
             os.close(descriptor)
         channel.send(json.dumps(answer).encode())
@@ -152,11 +165,11 @@ def become(request):
 
 
 def main():
-    for module in PRELOADED:
+    what = json.loads(sys.argv[2])
+    for module in what["modules"]:
         __import__(module)
     sources = {}
-    for name in ("client.py", "driver.py"):
-        path = str(PROGRAMS / name)
+    for path in what["scripts"]:
         with open(path, encoding="utf-8") as file:
             sources[path] = compile(file.read(), path, "exec")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends with its tests
