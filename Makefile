@@ -65,13 +65,14 @@ docs: ## the manual, a web site in build/docs/html; its sessions are tested
 	@$(LIBRARY)
 	@tools/docs
 
-bench: ## measure round trips on the fuse transport
-	@tools/setup demo
+bench: ## time drivers on fuse, beside others' (ARGS="--quick" ...)
+	@tools/setup bench
 	@$(LIBRARY)
 	@$(QUIET_MAKE) -C benchmarks bench
 
-bench-vm: ## count the instructions of round trips on kfusd and cuse
+bench-vm: ## count drivers' instructions in a booted kernel (ARGS="--quick" ...)
 	@tools/setup vm
+	@tools/setup bench
 	@$(LIBRARY)
 	@$(QUIET_MAKE) -C benchmarks bench-vm
 

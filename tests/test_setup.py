@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""tools/setup on a machine whose apt-get is somebody else's for a while."""
+"""tools/setup: while apt-get is somebody else's, and with what cannot be had."""
 
 import os
 import shutil
@@ -87,3 +87,34 @@ def test_another_failure_is_not_waited_for(machine):
     output, calls = machine(0, LOCKS[0])
     assert calls == 1
     assert "apt-get is in use" not in output
+
+
+# In the virtual environment: its pip has everything but one of the peers.
+PYTHON = """#!/bin/sh
+case $* in
+-\\ *) exec python3 "$@" ;;
+*install\\ pyfuse3*) echo "no wheel of that"; exit 1 ;;
+*install\\ mfusepy*) echo mfusepy >>{log} ;;
+*) exit 0 ;;
+esac
+"""
+
+
+def test_the_benchmark_s_peers_are_installed_one_by_one(tmp_path):
+    (tmp_path / "tools").mkdir()
+    shutil.copy(TOP / "tools" / "setup", tmp_path / "tools")
+    shutil.copy(TOP / "pyproject.toml", tmp_path)
+    shutil.copy(TOP / "setup.py", tmp_path)
+    python = tmp_path / "build" / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    log = tmp_path / "installed"
+    python.write_text(PYTHON.format(log=log))
+    python.chmod(0o755)
+    result = subprocess.run(
+        [tmp_path / "tools" / "setup", "bench"], capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    assert log.read_text() == "mfusepy\n"
+    assert "note: pyfuse3==" in result.stdout
+    assert "make bench goes without it" in result.stdout
+    assert "no wheel of that" in (tmp_path / "build" / "pip-pyfuse3.log").read_text()
