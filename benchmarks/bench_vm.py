@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Counts the instructions of round trips in a booted kernel, on kfusd and cuse.
+"""Counts the instructions of round trips in a booted kernel, on kfusd, cuse and fuse.
 
 The emulated machine has one CPU whose clock counts instructions, of the client,
 the driver and the kernel together, whatever else the host does. The unit is a
@@ -10,184 +10,123 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
-import statistics
 import subprocess
 import sys
-from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 
-from roundtrip import PROGRAMS, PYTHON_DRIVER, TOP, measure, start_driver
-
-import pyfusd
+from benchmarks import cases, endurance, report
+from benchmarks.cases import Case, Group, Subject
+from benchmarks.drivers import TOP
+from benchmarks.measuring import Growth, Measured, Progress, Rounds, Setting
+from benchmarks.options import MEMORY, arguments, check, chosen, new_parser, run_command
+from benchmarks.processes import Failure, place
 
 sys.path.insert(0, str(TOP / "tests"))
 from support.vm import kernels
 
-SIZES = ((1, 2000), (4096, 2000), (128 << 10, 500))
-# Driver and transport; the last two are what the others are measured against.
-ROWS = (
-    *(("c", "kfusd"), ("python", "kfusd"), ("c", "cuse"), ("python", "cuse")),
-    *(("libfuse", "cuse"), ("eventfd", "eventfd")),
-)
-RATIOS = (
-    *(("c", "kfusd", "libfuse"), ("c", "cuse", "libfuse"), ("c", "kfusd", "eventfd")),
-    *(("python", "kfusd", "c"), ("python", "cuse", "c")),
-)
-RUNS = 3  # who of two processes preempts whom is settled anew with each
-FLOOR_COUNT = 2000
-MOST_KINSN = 14  # C driver on kfusd, 1 byte
-MOST_OF_CUSE = 0.85  # of what libfuse's CUSE driver takes, 1 byte
+NAME = "bench-vm"
+UNIT = "kinsn"  # A microsecond of the guest is a thousand instructions.
+#: As in bench.py; a millisecond of the guest is a million instructions.
+_FULL = (26_000, (2_000, 6_000), 100_000)
+_QUICK = (14_000, (1_000, 3_000), 20_000)
+_TINY = (1, (1, 1), 1_000)
+_RESULT = "measured.json"
+_PROGRESS = 1.0  # seconds of the guest, some ten of ours
 
 
-def start(stack: ExitStack, driver: str, transport: str) -> str:
-    """Starts a driver; returns the path of its device, or the floor's name."""
-    name = f"bench-{driver}-{transport}"
-    command = {
-        "c": [str(PROGRAMS / "driver"), name],
-        "python": [*PYTHON_DRIVER, name],
-        "libfuse": [str(PROGRAMS / "libfuse_cuse_driver"), name],
-    }.get(driver)
-    if command is None:
-        return driver
-    env = {**os.environ, "FUSD_TRANSPORT": transport}
-    return start_driver(stack, 0, command, env)
+def count_all(options: argparse.Namespace, groups: tuple[Group, ...]) -> Measured:
+    """In the guest."""
+    effort = _TINY if options.tiny else _QUICK if options.quick else _FULL
+    time_us, warm_us, requests = effort
+    setting = Setting(UNIT, cases.COUNTED_WINDOWS, time_us, warm_us)
+    measured, progress = Measured(), Progress(NAME, _PROGRESS)
+    with place() as where:
+        # A thousand devices take their time to go: they come last.
+        for is_once in (False, True):
+            some = [group for group in groups if (group.rounds == 1) == is_once]
+            Rounds(some, where, setting, measured, progress).run()
+        if MEMORY in options.only:
+            subjects = (*cases.on("kfusd", cases.C, cases.PYTHON), cases.C)
+            count = options.requests or requests
+            endurance.measure_growth(
+                subjects, count, where, setting, measured, progress
+            )
+    return measured
 
 
-def count_all(scale: float) -> list[dict]:
-    """In the guest: one result for each row, operation and size."""
-    results = []
-    for driver, transport in ROWS:
-        problem = driver in ("c", "python") and pyfusd.transport_problem(transport)
-        if problem:
-            print(f"bench-vm: {transport} {driver} is left out: {problem}")
-            continue
-        with ExitStack() as stack:
-            path = start(stack, driver, transport)
-            for op in ("read", "write"):
-                for size, count in SIZES:
-                    if driver == "eventfd":  # it has no size
-                        count = FLOOR_COUNT
-                    # A microsecond of the guest is a thousand instructions.
-                    kinsn = statistics.median(
-                        measure(0, path, op, size, int(count * scale))
-                        for _ in range(RUNS)
-                    )
-                    row = {"driver": driver, "transport": transport, "op": op}
-                    results.append({**row, "size": size, "kinsn": round(kinsn, 3)})
-                    print(f"bench-vm: {transport} {driver} {op} {size}: {kinsn:.2f}")
-    return results
+def dump(measured: Measured) -> str:
+    return json.dumps(
+        {
+            "groups": {
+                name: [
+                    [asdict(subject), asdict(case), values]
+                    for (subject, case), values in series.items()
+                ]
+                for name, series in measured.groups.items()
+            },
+            "absent": [
+                [asdict(subject), why] for subject, why in measured.absent.items()
+            ],
+            "growth": [asdict(growth) for growth in measured.growth],
+        }
+    )
 
 
-def in_guest(kernel: str, is_quick: bool) -> list[dict]:
-    """Boots the kernel, has this file count there, and returns its results."""
-    name = "bench"
-    command = [
-        *[str(TOP / "tests" / "vm" / "run"), "--icount", "--kernel", kernel],
-        *["--name", name, "--", sys.executable, __file__, "--inside"],
-        *(["--quick"] if is_quick else []),
-    ]
-    status = subprocess.run(command, check=False).returncode
+def load(text: str) -> Measured:
+    data = json.loads(text)
+    return Measured(
+        groups={
+            name: {
+                (Subject(**subject), Case(**case)): values
+                for subject, case, values in series
+            }
+            for name, series in data["groups"].items()
+        },
+        absent={Subject(**subject): why for subject, why in data["absent"]},
+        growth=[Growth(**growth) for growth in data["growth"]],
+    )
+
+
+def in_guest(kernel: str, arguments: list[str]) -> Measured:
+    """Boots the kernel, has this module count there, and returns what it measured."""
+    command = [str(TOP / "tests" / "vm" / "run"), "--icount", "--kernel", kernel]
+    command += ["--name", NAME, "--timeout", "36000", "--"]
+    command += [sys.executable, "-m", "benchmarks.bench_vm", "--inside", *arguments]
+    with subprocess.Popen(command, cwd=TOP) as guest:
+        try:
+            status = guest.wait()
+        except BaseException:
+            guest.terminate()  # It takes QEMU with it.
+            raise
     if status:
-        sys.exit(f"bench-vm: the guest ended with status {status}")
-    results = TOP / "build" / "vm" / kernel / "results" / name
-    return json.loads((results / "bench.json").read_text(encoding="utf-8"))
-
-
-def find(results: list[dict], driver: str, transport: str | None, like: dict) -> float:
-    """The figure of a driver for the operation and size of like; nan if left out."""
-    return next(
-        (
-            row["kinsn"]
-            for row in results
-            if row["driver"] == driver
-            and transport in (None, row["transport"])
-            and (row["op"], row["size"]) == (like["op"], like["size"])
-        ),
-        float("nan"),
-    )
-
-
-def ratios(results: list[dict]) -> list[dict]:
-    found = []
-    for of, transport, to in RATIOS:
-        for row in results:
-            if (row["driver"], row["transport"]) != (of, transport):
-                continue
-            beside = find(results, to, transport if to == "c" else None, row)
-            ratio = round(row["kinsn"] / beside, 3)
-            case = {"op": row["op"], "size": row["size"], "ratio": ratio}
-            found.append({"of": of, "transport": transport, "to": to, **case})
-    return found
-
-
-def show(data: dict) -> None:
-    print("thousands of instructions a round trip, the whole machine's")
-    cases = [(op, size) for op in ("read", "write") for size, _ in SIZES]
-    print(f"{'':24}" + "".join(f"{op + ' ' + str(size):>14}" for op, size in cases))
-    for driver, transport in ROWS:
-        line = f"{transport:10}{driver:14}"
-        for op, size in cases:
-            kinsn = find(data["results"], driver, transport, {"op": op, "size": size})
-            line += f"{'-' if math.isnan(kinsn) else format(kinsn, '.2f'):>14}"
-        print(line)
-    for of, transport, to in RATIOS:
-        line = f"{of + ' ' + transport + ' / ' + to:24}"
-        for row in data["ratios"]:
-            if (row["of"], row["transport"], row["to"]) == (of, transport, to):
-                line += f"{row['ratio']:14.3f}"
-        print(line)
-
-
-def judge(data: dict) -> None:
-    def verdict(value: float, most: float) -> str:
-        return f"at most {most}: {'reached' if value <= most else 'not reached'}"
-
-    worst = max(
-        find(data["results"], "c", "kfusd", {"op": op, "size": 1})
-        for op in ("read", "write")
-    )
-    print(f"kfusd, C, 1 byte: {worst:.2f} kinsn, {verdict(worst, MOST_KINSN)}")
-    worst = max(
-        row["ratio"]
-        for row in data["ratios"]
-        if (row["of"], row["transport"], row["to"]) == ("c", "kfusd", "libfuse")
-        and row["size"] == 1
-    )
-    print(f"beside CUSE with libfuse: {worst:.3f}, {verdict(worst, MOST_OF_CUSE)}")
+        raise Failure(f"the guest ended with status {status}")
+    results = TOP / "build" / "vm" / kernel / "results" / NAME
+    return load((results / _RESULT).read_text(encoding="utf-8"))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = new_parser(NAME, __doc__ or "", cases.COUNTED)
     parser.add_argument("--kernel", help="a series; default: that of this Debian")
-    parser.add_argument("--quick", action="store_true", help="a quarter of all")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--output", type=Path, default=TOP / "build" / "bench-vm.json", help="JSON file"
-    )
     options = parser.parse_args()
+    check(parser, options, cases.COUNTED)
+    groups = chosen(options, cases.COUNTED)
     if options.inside:
-        counted = count_all(0.25 if options.quick else 1)
-        out = Path(os.environ["FUSD_VM_OUT"]) / "bench.json"
-        out.write_text(json.dumps(counted), encoding="utf-8")
+        out = Path(os.environ["FUSD_VM_OUT"])
+        (out / _RESULT).write_text(dump(count_all(options, groups)), encoding="utf-8")
         return
     try:
         kernel = options.kernel or kernels.default_series()
     except kernels.Error as error:
-        sys.exit(f"bench-vm: {error}")
-    results = in_guest(kernel, options.quick)
-    data = {
-        "command": "make bench-vm",
-        "machine": f"QEMU with -icount shift=0, one CPU, Linux {kernel}",
-        "results": results,
-        "ratios": ratios(results),
-    }
-    show(data)
-    judge(data)
-    options.output.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    print(f"written to {options.output}")
+        raise Failure(str(error)) from None
+    measured = in_guest(kernel, sys.argv[1:])
+    report.print_all(NAME, groups, measured, UNIT)
+    machine = f"QEMU with -icount shift=0, one CPU, Linux {kernel}"
+    data = report.as_json(NAME, arguments(), machine, groups, measured, UNIT)
+    report.write_json(options.output, data)
 
 
 if __name__ == "__main__":
-    main()
+    run_command(NAME, main)

@@ -1,165 +1,197 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The benchmark's client: transfers SIZE bytes at the start of a device COUNT
- * times, and prints the microseconds of one. With "pipe" for the path it is
- * a floor: the same bytes through a pair of pipes to a child process; with
- * "eventfd" it is the lowest: two processes that wake each other, no bytes.
+ * The benchmark's client: makes round trips to a device, and prints the
+ * microseconds of one, a line for each window. Of several clients, processes
+ * that all ask at once, it prints one line: the time that all of them together
+ * take for one request.
+ *
+ * Without arguments it takes them from its standard input, line by line, and
+ * forks a client for each: to start a program costs an emulated machine more
+ * than many round trips. The end of each one's lines is "ok" or "failed".
  */
-#include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#define MAX_SIZE (128 << 10)
+#include "client.h"
 
-static char data[MAX_SIZE] __attribute__((aligned(4096)));
-static double start, end; /* of the transfers alone, without open and fork */
+#define MAX_ARGUMENTS 32
+#define MANY_FILES 20000
 
-static void fail(const char *what)
+static int usage(void)
 {
-	perror(what);
-	exit(1);
+	fprintf(stderr, "usage: client [-u CORE] [-w WARM_US] [-t TIME_US] "
+			"[-c CLIENTS]\n"
+			"              [-d DEVICES] [-f FILES] [-p PAUSE_US]\n"
+			"              PATH|pipe|eventfd OPERATION SIZE COUNT\n"
+			"OPERATION: read, write, ioctl, open, poll, refused, "
+			"mix\n");
+	return 2;
 }
 
-static void transfer_all(int fd, int is_write, size_t size)
+static int parse(int argc, char **argv, struct plan *plan)
 {
-	size_t done = 0;
+	int option;
 
-	while (done < size) {
-		ssize_t count = is_write ? write(fd, data, size - done) :
-					   read(fd, data, size - done);
+	while ((option = getopt(argc, argv, "u:w:t:c:d:f:p:")) != -1) {
+		long value = strtol(optarg ? optarg : "", NULL, 10);
 
-		if (count <= 0)
-			exit(1);
-		done += (size_t)count;
-	}
-}
-
-static double now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (double)time.tv_sec * 1e6 + (double)time.tv_nsec / 1e3;
-}
-
-static void on_device(const char *path, int is_write, size_t size, long count)
-{
-	int fd = open(path, is_write ? O_WRONLY : O_RDONLY);
-
-	if (fd < 0)
-		fail(path);
-	start = now();
-	while (count-- > 0) {
-		ssize_t result = is_write ? pwrite(fd, data, size, 0) :
-					    pread(fd, data, size, 0);
-
-		if (result != (ssize_t)size)
-			fail("transfer");
-	}
-	end = now();
-	close(fd);
-}
-
-/* A ping-pong: the payload one way, one byte the other. */
-static void on_pipe(int is_write, size_t size, long count)
-{
-	int there[2], back[2];
-	pid_t child;
-
-	if (pipe(there) < 0 || pipe(back) < 0)
-		fail("pipe");
-	if (size > 65536) {
-		fcntl(there[1], F_SETPIPE_SZ, MAX_SIZE);
-		fcntl(back[1], F_SETPIPE_SZ, MAX_SIZE);
-	}
-	child = fork();
-	if (child == 0) {
-		for (; count > 0; count--) {
-			transfer_all(there[0], 0, is_write ? size : 1);
-			transfer_all(back[1], 1, is_write ? 1 : size);
+		switch (option) {
+		case 'u':
+			plan->core = (int)value;
+			break;
+		case 'w':
+			plan->warm_us = (double)value;
+			break;
+		case 't':
+			plan->time_us = (double)value;
+			break;
+		case 'c':
+			plan->clients = (int)value;
+			break;
+		case 'd':
+			plan->devices = (int)value;
+			break;
+		case 'f':
+			plan->files = (int)value;
+			break;
+		case 'p':
+			plan->pause_us = value;
+			break;
+		default:
+			return -1;
 		}
-		_exit(0);
 	}
-	start = now();
-	for (; count > 0; count--) {
-		transfer_all(there[1], 1, is_write ? size : 1);
-		transfer_all(back[0], 0, is_write ? 1 : size);
-	}
-	end = now();
-	waitpid(child, NULL, 0);
+	if (argc - optind != 4)
+		return -1;
+	plan->path = argv[optind];
+	plan->operation = argv[optind + 1];
+	plan->size = strtoul(argv[optind + 2], NULL, 10);
+	plan->count = strtol(argv[optind + 3], NULL, 10);
+	if (plan->size > MAX_SIZE || plan->count < 1 || plan->clients < 1 ||
+	    plan->devices < 1 || plan->files < 1)
+		return -1;
+	return 0;
 }
 
-static void ping(int there, int back, long count)
+static void stay_on(int core)
 {
-	eventfd_t value;
+	cpu_set_t cores;
 
-	for (; count > 0; count--) {
-		eventfd_write(there, 1);
-		eventfd_read(back, &value);
-	}
+	CPU_ZERO(&cores);
+	CPU_SET(core, &cores);
+	if (sched_setaffinity(0, sizeof(cores), &cores) < 0)
+		fail("this core");
 }
 
-static void on_eventfd(long count)
+static void measure(const struct plan *plan, struct windows *windows)
 {
-	int there = eventfd(0, 0), back = eventfd(0, 0);
-	long warm = count / 4 + 500;
-	eventfd_t value;
-	pid_t child;
+	if (!strcmp(plan->path, "pipe"))
+		measure_pipe(plan, windows);
+	else if (!strcmp(plan->path, "eventfd"))
+		measure_eventfd(plan, windows);
+	else if (!strcmp(plan->operation, "poll"))
+		measure_poll(plan, windows);
+	else
+		measure_device(plan, windows);
+}
 
-	if (there < 0 || back < 0)
-		fail("eventfd");
-	child = fork();
-	if (child == 0) {
-		for (count += warm; count > 0; count--) {
-			eventfd_read(there, &value);
-			eventfd_write(back, 1);
+/* Some may be served more often than others: what adds up is their rates. */
+static double time_of_all(const struct windows *windows, int clients)
+{
+	double rate = 0;
+
+	for (int i = 0; i < clients; i++) {
+		double total = 0;
+
+		for (int j = 0; j < windows[i].count; j++)
+			total += windows[i].us[j];
+		rate += windows[i].count / total;
+	}
+	return 1 / rate;
+}
+
+/* Returns the exit status. */
+static int run(int argc, char **argv)
+{
+	struct plan plan = {
+		.core = -1, .clients = 1, .devices = 1, .files = 1
+	};
+	struct windows *windows;
+	size_t size;
+
+	if (parse(argc, argv, &plan) < 0)
+		return usage();
+	if (plan.core >= 0)
+		stay_on(plan.core);
+	size = (size_t)plan.clients * sizeof(*windows);
+	/* All of it now: none of its pages is new while time is taken. */
+	windows = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (windows == MAP_FAILED)
+		fail("mmap");
+	measure(&plan, windows);
+	if (plan.clients > 1) {
+		printf("%.4f\n", time_of_all(windows, plan.clients));
+		return 0;
+	}
+	for (int i = 0; i < windows->count; i++)
+		printf("%.4f\n", windows->us[i]);
+	return 0;
+}
+
+static int split(char *program, char *line, char **argv)
+{
+	int argc = 0;
+
+	argv[argc++] = program;
+	for (char *word = strtok(line, " \n"); word && argc < MAX_ARGUMENTS;
+	     word = strtok(NULL, " \n"))
+		argv[argc++] = word;
+	argv[argc] = NULL;
+	return argc;
+}
+
+static int serve(char *program)
+{
+	char *argv[MAX_ARGUMENTS + 1], line[8192];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		int argc = split(program, line, argv), status = -1;
+		pid_t child = fork();
+
+		if (child < 0)
+			fail("fork");
+		if (child == 0) {
+			end_with_parent();
+			status = run(argc, argv);
+			fflush(stdout);
+			_exit(status);
 		}
-		_exit(0);
+		waitpid(child, &status, 0);
+		puts(status == 0 ? "ok" : "failed");
+		fflush(stdout);
 	}
-	ping(there, back, warm);
-	start = now();
-	ping(there, back, count);
-	end = now();
-	waitpid(child, NULL, 0);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	int is_write, is_pipe, is_eventfd;
-	size_t size;
-	long count;
+	struct rlimit limit;
 
-	if (argc != 5) {
-		fprintf(stderr, "usage: client PATH|pipe|eventfd "
-				"read|write SIZE COUNT\n");
-		return 2;
+	/* Ten thousand open files are more than most shells allow. */
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_max < MANY_FILES) { /* Only root may have more. */
+		limit = (struct rlimit){ MANY_FILES, MANY_FILES };
+		setrlimit(RLIMIT_NOFILE, &limit);
 	}
-	is_pipe = !strcmp(argv[1], "pipe");
-	is_eventfd = !strcmp(argv[1], "eventfd");
-	is_write = !strcmp(argv[2], "write");
-	size = strtoul(argv[3], NULL, 0);
-	count = strtol(argv[4], NULL, 0);
-	if (size > MAX_SIZE)
-		return 2;
-	memset(data, 'c', sizeof(data));
-	/*
-	 * Warm caches, connections that answer more slowly at first, and the
-	 * scheduler: it takes a while to settle which of two processes that
-	 * wake each other goes first.
-	 */
-	if (!is_pipe && !is_eventfd)
-		on_device(argv[1], is_write, size, count / 4 + 500);
-	if (is_pipe)
-		on_pipe(is_write, size, count);
-	else if (is_eventfd)
-		on_eventfd(count);
-	else
-		on_device(argv[1], is_write, size, count);
-	printf("%.4f\n", (end - start) / (double)count);
-	return 0;
+	memset(client_data, 'c', MAX_SIZE);
+	return argc == 1 ? serve(argv[0]) : run(argc, argv);
 }

@@ -14,7 +14,8 @@ from typing import Any
 
 import matplotlib
 from matplotlib import pyplot
-from roundtrip import TOP
+
+TOP = Path(__file__).resolve().parent.parent
 
 RESULTS = TOP / "benchmarks" / "results"
 IMAGES = TOP / "docs" / "images"
