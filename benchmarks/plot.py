@@ -1,159 +1,99 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Draws what bench.py and bench_vm.py measured: JSON files become SVG pictures.
+"""Draws figures as pictures: bars in SVG, one panel for each case.
 
-They follow the reader's choice of a light or a dark screen: what matplotlib
-draws in certain colours takes them from a style sheet, which has both.
+A picture follows the reader's choice of a light or a dark screen: its colours
+are in a style sheet, which has both.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
 
-import matplotlib
-from matplotlib import pyplot
-
-TOP = Path(__file__).resolve().parent.parent
-
-RESULTS = TOP / "benchmarks" / "results"
-IMAGES = TOP / "docs" / "images"
-# Which file becomes which picture, and the unit of its figures.
-PICTURES = (
-    ("bench.json", "round-trips-fuse.svg", "us", "µs for one round trip"),
-    (
-        *("bench-vm.json", "round-trips-kfusd-cuse.svg", "kinsn"),
-        "thousands of instructions for one round trip",
-    ),
-)
-LABELS = {
-    ("c", "fuse"): "C driver",
-    ("python", "fuse"): "Python driver",
-    ("libfuse", "fuse"): "libfuse",
-    ("pipe", "pipe"): "pipe",
-    ("c", "kfusd"): "kfusd, C",
-    ("python", "kfusd"): "kfusd, Python",
-    ("c", "cuse"): "cuse, C",
-    ("python", "cuse"): "cuse, Python",
-    ("libfuse", "cuse"): "libfuse",
-    ("eventfd", "eventfd"): "eventfd",
+#: Each colour on a light screen, and on a dark one.
+COLORS = {
+    "page": ("#ffffff", "#14181d"),
+    "text": ("#1d2630", "#e6eaef"),
+    "c": ("#1f4e79", "#7fb2e5"),
+    "python": ("#2e7d32", "#7cc182"),
+    "asyncio": ("#82bd86", "#42804a"),
+    "peer": ("#c77700", "#e0a458"),
+    "floor": ("#8b95a1", "#77818c"),
 }
-# Each colour on a light screen, which no two parts share, and on a dark one.
-PAGE, TEXT, GRID = "#ffffff", "#1d2630", "#d5dce4"
-BARS = {
-    "C driver": "#1f4e79",
-    "Python driver": "#2e7d32",
-    "kfusd, C": "#1f4e79",
-    "kfusd, Python": "#2e7d32",
-    "cuse, C": "#6f9fce",
-    "cuse, Python": "#82bd86",
-    "libfuse": "#c77700",
-    "pipe": "#8b95a1",
-    "eventfd": "#8b95a1",
-}
-DARK = {
-    PAGE: "#14181d",
-    TEXT: "#e6eaef",
-    GRID: "#3a4450",
-    "#1f4e79": "#7fb2e5",
-    "#2e7d32": "#7cc182",
-    "#6f9fce": "#3f6f9f",
-    "#82bd86": "#42804a",
-    "#c77700": "#e0a458",
-    "#8b95a1": "#77818c",
-}
-STYLE = {
-    "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "fusd",  # the same picture each time
-    "font.size": 9,
-    "text.color": TEXT,
-    "axes.labelcolor": TEXT,
-    "xtick.color": TEXT,
-    "ytick.color": TEXT,
-    "figure.facecolor": PAGE,
-    "axes.facecolor": PAGE,
-    "axes.edgecolor": GRID,
-    "grid.color": GRID,
-}
-WIDTH = 4.6  # inches: also on a phone its text can be read
-BAR = 0.17  # inches
+WIDTH = 460  # pixels: also on a phone its text can be read
+_NAMES, _FIGURES = 128, 52  # the columns beside the bars
+_BAR, _PITCH, _HEADING, _MARGIN = 13, 17, 30, 10
+_BASELINE = 11  # of a bar's text, below the bar's top
 
 
-def case_of(result: dict[str, Any]) -> str:
-    size = result["size"]
-    return f"{result['op']} {f'{size >> 10} KiB' if size >= 1024 else f'{size} B'}"
+@dataclass(frozen=True)
+class Bar:
+    name: str
+    value: float
+    #: A key of COLORS.
+    color: str
 
 
-def draw(data: dict[str, Any], unit: str, title: str, path: Path) -> None:
-    """One bar for each driver, in a group for each operation and size."""
-    cases = list(dict.fromkeys(map(case_of, data["results"])))
-    drivers = list(
-        dict.fromkeys((row["driver"], row["transport"]) for row in data["results"])
+@dataclass(frozen=True)
+class Panel:
+    """Bars that are compared; each panel has a scale of its own."""
+
+    heading: str
+    bars: tuple[Bar, ...]
+
+
+def _style() -> str:
+    light = " ".join(f"--{name}: {one};" for name, (one, _) in COLORS.items())
+    dark = " ".join(f"--{name}: {two};" for name, (_, two) in COLORS.items())
+    return (
+        "<style>\n"
+        f":root {{ {light} }}\n"
+        f"@media (prefers-color-scheme: dark) {{ :root {{ {dark} }} }}\n"
+        "text { font: 12px sans-serif; fill: var(--text); }\n"
+        ".heading { font-weight: bold; }\n"
+        ".name { text-anchor: end; }\n"
+        "</style>\n"
     )
-    figure, axes = pyplot.subplots(
-        figsize=(WIDTH, BAR * (len(drivers) + 1) * len(cases) + 1),
-        layout="constrained",
-    )
-    for index, driver in enumerate(drivers):
-        rows = [
-            row
-            for row in data["results"]
-            if (row["driver"], row["transport"]) == driver
-        ]
-        places = [
-            cases.index(case_of(row)) * (len(drivers) + 1) + index for row in rows
-        ]
-        label = LABELS[driver]
-        bars = axes.barh(
-            places, [row[unit] for row in rows], 0.85, color=BARS[label], label=label
+
+
+def _text(kind: str, x: float, y: float, text: str) -> str:
+    return f'<text class="{kind}" x="{x:g}" y="{y:g}">{escape(text)}</text>\n'
+
+
+def _bars(panel: Panel, top: float) -> str:
+    longest = max(bar.value for bar in panel.bars)
+    room = WIDTH - _NAMES - _FIGURES - 2 * _MARGIN
+    svg = ""
+    for number, bar in enumerate(panel.bars):
+        y = top + number * _PITCH
+        width = max(1, room * bar.value / longest)
+        left = _MARGIN + _NAMES
+        svg += _text("name", left - 6, y + _BASELINE, bar.name)
+        svg += (
+            f'<rect x="{left}" y="{y:g}" width="{width:.1f}" height="{_BAR}" '
+            f'style="fill: var(--{bar.color})"/>\n'
         )
-        axes.bar_label(bars, fmt="%.1f", padding=3, fontsize=8)
-    middle = (len(drivers) - 1) / 2
-    axes.set_yticks(
-        [number * (len(drivers) + 1) + middle for number in range(len(cases))], cases
+        figure = f"{bar.value:.1f}"
+        svg += _text("figure", round(left + width + 5, 1), y + _BASELINE, figure)
+    return svg
+
+
+def draw(title: str, unit: str, panels: Iterable[Panel]) -> str:
+    """The picture, as the text of an SVG file."""
+    body, y = "", _MARGIN + 14
+    body += _text("unit", _MARGIN, y, unit)
+    y += 8
+    for panel in panels:
+        y += _HEADING
+        body += _text("heading", _MARGIN, y - 7, panel.heading)
+        body += _bars(panel, y)
+        y += len(panel.bars) * _PITCH
+    height = y + _MARGIN
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" '
+        f'width="{WIDTH}" height="{height}" role="img">\n'
+        f"<title>{escape(title)}</title>\n{_style()}"
+        f'<rect width="{WIDTH}" height="{height}" style="fill: var(--page)"/>\n'
+        f"{body}</svg>\n"
     )
-    axes.tick_params(length=0)
-    axes.invert_yaxis()
-    axes.margins(x=0.1, y=0.01)
-    axes.grid(axis="x")
-    axes.set_axisbelow(True)
-    axes.spines[:].set_visible(False)
-    axes.set_xlabel(title)
-    figure.legend(loc="outside upper center", ncols=len(drivers) // 2, frameon=False)
-    figure.savefig(path, format="svg", metadata={"Date": None, "Title": title})
-    pyplot.close(figure)
-    path.write_text(for_both_screens(path.read_text("utf-8")), encoding="utf-8")
-
-
-def for_both_screens(svg: str) -> str:
-    """Lets a style sheet say what is in matplotlib's colours."""
-    light, dark = "", ""
-    for color, on_dark in DARK.items():
-        name = f"--on-{color[1:]}"
-        svg = svg.replace(color, f"var({name})")
-        light += f"{name}: {color}; "
-        dark += f"{name}: {on_dark}; "
-    rules = (
-        f":root {{ {light}}}\n"
-        f"@media (prefers-color-scheme: dark) {{ :root {{ {dark}}} }}\n"
-    )
-    lines = f"<style>\n{rules}</style>\n <defs>".splitlines()
-    svg = svg.replace(" <defs>", "\n".join(lines), 1)
-    return "".join(f"{line.rstrip()}\n" for line in svg.splitlines())
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIRECTORY")
-    parser.add_argument("--images", type=Path, default=IMAGES, metavar="DIRECTORY")
-    options = parser.parse_args()
-    matplotlib.use("svg")
-    with matplotlib.rc_context(STYLE):
-        for source, image, unit, title in PICTURES:
-            data = json.loads((options.results / source).read_text(encoding="utf-8"))
-            draw(data, unit, title, options.images / image)
-
-
-if __name__ == "__main__":
-    main()

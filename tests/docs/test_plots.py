@@ -1,56 +1,56 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""fast-drivers.md: its tables and its pictures show the figures of one file."""
+"""fast-drivers.md: its tables and its pictures show what the benchmarks measured."""
 
 import json
 import re
-import subprocess
-import sys
-from xml.etree import ElementTree
 
 import pytest
 
+from benchmarks import manual
 from support import TOP
 
 RESULTS = TOP / "benchmarks" / "results"
-IMAGES = TOP / "docs" / "images"
-PLOTS = [
-    ("bench.json", "us", "round-trips-fuse.svg"),
-    ("bench-vm.json", "kinsn", "round-trips-kfusd-cuse.svg"),
-]
+PAGE = (TOP / "docs" / manual.PAGE).read_text(encoding="utf-8")
+FILES = ("bench.json", "bench-vm.json")
 
 
-def figures(file, unit):
-    """As they are shown, the drivers' of each operation and size together."""
-    results = json.loads((RESULTS / file).read_text(encoding="utf-8"))["results"]
-    return [f"{row[unit]:.1f}" for row in results]
+@pytest.fixture(scope="module")
+def results():
+    return {file: manual.load(RESULTS, file) for file in FILES}
 
 
-def texts(image):
-    return [
-        element.text
-        for element in ElementTree.parse(image).iter("{http://www.w3.org/2000/svg}text")
-    ]
+def figures(file):
+    """As they are shown."""
+    data = json.loads((RESULTS / file).read_text(encoding="utf-8"))
+    return {f"{row[data['unit']]:.1f}" for row in data["results"]}
 
 
-@pytest.mark.parametrize(("file", "unit", "image"), PLOTS)
-def test_a_table_has_the_figures(file, unit, image):
-    page = (TOP / "docs" / "fast-drivers.md").read_text(encoding="utf-8")
-    table = re.search(r"^\|.*?\n\n", page[page.index(image) :], re.M | re.S)[0]
-    rows = re.findall(r"^\| (?:read|write) .*? \| (.*) \|$", table, re.M)
-    shown = [figure for row in rows for figure in row.split(" | ")]
-    assert shown == figures(file, unit)
+def test_the_page_is_what_the_files_give(results):
+    assert manual.render(PAGE, *results.values()) == PAGE
 
 
-@pytest.mark.parametrize(("file", "unit", "image"), PLOTS)
-def test_a_picture_has_the_figures(file, unit, image):
-    shown = [text for text in texts(IMAGES / image) if re.fullmatch(r"\d+\.\d", text)]
-    assert sorted(shown) == sorted(figures(file, unit))
+def test_each_figure_of_the_tables_is_one_of_the_files():
+    tables = re.findall(r"^\|.*\|$", PAGE[: PAGE.index("figures reach")], re.M)
+    shown = {figure for line in tables for figure in re.findall(r"\d+\.\d+", line)}
+    assert shown
+    assert shown <= figures("bench.json") | figures("bench-vm.json")
 
 
-def test_the_pictures_are_those_that_are_drawn(tmp_path):
-    pytest.importorskip("matplotlib")
-    command = [sys.executable, TOP / "benchmarks" / "plot.py", "--images", tmp_path]
-    subprocess.run(command, check=True)
-    for _, _, image in PLOTS:
-        assert texts(tmp_path / image) == texts(IMAGES / image)
-        assert "prefers-color-scheme: dark" in (tmp_path / image).read_text("utf-8")
+def test_no_figure_is_outside_of_a_mark():
+    typed = manual.MARK.sub("", PAGE)
+    assert re.findall(r"\d[\d.]* (?:µs|kinsn|%)", typed) == []
+
+
+def test_each_mark_is_known_and_each_block_has_one(results):
+    blocks = manual.Blocks(*results.values())
+    named = {name.replace("-", "_") for _, name, _ in manual.MARK.findall(PAGE)}
+    assert named == {name for name in dir(blocks) if not name.startswith("_")}
+    assert PAGE.count("<!-- figures ") == PAGE.count("<!-- end of figures -->")
+
+
+@pytest.mark.parametrize("picture", manual.PICTURES, ids=lambda one: one.image)
+def test_a_picture_is_what_its_file_gives(results, picture):
+    shown = (TOP / "docs" / "images" / picture.image).read_text(encoding="utf-8")
+    assert shown == picture.svg(results[picture.file])
+    assert "prefers-color-scheme: dark" in shown
+    assert f"images/{picture.image}" in PAGE
