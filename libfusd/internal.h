@@ -154,7 +154,7 @@ struct fusd_request {
 	_Alignas(8) fusd_msg_t msg;
 	char *payload;	     /* room for so many bytes and a 0: */
 	size_t payload_size; /* of a block; the longest the kernel sends */
-	char *data;    /* what the callback sees as its buffer */
+	char *data;	     /* what the callback sees as its buffer */
 	struct fusd_device *device;
 	atomic_int references;
 
