@@ -86,19 +86,19 @@ static inline void kfusd_freezer_count(void)
 #endif
 
 /*
- * What default_wake_function() takes to say that the waker is about to sleep.
- * The scheduler keeps the names to itself. 5.16, "sched/fair: Document
- * WF_*", changed the value; 6.6, "sched: add WF_CURRENT_CPU and externise
- * ttwu", has one more that puts the other thread on this CPU.
+ * What default_wake_function() takes to say that the waker is about to sleep:
+ * the scheduler's WF_SYNC, and since 6.6, "sched: add WF_CURRENT_CPU and
+ * externise ttwu", that the other thread may have its CPU. It keeps the names
+ * to itself, so this is for kernels whose numbers were looked up.
  */
-#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 16, 0)
-#define KFUSD_WF_HAND_OVER 0x01
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 1, 0)
+#define KFUSD_WF_HAND_OVER 0
 #elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
 #define KFUSD_WF_HAND_OVER 0x10
 #elif LINUX_VERSION_CODE < KERNEL_VERSION(6, 13, 0)
-#define KFUSD_WF_HAND_OVER 0x50
+#define KFUSD_WF_HAND_OVER (0x10 | 0x40)
 #else
-#define KFUSD_WF_HAND_OVER 0x10
+#define KFUSD_WF_HAND_OVER 0
 #endif
 
 /* 6.15, "kernfs: Use RCU to access kernfs_node::parent." */

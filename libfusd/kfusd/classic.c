@@ -60,6 +60,24 @@ int fusd_classic_receive(struct fusd_device *device,
 	return 0;
 }
 
+/* Writes a reply that is this error; its command says so already. */
+static void write_error(const struct fusd_device *device, fusd_msg_t *message,
+			int error)
+{
+	message->datalen = 0;
+	message->parm.fops_msg.retval = -error;
+	if (write(device->fd, message, sizeof(*message)) < 0)
+		fusd_log(LOG_DEBUG, "%s: nobody waits for the error: %s",
+			 device->path, strerror(errno));
+}
+
+void fusd_classic_refuse(const struct fusd_device *device, fusd_msg_t *message,
+			 int error)
+{
+	message->cmd++;
+	write_error(device, message, error);
+}
+
 int fusd_classic_reply(struct fusd_request *request, const void *data,
 		       size_t length)
 {
@@ -79,10 +97,6 @@ int fusd_classic_reply(struct fusd_request *request, const void *data,
 	if (error == EPIPE || error == ENODEV)
 		return -EPIPE;
 	/* The kernel did not take it; its client is not to wait for ever. */
-	message->datalen = 0;
-	message->parm.fops_msg.retval = -EIO;
-	if (write(request->device->fd, message, sizeof(*message)) < 0)
-		fusd_log(LOG_DEBUG, "%s: nobody waits for the error: %s",
-			 request->device->path, strerror(errno));
+	write_error(request->device, message, EIO);
 	return -error;
 }

@@ -29,6 +29,7 @@ struct kfusd_request {
 	 */
 	struct fusd_ring *ring;
 	unsigned int slot;
+	unsigned int fork_number; /* of who has the slot */
 	struct fusd_request *block;
 	char *large; /* instead of a block's, malloc'ed */
 	char nothing[8];

@@ -118,21 +118,13 @@ static int place_data(struct fusd_request *request,
 static void refuse_given(struct fusd_device *device,
 			 const struct fusd_ring_request *given, int error)
 {
-	struct fusd_ring_reply reply = {
-		.fusd_file = given->fusd_file,
-		.transid = given->transid,
-		.hint = given->hint,
-		.subcmd = given->subcmd,
-		.flags = given->flags,
-		.private_info = given->private_info,
-		.offset = given->offset,
-		.retval = -error,
-	};
+	fusd_msg_t message;
 
+	fill_message(&message, given);
+	fusd_classic_refuse(device, &message, error);
 	/* No request has it to release. */
 	if (given->slot < FUSD_RING_SLOTS)
 		fusd_ring_release(ring_of(device), given->slot);
-	fusd_ring_post(ring_of(device), device->fd, &reply, false);
 }
 
 /* A request with what was given; NULL: it is refused, or its client gone. */
@@ -295,7 +287,8 @@ int fusd_fast_reply(struct fusd_request *request, const void *data,
 
 	/* There is no place for the data, or an address comes with it. */
 	if ((size && !kfusd_part(request)->ring) ||
-	    request->msg.subcmd == FUSD_MMAP)
+	    request->msg.subcmd == FUSD_MMAP ||
+	    !fusd_ring_may_post(ring_of(request->device)))
 		return fusd_classic_reply(request, data, length);
 	if (request->msg.subcmd != FUSD_READ)
 		data = request->data;

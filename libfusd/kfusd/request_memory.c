@@ -62,8 +62,8 @@ static void leave_slot(struct kfusd_request *request)
 		.dirty = request->common.dirty,
 		.dirty_file = request->common.dirty_file,
 	};
-	/* A forked child that let go of the device has nothing to release. */
-	if (request->common.device->fd >= 0)
+	/* What a forked child has inherited is its parent's to release. */
+	if (request->fork_number == fusd_ring_fork_number())
 		fusd_ring_release(ring, request->slot);
 	fusd_ring_put(ring);
 }
@@ -130,6 +130,7 @@ int fusd_kfusd_use_slot(struct kfusd_request *request, struct fusd_ring *ring,
 			unsigned int slot, size_t size)
 {
 	char *memory = fusd_ring_slot(ring, slot, size);
+	struct fusd_ring_slot bytes;
 
 	if (!memory)
 		return -EPROTO;
@@ -137,8 +138,10 @@ int fusd_kfusd_use_slot(struct kfusd_request *request, struct fusd_ring *ring,
 	request->ring = ring;
 	request->slot = slot;
 	request->common.payload = memory;
-	request->common.clean = ring->slots[slot].clean;
-	request->common.dirty = ring->slots[slot].dirty;
-	request->common.dirty_file = ring->slots[slot].dirty_file;
+	request->fork_number = fusd_ring_fork_number();
+	bytes = fusd_ring_look_at(ring, slot);
+	request->common.clean = bytes.clean;
+	request->common.dirty = bytes.dirty;
+	request->common.dirty_file = bytes.dirty_file;
 	return 0;
 }

@@ -18,8 +18,38 @@
 #define LARGE_OFFSET \
 	(FUSD_RING_SLOTS_OFFSET + FUSD_RING_SMALL_SLOTS * FUSD_RING_SMALL_SIZE)
 
+static atomic_uint fork_number;
+static atomic_bool has_forked;
+
+static void after_fork_in_parent(void)
+{
+	has_forked = true;
+}
+
+static void after_fork_in_child(void)
+{
+	has_forked = true;
+	fork_number++;
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(NULL, after_fork_in_parent, after_fork_in_child);
+}
+
+unsigned int fusd_ring_fork_number(void)
+{
+	return fork_number;
+}
+
+bool fusd_ring_may_post(const struct fusd_ring *ring)
+{
+	return ring->fork_number == fork_number;
+}
+
 static struct fusd_ring *map_ring(const struct fusd_ring_setup *setup, int fd)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct fusd_ring *ring = calloc(1, sizeof(*ring));
 	void *area;
 
@@ -31,6 +61,8 @@ static struct fusd_ring *map_ring(const struct fusd_ring_setup *setup, int fd)
 		free(ring);
 		return NULL;
 	}
+	pthread_once(&once, watch_forks);
+	ring->fork_number = fork_number;
 	atomic_init(&ring->references, 1);
 	pthread_mutex_init(&ring->post_lock, NULL);
 	ring->shared = area;
@@ -89,6 +121,14 @@ static char *slot_memory(const struct fusd_ring *ring, unsigned int slot)
 		       (size_t)slot * FUSD_RING_SMALL_SIZE;
 	return area + LARGE_OFFSET +
 	       (slot - FUSD_RING_SMALL_SLOTS) * ring->large_size;
+}
+
+struct fusd_ring_slot fusd_ring_look_at(const struct fusd_ring *ring,
+					unsigned int slot)
+{
+	if (!has_forked)
+		return ring->slots[slot];
+	return (struct fusd_ring_slot){ .dirty = slot_size(ring, slot) };
 }
 
 char *fusd_ring_slot(const struct fusd_ring *ring, unsigned int slot,

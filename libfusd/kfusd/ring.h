@@ -20,7 +20,12 @@ struct fusd_ring {
 	size_t area_size;
 	size_t large_size;
 
-	pthread_mutex_t post_lock; /* the area's posted */
+	/*
+	 * The area's posted, of the process that made it: a forked child
+	 * shares the area, and answers by classic messages.
+	 */
+	pthread_mutex_t post_lock;
+	unsigned int fork_number;
 	/* Several requests came at once: replies may wait for the next call. */
 	atomic_bool is_batch;
 	atomic_uint rescues; /* the area's, when they came */
@@ -36,6 +41,17 @@ struct fusd_ring {
 struct fusd_ring *fusd_ring_open(const struct fusd_device *device, int fd);
 void fusd_ring_put(struct fusd_ring *ring);
 
+/* Grows in a forked child. */
+unsigned int fusd_ring_fork_number(void);
+/* Whether this process is the one that posts. */
+bool fusd_ring_may_post(const struct fusd_ring *ring);
+
+/*
+ * Which bytes a slot has. If there is another process with the area, nobody
+ * knows.
+ */
+struct fusd_ring_slot fusd_ring_look_at(const struct fusd_ring *ring,
+					unsigned int slot);
 /* A slot's memory, with room for a 0 after size bytes; NULL: too large. */
 char *fusd_ring_slot(const struct fusd_ring *ring, unsigned int slot,
 		     size_t size);
