@@ -60,8 +60,6 @@ static const struct cuse_lowlevel_ops operations = {
 	.init = on_init,
 	.open = fusd_operation_open,
 	.release = fusd_operation_release,
-	.read = fusd_operation_read,
-	.write = fusd_operation_write,
 	.ioctl = on_ioctl,
 	.poll = fusd_poll_receive,
 };
@@ -421,7 +419,7 @@ const struct fusd_transport fusd_transport_cuse = {
 	.refresh = fusd_operation_refresh,
 	.hold = fusd_interrupt_hold,
 	.queued = fusd_interrupt_queued,
-	.waited = fusd_interrupt_waited,
+	.waited = fusd_operation_renew,
 	.unblock = fusd_interrupt_unblock,
 	.commit = fusd_operation_commit,
 	.follow = fusd_poll_follow,

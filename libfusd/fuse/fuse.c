@@ -105,20 +105,6 @@ static void on_release(fuse_req_t fuse, fuse_ino_t inode,
 	fusd_operation_release(fuse, info);
 }
 
-static void on_read(fuse_req_t fuse, fuse_ino_t inode, size_t size,
-		    off_t offset, struct fuse_file_info *info)
-{
-	(void)inode;
-	fusd_operation_read(fuse, size, offset, info);
-}
-
-static void on_write(fuse_req_t fuse, fuse_ino_t inode, const char *data,
-		     size_t size, off_t offset, struct fuse_file_info *info)
-{
-	(void)inode;
-	fusd_operation_write(fuse, data, size, offset, info);
-}
-
 static void on_ioctl(fuse_req_t fuse, fuse_ino_t inode, unsigned int request,
 		     void *argument, struct fuse_file_info *info,
 		     unsigned int flags, const void *in_data, size_t in_size,
@@ -163,8 +149,6 @@ static const struct fuse_lowlevel_ops operations = {
 	.setattr = on_setattr,
 	.open = on_open,
 	.release = on_release,
-	.read = on_read,
-	.write = on_write,
 	.ioctl = on_ioctl,
 	.poll = on_poll,
 };
@@ -482,7 +466,7 @@ const struct fusd_transport fusd_transport_fuse = {
 	.refresh = fusd_operation_refresh,
 	.hold = fusd_interrupt_hold,
 	.queued = fusd_interrupt_queued,
-	.waited = fusd_interrupt_waited,
+	.waited = fusd_operation_renew,
 	.unblock = fusd_interrupt_unblock,
 	.commit = fusd_operation_commit,
 	.follow = fusd_poll_follow,

@@ -5,6 +5,8 @@
  * request is answered after that.
  */
 #include <errno.h>
+#include <linux/fuse.h>
+#include <sched.h>
 
 #include "interrupt.h"
 #include "operation.h"
@@ -34,27 +36,9 @@ static bool goes_on(const struct fusd_request *request)
 				   &session->node, request->sent_flags);
 }
 
-static bool is_interruptible(const struct fusd_request *request)
-{
-	const short operation = request->msg.subcmd;
-
-	return fuse_part(request)->fuse && operation != FUSD_CLOSE &&
-	       operation != FUSD_POLL_DIFF && operation != FUSD_UNBLOCK;
-}
-
 bool fusd_interrupt_queued(struct fusd_request *request)
 {
-	if (is_interruptible(request))
-		fusd_session_watch_interrupt(request);
 	return fuse_part(request)->interrupted;
-}
-
-void fusd_interrupt_waited(struct fusd_request *request)
-{
-	/* A thread that answers the request takes the lock first. */
-	if (is_interruptible(request))
-		fusd_session_ignore_interrupt(request);
-	fusd_operation_renew(request);
 }
 
 /*
@@ -74,8 +58,6 @@ bool fusd_interrupt_hold(struct fusd_request *request)
 		fusd_poll_hold(request);
 		return false;
 	}
-	if (fuse_part(request)->fuse)
-		fusd_session_watch_interrupt(request);
 	/* A read that has got something does not wait for more. */
 	return fuse_part(request)->interrupted || goes_on(request) ||
 	       may_be_of_exit(request);
@@ -129,7 +111,8 @@ struct fusd_request *fusd_interrupt_unblock(struct fusd_request *interrupted)
 	return NULL;
 }
 
-struct fusd_request *fusd_interrupt_begin(struct fusd_request *request)
+/* Takes over a reference. */
+static struct fusd_request *begin_interrupt(struct fusd_request *request)
 {
 	struct fusd_request *close;
 	bool held;
@@ -149,4 +132,52 @@ struct fusd_request *fusd_interrupt_begin(struct fusd_request *request)
 		return fusd_interrupt_unblock(request);
 	fusd_request_put(request);
 	return NULL;
+}
+
+/*
+ * Under the device's lock: the request of this number, which is pending, or,
+ * a poll_diff that is answered, still in its callback.
+ */
+static struct fusd_request *find_request(struct fusd_device *device,
+					 uint64_t unique)
+{
+	struct fusd_request *request;
+
+	for (request = device->requests; request; request = request->next)
+		if (fuse_part(request)->unique == unique)
+			return request;
+	for (request = device->running; request;
+	     request = request->running_next)
+		if (fuse_part(request)->unique == unique)
+			return request;
+	return NULL;
+}
+
+static bool is_interruptible(const struct fusd_request *request)
+{
+	return request->msg.subcmd != FUSD_CLOSE &&
+	       request->msg.subcmd != FUSD_POLL_DIFF;
+}
+
+struct fusd_request *
+fusd_interrupt_receive(struct fusd_device *device,
+		       const struct fuse_in_header *message)
+{
+	const struct fuse_interrupt_in *asked = (const void *)(message + 1);
+	struct fusd_request *request;
+	bool is_found, begins;
+
+	pthread_mutex_lock(&device->lock);
+	request = find_request(device, asked->unique);
+	is_found = request;
+	begins = is_found && is_interruptible(request);
+	if (begins)
+		request->references++;
+	pthread_mutex_unlock(&device->lock);
+	/* Another thread has read it, and is about to put it on the list. */
+	if (!is_found) {
+		sched_yield();
+		fusd_session_ask_again(device, message);
+	}
+	return begins ? begin_interrupt(request) : NULL;
 }

@@ -8,13 +8,16 @@
 /* struct fusd_transport's functions of the same names. */
 bool fusd_interrupt_hold(struct fusd_request *request);
 bool fusd_interrupt_queued(struct fusd_request *request);
-void fusd_interrupt_waited(struct fusd_request *request);
 struct fusd_request *fusd_interrupt_unblock(struct fusd_request *interrupted);
 
+struct fuse_in_header;
+
 /*
- * The client of a request got a signal. Gives what the driver is to be called
- * for now, an unblock as a rule, or NULL; takes over a reference.
+ * The message says that a client got a signal. Gives what the driver is to be
+ * called for now, an unblock as a rule, or NULL.
  */
-struct fusd_request *fusd_interrupt_begin(struct fusd_request *request);
+struct fusd_request *
+fusd_interrupt_receive(struct fusd_device *device,
+		       const struct fuse_in_header *message);
 
 #endif /* FUSD_FUSE_INTERRUPT_H */

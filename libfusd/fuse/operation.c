@@ -108,51 +108,52 @@ static void set_position(struct fusd_request *request)
 			is_sequential(request));
 }
 
-/* A read or a write. */
+static struct fusd_request *begin_transfer(int subcmd, uint64_t file)
+{
+	return fusd_session_begin(NULL, subcmd,
+				  (struct fusd_open_file *)(uintptr_t)file);
+}
+
 static void finish_transfer(struct fusd_request *request, size_t size,
-			    off_t offset, const struct fuse_file_info *info)
+			    uint64_t offset, uint32_t flags)
 {
 	struct fusd_open_file *file = fuse_part(request)->open_file;
 	fops_msg_t *fops = &request->msg.parm.fops_msg;
 
 	fops->length = size;
-	fuse_part(request)->kernel_offset = (uint64_t)offset;
+	fuse_part(request)->kernel_offset = offset;
 	fusd_session_lock(request);
 	/* The client may have changed them with fcntl(F_SETFL). */
-	file->flags = (unsigned long)info->flags;
+	file->flags = flags;
 	fusd_session_finish(request);
 	set_position(request);
 	fusd_session_unlock(request);
 }
 
-void fusd_operation_read(fuse_req_t fuse, size_t size, off_t offset,
-			 struct fuse_file_info *info)
+void fusd_operation_read(const struct fuse_read_in *asked)
 {
-	struct fusd_request *request =
-		fusd_session_begin(fuse, FUSD_READ, fusd_session_file(info));
+	struct fusd_request *request = begin_transfer(FUSD_READ, asked->fh);
+	size_t size = asked->size;
 
 	if (size > request->device->max_transfer)
 		size = request->device->max_transfer;
 	fusd_payload_isolate(request, fuse_part(request)->open_file->id, size);
-	finish_transfer(request, size, offset, info);
+	finish_transfer(request, size, asked->offset, asked->flags);
 }
 
-void fusd_operation_write(fuse_req_t fuse, const char *data, size_t size,
-			  off_t offset, struct fuse_file_info *info)
+void fusd_operation_write(const struct fuse_write_in *asked)
 {
-	struct fusd_request *request =
-		fusd_session_begin(fuse, FUSD_WRITE, fusd_session_file(info));
+	struct fusd_request *request = begin_transfer(FUSD_WRITE, asked->fh);
+	size_t size = asked->size;
 
-	if (data == request->payload)
-		fusd_payload_overwritten(
-			request, fuse_part(request)->open_file->id, size);
+	/* What follows asked is the payload. */
+	fusd_payload_overwritten(request, fuse_part(request)->open_file->id,
+				 size);
 	if (size > request->device->max_transfer)
 		size = request->device->max_transfer;
-	/* In the same block, which goes on for a page after the message. */
-	request->data = (char *)data;
 	request->data[size] = 0;
 	request->msg.datalen = (int)size;
-	finish_transfer(request, size, offset, info);
+	finish_transfer(request, size, asked->offset, asked->flags);
 }
 
 static void finish_call(struct fusd_request *request)
@@ -187,8 +188,10 @@ void fusd_operation_flush(fuse_req_t fuse, struct fuse_file_info *info)
 	const bool is_exit =
 		fusd_proc_is_exiting(request->msg.parm.fops_msg.pid);
 
-	if (is_exit)
+	if (is_exit) {
 		fuse_part(request)->fuse = NULL;
+		fuse_part(request)->unique = 0;
+	}
 	finish_call(request);
 	if (is_exit)
 		fuse_reply_err(fuse, 0);
@@ -372,6 +375,15 @@ void fusd_operation_commit(struct fusd_request *request)
 				  is_sequential(request));
 }
 
+static int reply_write(struct fusd_request *request, ssize_t retval)
+{
+	const struct fuse_write_out count = { .size = (uint32_t)retval };
+
+	return retval < 0 ?
+		       fusd_session_answer(request, (int)-retval, NULL, 0) :
+		       fusd_session_answer(request, 0, &count, sizeof(count));
+}
+
 static int send_reply(struct fusd_request *request, const void *data,
 		      size_t length)
 {
@@ -392,14 +404,12 @@ static int send_reply(struct fusd_request *request, const void *data,
 	case FUSD_FSYNC:
 		return fuse ? fuse_reply_err(fuse, client_error(retval)) :
 			      -EPIPE;
+	case FUSD_READ:
+		return fusd_session_answer(
+			request, retval < 0 ? (int)-retval : 0, data, length);
 	default:
-		break;
+		return reply_write(request, retval);
 	}
-	if (retval < 0)
-		return fuse_reply_err(fuse, (int)-retval);
-	if (request->msg.subcmd == FUSD_READ)
-		return fuse_reply_buf(fuse, data, length);
-	return fuse_reply_write(fuse, (size_t)retval);
 }
 
 int fusd_operation_reply(struct fusd_request *request, const void *data,
@@ -415,10 +425,6 @@ int fusd_operation_reply(struct fusd_request *request, const void *data,
 		fusd_request_put(interrupted);
 		return 0;
 	}
-	/* No interrupt may look at a request that is about to be freed. */
-	if (fuse_part(request)->fuse &&
-	    (fuse_part(request)->held || request->is_queued))
-		fusd_session_ignore_interrupt(request);
 	/* First: once the transfer returned, no wake-up is to come. */
 	fusd_poll_wake(request);
 	return send_reply(request, data, length) ? -EPIPE : 0;

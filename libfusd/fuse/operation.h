@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * libfuse's operations, called inside fusd_session_read_message(): each makes
- * the request that is received, or answers at once.
+ * Operations, called inside fusd_session_read_message(): each makes the request
+ * that is received, or answers at once. Reads and writes get what follows the
+ * message's header, the others are libfuse's.
  */
 #ifndef FUSD_FUSE_OPERATION_H
 #define FUSD_FUSE_OPERATION_H
 
 #include "session.h"
 
+struct fuse_read_in;
+struct fuse_write_in;
+
 void fusd_operation_open(fuse_req_t fuse, struct fuse_file_info *info);
 void fusd_operation_release(fuse_req_t fuse, struct fuse_file_info *info);
-void fusd_operation_read(fuse_req_t fuse, size_t size, off_t offset,
-			 struct fuse_file_info *info);
-void fusd_operation_write(fuse_req_t fuse, const char *data, size_t size,
-			  off_t offset, struct fuse_file_info *info);
+void fusd_operation_read(const struct fuse_read_in *asked);
+void fusd_operation_write(const struct fuse_write_in *asked);
 void fusd_operation_seek(fuse_req_t fuse, off_t offset, int whence,
 			 struct fuse_file_info *info);
 void fusd_operation_flush(fuse_req_t fuse, struct fuse_file_info *info);

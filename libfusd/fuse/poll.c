@@ -276,9 +276,11 @@ static struct fusd_request *make_next(struct fusd_request *request)
 	next->msg.parm.fops_msg.retval = 0;
 	next->data = next->payload;
 	fuse_part(next)->open_file = fuse_part(request)->open_file;
+	fuse_part(next)->unique = fuse_part(request)->unique;
 	fuse_part(next)->fuse = fuse_part(request)->fuse;
 	fuse_part(next)->poll_handle = fuse_part(request)->poll_handle;
 	fuse_part(next)->poll_round = fuse_part(request)->poll_round + 1;
+	fuse_part(request)->unique = 0;
 	fuse_part(request)->fuse = NULL;
 	fuse_part(request)->poll_handle = NULL;
 	return next;

@@ -7,26 +7,42 @@
  * reads it sees to it that others get another one who need it.
  */
 #include <errno.h>
+#include <linux/fuse.h>
 #include <poll.h>
 
 #include "interrupt.h"
+#include "operation.h"
 #include "receive.h"
 #include "session.h"
 
 /* So long a thread that read what was for another one lets that go first. */
 #define GIVE_WAY_MS 1
 
-/* As fusd_session_read_message(), with what follows from an interrupt. */
+static int handle_message(struct fusd_device *device,
+			  const struct fuse_in_header *message,
+			  struct fusd_request **request)
+{
+	switch (message->opcode) {
+	case FUSE_READ:
+		fusd_operation_read((const void *)(message + 1));
+		return FUSD_MESSAGE_DONE;
+	case FUSE_WRITE:
+		fusd_operation_write((const void *)(message + 1));
+		return FUSD_MESSAGE_DONE;
+	case FUSE_INTERRUPT:
+		*request = fusd_interrupt_receive(device, message);
+		return FUSD_MESSAGE_DONE;
+	case FUSE_NOTIFY_REPLY:
+		return FUSD_SESSION_WOKEN;
+	default:
+		return FUSD_MESSAGE_OF_LIBFUSE;
+	}
+}
+
 static int read_message(struct fusd_device *device,
 			struct fusd_request **request)
 {
-	struct fusd_request *interrupted = NULL;
-	int result = fusd_session_read_message(device, request, &interrupted);
-
-	if (!interrupted)
-		return result;
-	*request = fusd_interrupt_begin(interrupted);
-	return *request ? 0 : 1;
+	return fusd_session_read_message(device, handle_message, request);
 }
 
 /* A wake-up was read: wakes those who are to end. False: there are none. */

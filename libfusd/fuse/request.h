@@ -14,7 +14,9 @@ struct fusd_open_file;
 struct fuse_request {
 	struct fusd_request common; /* first */
 
-	fuse_req_t fuse; /* NULL once answered, or none */
+	/* The kernel's number of who waits for the answer; 0: nobody. */
+	uint64_t unique;
+	fuse_req_t fuse; /* what libfuse decoded; NULL once answered, or none */
 	struct fusd_open_file *open_file;
 	uint64_t kernel_offset; /* what the kernel passed */
 

@@ -4,14 +4,17 @@
  *
  * A message is read straight into a request's memory block, at such a place
  * that a write's data begins on a page and is handed to the callback where it
- * is. libfuse decodes the message and answers it; libfuse never sees the block
- * again after fuse_session_process_buf().
+ * is. Reads and writes, which are most of them, are decoded and answered here:
+ * what libfuse allocates and locks for each is more than all the rest. What
+ * else there is libfuse decodes and answers; it never sees the block again
+ * after fuse_session_process_buf().
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "session.h"
@@ -27,7 +30,6 @@ struct receiving {
 	struct fusd_device *device;
 	struct fusd_request *request; /* NULL once it went to an operation */
 	struct fusd_request *result;
-	struct fusd_request *interrupted; /* a reference */
 };
 static _Thread_local struct receiving *receiving;
 
@@ -95,6 +97,7 @@ struct fusd_request *fusd_session_new_request(struct fusd_device *device)
 
 	if (!request)
 		return NULL;
+	part->unique = 0;
 	part->fuse = NULL;
 	part->open_file = NULL;
 	part->poll_handle = NULL;
@@ -107,24 +110,32 @@ struct fusd_request *fusd_session_new_request(struct fusd_device *device)
 	return request;
 }
 
+/* The message that a request was taken from. */
+static struct fuse_in_header *message_of(const struct fusd_request *request)
+{
+	return (struct fuse_in_header *)(request->payload -
+					 FUSD_MESSAGE_HEADERS);
+}
+
 struct fusd_request *fusd_session_begin(fuse_req_t fuse, int subcmd,
 					struct fusd_open_file *file)
 {
-	const struct fuse_ctx *caller = fuse_req_ctx(fuse);
 	struct fusd_request *request = receiving->request;
+	const struct fuse_in_header *message = message_of(request);
 	fops_msg_t *fops = &request->msg.parm.fops_msg;
 
 	receiving->request = NULL;
 	receiving->result = request;
+	fuse_part(request)->unique = message->unique;
 	fuse_part(request)->fuse = fuse;
 	fuse_part(request)->open_file = file;
 	memset(&request->msg, 0, sizeof(request->msg));
 	request->msg.magic = FUSD_MSG_MAGIC;
 	request->msg.cmd = FUSD_FOPS_CALL;
 	request->msg.subcmd = (short)subcmd;
-	fops->pid = caller->pid;
-	fops->uid = caller->uid;
-	fops->gid = caller->gid;
+	fops->pid = (pid_t)message->pid;
+	fops->uid = message->uid;
+	fops->gid = message->gid;
 	fops->device_info = request->device->device_info;
 	request->data = request->payload;
 	return request;
@@ -151,79 +162,87 @@ void fusd_session_unlock(struct fusd_request *request)
 	pthread_mutex_unlock(&request->device->lock);
 }
 
-/* Called by libfuse, with its lock of the request held. */
-static void on_interrupt(fuse_req_t fuse, void *data)
-{
-	struct fusd_request *request = data;
-
-	(void)fuse;
-	/* NULL: the signal came before fusd_session_watch_interrupt(). */
-	if (receiving) {
-		request->references++;
-		receiving->interrupted = request;
-	} else {
-		fuse_part(request)->interrupted = true;
-	}
-}
-
-void fusd_session_watch_interrupt(struct fusd_request *request)
-{
-	fuse_req_interrupt_func(fuse_part(request)->fuse, on_interrupt,
-				request);
-}
-
-void fusd_session_ignore_interrupt(struct fusd_request *request)
-{
-	fuse_req_interrupt_func(fuse_part(request)->fuse, NULL, NULL);
-}
-
-/* What fusd_session_wake() asked for. */
-static bool is_wake_up(const void *message)
-{
-	return ((const struct fuse_in_header *)message)->opcode ==
-	       FUSE_NOTIFY_REPLY;
-}
-
 int fusd_session_read_message(struct fusd_device *device,
-			      struct fusd_request **request,
-			      struct fusd_request **interrupted)
+			      fusd_message_handler *handle,
+			      struct fusd_request **request)
 {
 	struct receiving context = { .device = device };
 	struct fuse_buf message = { 0 };
-	bool is_woken;
+	int result = 1;
 	ssize_t size;
-	int error;
 
 	context.request = fusd_session_new_request(device);
 	if (!context.request)
 		return -ENOMEM;
-	message.mem = context.request->payload - FUSD_MESSAGE_HEADERS;
+	message.mem = message_of(context.request);
 	size = read(device->fd, message.mem,
 		    FUSD_MESSAGE_HEADERS + kernel_transfer(device));
-	error = size < 0 ? errno : 0;
-	is_woken = size > 0 && is_wake_up(message.mem);
-	if (size > 0 && !is_woken) {
+	if (size > 0) {
 		message.size = (size_t)size;
 		receiving = &context;
-		fuse_session_process_buf(fusd_session_of(device)->fuse,
-					 &message);
+		result = handle(device, message.mem, &context.result);
+		if (result == FUSD_MESSAGE_OF_LIBFUSE)
+			fuse_session_process_buf(fusd_session_of(device)->fuse,
+						 &message);
 		receiving = NULL;
+	} else if (size < 0) {
+		result = -errno;
 	}
 	if (context.request) {
 		fusd_request_put(context.request);
 		fusd_request_put(context.request);
 	}
-	*interrupted = context.interrupted;
-	if (context.result) {
-		*request = context.result;
+	*request = context.result;
+	if (context.result)
 		return 0;
-	}
-	if (is_woken)
-		return FUSD_SESSION_WOKEN;
 	/* ENOENT: the request's client left before it was read. */
-	if (error == 0 || error == ENOENT)
-		return 1;
-	return error == EAGAIN || error == EINTR ? -error : -ENODEV;
+	if (result >= 0 || result == -ENOENT)
+		return result == FUSD_SESSION_WOKEN ? result : 1;
+	return result == -EAGAIN || result == -EINTR ? result : -ENODEV;
+}
+
+/* What follows a block's payload has room for a short answer. */
+#define SHORT_ANSWER (FUSD_PAGE_SIZE - sizeof(struct fuse_out_header))
+
+/*
+ * The kernel looks up each page, and each part, of what it is given. To copy a
+ * short answer behind its header, in one page, is cheaper than that.
+ */
+int fusd_session_answer(struct fusd_request *request, int error,
+			const void *data, size_t length)
+{
+	const struct fuse_out_header header = {
+		.len = (uint32_t)(sizeof(header) + length),
+		.error = -error,
+		.unique = fuse_part(request)->unique,
+	};
+	char *page = request->payload + request->payload_size;
+	const struct iovec parts[] = {
+		{ .iov_base = (void *)&header, .iov_len = sizeof(header) },
+		{ .iov_base = (void *)data, .iov_len = length },
+	};
+
+	if (length > SHORT_ANSWER)
+		return writev(request->device->fd, parts, 2) < 0 ? -errno : 0;
+	memcpy(page, &header, sizeof(header));
+	if (length)
+		memcpy(page + sizeof(header), data, length);
+	return write(request->device->fd, page, header.len) < 0 ? -errno : 0;
+}
+
+void fusd_session_ask_again(struct fusd_device *device,
+			    const struct fuse_in_header *message)
+{
+	const struct fuse_out_header answer = {
+		.len = sizeof(answer),
+		.error = -EAGAIN,
+		.unique = message->unique,
+	};
+	int error = errno;
+
+	/* It fails if the request was answered meanwhile. */
+	if (write(device->fd, &answer, sizeof(answer)) < 0)
+		errno = error;
 }
 
 /*

@@ -10,6 +10,8 @@
 #include "own_client.h"
 #include "request.h"
 
+struct fuse_in_header;
+
 /* What the attendant, a thread beside the driver's, knows of a device. */
 struct fusd_attendance {
 	atomic_int running;   /* callbacks */
@@ -57,24 +59,33 @@ void fusd_session_redirect_log(void);
 void fusd_session_init(struct fusd_device *device, struct fuse_conn_info *conn);
 
 /*
- * As struct fusd_transport's receive: reads one message and hands it to
- * libfuse, which calls an operation; the session's userdata is the device. If
- * the message is the interrupt of an earlier request, that is in *interrupted,
- * with a reference. If it is what fusd_session_wake() had the kernel send,
- * FUSD_SESSION_WOKEN. -EINTR: a signal's handler ran.
+ * What is done with a message: it begins a request, or gives one in *request,
+ * or none; or it is for libfuse, which calls an operation; or it is what
+ * fusd_session_wake() had the kernel send.
  */
+#define FUSD_MESSAGE_DONE 1
+#define FUSD_MESSAGE_OF_LIBFUSE 0
 #define FUSD_SESSION_WOKEN 2
-int fusd_session_read_message(struct fusd_device *device,
-			      struct fusd_request **request,
-			      struct fusd_request **interrupted);
+typedef int fusd_message_handler(struct fusd_device *device,
+				 const struct fuse_in_header *message,
+				 struct fusd_request **request);
 
 /*
- * Begins and ends to look for a signal to the request's client, which sets the
- * request's interrupted, or comes out of fusd_session_read_message(). Under the
- * device's lock.
+ * As struct fusd_transport's receive: reads one message and has it handled; the
+ * userdata of libfuse's session is the device. FUSD_SESSION_WOKEN if that is
+ * what it was. -EINTR: a signal's handler ran.
  */
-void fusd_session_watch_interrupt(struct fusd_request *request);
-void fusd_session_ignore_interrupt(struct fusd_request *request);
+int fusd_session_read_message(struct fusd_device *device,
+			      fusd_message_handler *handle,
+			      struct fusd_request **request);
+
+/* Answers what libfuse has not decoded. 0 or -errno. */
+int fusd_session_answer(struct fusd_request *request, int error,
+			const void *data, size_t length);
+
+/* Has the kernel send the message, an interrupt, once more. */
+void fusd_session_ask_again(struct fusd_device *device,
+			    const struct fuse_in_header *message);
 
 /*
  * On fuse: makes the device's descriptor readable, as poll(2) sees it, until
@@ -111,7 +122,10 @@ struct fusd_request *fusd_session_take_block(struct fusd_device *device);
 /* fusd_request_new(), with libfuse's part as empty as the common one. */
 struct fusd_request *fusd_session_new_request(struct fusd_device *device);
 
-/* An operation's request: fills in what is known of any operation's. */
+/*
+ * An operation's request: fills in what is known of any operation's. fuse:
+ * NULL if it is not libfuse that decoded it.
+ */
 struct fusd_request *fusd_session_begin(fuse_req_t fuse, int subcmd,
 					struct fusd_open_file *file);
 
