@@ -69,27 +69,34 @@ static int64_t now_ns(void)
 	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
 }
 
+/* Whether there is something to receive, or an error. */
+static bool has_message(const struct fusd_device *device)
+{
+	struct pollfd polled = { .fd = device->fd, .events = POLLIN };
+
+	return device->queue.may_be_filled || poll(&polled, 1, 0) != 0;
+}
+
 /*
  * Looks for a message for some time. What is well spent doubles it for the next
- * time, up to what the driver wants; what is not halves it, down to a little.
+ * time, up to what the driver wants; what is not halves it, down to a little. A
+ * look by receive was rejected: where await waits in the read, that would turn
+ * the descriptor's blocking off and on.
  */
-static int receive_spinning(struct fusd_device *device, unsigned int waits,
-			    struct fusd_request **request)
+static void look_for_message(struct fusd_device *device, unsigned int waits)
 {
 	const unsigned int most = device->spin_us * 1000;
 	unsigned int budget = device->spin_ns;
 	int64_t end = now_ns() + budget;
-	int result;
+	bool has;
 
 	do
-		result = device->transport->receive(device, request);
-	while (result == -EAGAIN && device->waits_ended == waits &&
-	       now_ns() < end);
-	budget = result == -EAGAIN ? budget / 2 : budget * 2;
+		has = has_message(device);
+	while (!has && device->waits_ended == waits && now_ns() < end);
+	budget = has ? budget * 2 : budget / 2;
 	if (budget < most / 16)
 		budget = most / 16;
 	device->spin_ns = budget < most ? budget : most;
-	return result;
 }
 
 static int await_by_poll(struct fusd_device *device, unsigned int waits,
@@ -115,11 +122,8 @@ static int await_message(struct fusd_device *device, unsigned int waits,
 {
 	int result;
 
-	if (device->spin_us > 0) {
-		result = receive_spinning(device, waits, request);
-		if (result != -EAGAIN)
-			return result;
-	}
+	if (device->spin_us > 0)
+		look_for_message(device, waits);
 	if (!device->awaits_by_poll)
 		return device->transport->await(device, waits, request);
 	device->awaiters++;
