@@ -206,7 +206,8 @@ int fusd_session_read_message(struct fusd_device *device,
 
 /*
  * The kernel looks up each page, and each part, of what it is given. To copy a
- * short answer behind its header, in one page, is cheaper than that.
+ * short answer behind its header, in one page, is cheaper than that. In front
+ * of a payload there is room for a header: there the message was.
  */
 int fusd_session_answer(struct fusd_request *request, int error,
 			const void *data, size_t length)
@@ -216,18 +217,20 @@ int fusd_session_answer(struct fusd_request *request, int error,
 		.error = -error,
 		.unique = fuse_part(request)->unique,
 	};
-	char *page = request->payload + request->payload_size;
+	char *answer = request->payload + request->payload_size;
 	const struct iovec parts[] = {
 		{ .iov_base = (void *)&header, .iov_len = sizeof(header) },
 		{ .iov_base = (void *)data, .iov_len = length },
 	};
 
-	if (length > SHORT_ANSWER)
+	if (length <= SHORT_ANSWER && length > 0)
+		memcpy(answer + sizeof(header), data, length);
+	else if (data == request->payload)
+		answer = request->payload - sizeof(header);
+	else if (length > 0)
 		return writev(request->device->fd, parts, 2) < 0 ? -errno : 0;
-	memcpy(page, &header, sizeof(header));
-	if (length)
-		memcpy(page + sizeof(header), data, length);
-	return write(request->device->fd, page, header.len) < 0 ? -errno : 0;
+	memcpy(answer, &header, sizeof(header));
+	return write(request->device->fd, answer, header.len) < 0 ? -errno : 0;
 }
 
 void fusd_session_ask_again(struct fusd_device *device,
