@@ -212,6 +212,8 @@ static bool fail_request(struct fusd_device *device)
 		fusd_queue_put(request);
 		if (device->transport->wake_dispatchers)
 			device->transport->wake_dispatchers(device);
+		else
+			fusd_end_waits(device); /* they find the queue then */
 	}
 	pthread_mutex_unlock(&device->queue.fill_lock);
 	return is_failed;
