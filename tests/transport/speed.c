@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * NAME MAX_TRANSFER SPIN_US makes a device that answers each read and write
- * whole, and says how long it was. Of a read elsewhere than at 0 it leaves the
- * buffer as it was. The end of input ends it.
+ * whole, and says how long it was. Of a read of an open file that is not to
+ * wait it leaves the buffer as it was. The end of input ends it.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,10 +17,10 @@
 static ssize_t on_read(struct fusd_file_info *file, char *buffer, size_t length,
 		       loff_t *offset)
 {
-	(void)file;
+	(void)offset;
 	printf("read %zu\n", length);
 	fflush(stdout);
-	if (*offset == 0)
+	if (!(file->flags & O_NONBLOCK))
 		memset(buffer, 'r', length);
 	return (ssize_t)length;
 }
